@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reading a chunk store: claiming chunks of a scan, reading ahead, checking, decoding.
+ *
+ * From a file, a chunk is read into the decoder's buffer, and the chunk handed out points straight into it wherever a
+ * column is stored as it is needed; the rest is decoded beside it.  From memory, all columns are decoded (or copied: the
+ * chunk may be changed in place, the store may not).
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "data/dictionary.h"
+#include "data/store_internal.h"
+
+/* While a file is scanned, this much ahead is asked for, in steps. */
+#define AHEAD_STEP ((uint64_t)4 << 20)
+#define AHEAD_DISTANCE ((uint64_t)8 << 20)
+
+struct skimpi_decoder {
+    skimpi_store *store;
+    skimpi_decoder_options options;
+    skimpi_chunk chunk;
+    uint64_t total;        /* bytes of this block */
+    uint8_t *area;         /* decoded columns */
+    uint64_t area_bytes, area_used;
+    uint8_t *file;         /* the chunk as it is in a file; NULL while the store is in memory */
+    uint64_t file_bytes;   /* of a block of its own, for a store that moved to disk later; else 0 */
+};
+
+/* ---- the decoder --------------------------------------------------------------------------------------------------- */
+
+/* The decoder's block: itself, the chunk's lists, the area, the file buffer. */
+typedef struct layout {
+    uint64_t dense, codes, area, file, total;
+} layout;
+
+static layout lay_out(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded_bytes, skimpi_place place)
+{
+    layout l;
+    l.dense = skimpi_round_up(sizeof(skimpi_decoder), 64);
+    l.codes = l.dense + skimpi_round_up((uint64_t)schema->n_numeric * sizeof(skimpi_dense_column), 64);
+    l.area = l.codes + skimpi_round_up((uint64_t)schema->n_category * sizeof(skimpi_code_column), 64);
+    l.file = skimpi_add_sat(l.area, skimpi_chunk_decoded_bound(schema, rows, nonzeros));
+    l.total = place == SKIMPI_PLACE_MEMORY ? l.file : skimpi_add_sat(l.file, encoded_bytes);
+    /* Blocks of 4 KiB and more are aligned as the columns must be. */
+    l.total = skimpi_max_u64(l.total, 4096);
+    return l;
+}
+
+uint64_t skimpi_decoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded_bytes, skimpi_place place)
+{
+    return skimp_alloc_cost(lay_out(schema, rows, nonzeros, encoded_bytes, place).total);
+}
+
+skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store, const skimpi_decoder_options *options, skimp_error *error)
+{
+    static const skimpi_decoder_options none;
+    const skimpi_schema *schema = store->schema;
+    const skimpi_summary *summary = &store->summary;
+    skimpi_place place = skimpi_store_place(store);
+    layout l = lay_out(schema, summary->largest_chunk_rows, summary->largest_chunk_nonzeros, summary->largest_chunk_bytes, place);
+    void *block;
+    *out = NULL;
+    if (!store->finished) {
+        return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "a chunk store is read before it is finished");
+    }
+    skimp_status status = skimp_alloc(store->budget, SKIMP_TAG_CHUNKS, l.total, 1, &block, error);
+    if (status != SKIMP_OK) {
+        return status;
+    }
+    skimpi_decoder *decoder = block;
+    decoder->store = store;
+    decoder->options = options != NULL ? *options : none;
+    decoder->total = l.total;
+    decoder->chunk.dense = (skimpi_dense_column *)((uint8_t *)block + l.dense);
+    decoder->chunk.codes = (skimpi_code_column *)((uint8_t *)block + l.codes);
+    decoder->area = (uint8_t *)block + l.area;
+    decoder->area_bytes = l.file - l.area;
+    decoder->file = place == SKIMPI_PLACE_MEMORY ? NULL : (uint8_t *)block + l.file;
+    *out = decoder;
+    return SKIMP_OK;
+}
+
+void skimpi_decoder_destroy(skimpi_decoder *decoder)
+{
+    if (decoder != NULL) {
+        skimp_budget *budget = decoder->store->budget;
+        if (decoder->file_bytes != 0) {
+            skimp_free(budget, SKIMP_TAG_CHUNKS, decoder->file, decoder->file_bytes, 1);
+        }
+        skimp_free(budget, SKIMP_TAG_CHUNKS, decoder, decoder->total, 1);
+    }
+}
+
+/* A store that was spilled after the decoder was made: it needs a buffer to read into. */
+static skimp_status need_file_buffer(skimpi_decoder *decoder, skimp_error *error)
+{
+    uint64_t bytes = skimpi_max_u64(decoder->store->summary.largest_chunk_bytes, 4096);
+    void *block;
+    skimp_status status = skimp_alloc(decoder->store->budget, SKIMP_TAG_CHUNKS, bytes, 1, &block, error);
+    if (status == SKIMP_OK) {
+        decoder->file = block;
+        decoder->file_bytes = bytes;
+    }
+    return status;
+}
+
+/* ---- headers ------------------------------------------------------------------------------------------------------- */
+
+static skimp_status damaged(const skimpi_store *store, uint64_t index, const char *what, skimp_error *error)
+{
+    if (store->place == SKIMPI_PLACE_FILE) {
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, store->path, 0, NULL, "chunk %" PRIu64 " of the store is damaged: %s", index, what);
+    }
+    return skimpi_fail_at(error, SKIMP_ERROR_IO, store->spill_directory, 0, NULL,
+                          "chunk %" PRIu64 " came back from the spill file with other bytes than were written: %s", index, what);
+}
+
+static skimp_status check_header(const skimpi_store *store, const skimpi_chunk_header *header, uint64_t index, uint64_t offset,
+                                 skimp_error *error)
+{
+    const skimpi_summary *summary = &store->summary;
+    if (header->magic != SKIMPI_CHUNK_MAGIC
+        || header->header_checksum != skimpi_checksum(header, offsetof(skimpi_chunk_header, header_checksum))) {
+        return damaged(store, index, "its header's checksum is wrong", error);
+    }
+    uint32_t n_columns = skimpi_chunk_columns(store->schema);
+    bool sound = header->index == index && header->n_columns == n_columns && header->bytes % SKIMPI_CHUNK_ALIGN == 0
+                 && header->bytes >= skimpi_chunk_head_bytes(n_columns) && header->bytes <= summary->largest_chunk_bytes
+                 && header->bytes <= store->end - offset && header->n_rows != 0 && header->n_rows <= summary->largest_chunk_rows
+                 && header->nonzeros <= summary->largest_chunk_nonzeros && header->nonzeros <= UINT32_MAX
+                 && header->first_row <= summary->n_rows && header->n_rows <= summary->n_rows - header->first_row;
+    return sound ? SKIMP_OK : damaged(store, index, "its header contradicts the store's", error);
+}
+
+/* Reads the header at an offset. Needs `content`. */
+static skimp_status read_header(skimpi_store *store, uint64_t index, uint64_t offset, skimpi_chunk_header *header, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    size_t got;
+    if (offset > store->end || store->end - offset < sizeof(*header)) {
+        return damaged(store, index, "it lies outside the store", error);
+    }
+    if (store->place == SKIMPI_PLACE_MEMORY) {
+        uint64_t available;
+        memcpy(header, skimpi_store_piece(store, offset, &available), sizeof(*header));
+        return SKIMP_OK;
+    }
+    SKIMPI_TRY(skimpi_os_pread(store->fd, skimpi_store_name(store), header, sizeof(*header), skimpi_store_base(store) + offset, &got, error));
+    if (got != sizeof(*header)) {
+        return damaged(store, index, "the file ends before it", error);
+    }
+    SKIMPI_TRY(check_header(store, header, index, offset, error));
+out:
+    return status;
+}
+
+/* ---- decoding ------------------------------------------------------------------------------------------------------ */
+
+/* Where the columns of a chunk come from: a buffer, or (NULL) the store's memory from an offset on. */
+typedef struct source {
+    const skimpi_store *store;
+    uint8_t *file;
+    uint64_t chunk; /* offset of the chunk in the store */
+} source;
+
+static uint8_t *piece(const source *from, uint64_t at, uint64_t *available)
+{
+    if (from->file != NULL) {
+        *available = UINT64_MAX;
+        return from->file + at;
+    }
+    return skimpi_store_piece(from->store, from->chunk + at, available);
+}
+
+static void *take(skimpi_decoder *decoder, uint64_t n, uint64_t width)
+{
+    void *taken = decoder->area + decoder->area_used;
+    decoder->area_used += skimpi_column_bytes(n, width);
+    return taken;
+}
+
+/* Values of a column from position `at` on, through as many pieces as it lies in. */
+typedef void piece_fn(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out, const void *context);
+
+static void for_pieces(const source *from, uint64_t at, const skimpi_chunk_column *column, uint64_t n, uint64_t out_width, void *out,
+                       piece_fn *decode, const void *context)
+{
+    uint64_t width = skimpi_encoding_width(column->encoding);
+    if (width == 0) {
+        decode(column, NULL, n, out, context);
+        return;
+    }
+    for (uint64_t done = 0; done < n;) {
+        uint64_t available;
+        const uint8_t *bytes = piece(from, at + done * width, &available);
+        uint64_t count = skimpi_min_u64(n - done, available / width);
+        decode(column, bytes, count, (uint8_t *)out + done * out_width, context);
+        done += count;
+    }
+}
+
+static void decode_floats(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out, const void *context)
+{
+    (void)context;
+    skimpi_decode_to_float(column, bytes, n, out);
+}
+
+static void decode_doubles(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out, const void *context)
+{
+    (void)context;
+    skimpi_decode_to_double(column, bytes, n, out);
+}
+
+typedef struct ranks {
+    const uint32_t *rank;
+    uint32_t n;
+} ranks;
+
+static void decode_codes(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out, const void *context)
+{
+    const ranks *r = context;
+    skimpi_decode_codes(column, bytes, n, r->rank, r->n, out);
+}
+
+static void decode_indices32(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out, const void *context)
+{
+    (void)context;
+    skimpi_decode_indices(column, bytes, n, out, NULL);
+}
+
+static void decode_indices64(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out, const void *context)
+{
+    (void)context;
+    skimpi_decode_indices(column, bytes, n, NULL, out);
+}
+
+/* A column as floats, or as doubles; in place where it is stored so. */
+static float *floats_of(skimpi_decoder *decoder, const source *from, uint64_t at, const skimpi_chunk_column *column, uint64_t n)
+{
+    if (from->file != NULL && column->encoding == SKIMPI_ENC_F32) {
+        return (float *)(from->file + at);
+    }
+    float *out = take(decoder, n, sizeof(*out));
+    for_pieces(from, at, column, n, sizeof(*out), out, decode_floats, NULL);
+    return out;
+}
+
+static double *doubles_of(skimpi_decoder *decoder, const source *from, uint64_t at, const skimpi_chunk_column *column, uint64_t n)
+{
+    if (from->file != NULL && column->encoding == SKIMPI_ENC_F64) {
+        return (double *)(from->file + at);
+    }
+    double *out = take(decoder, n, sizeof(*out));
+    for_pieces(from, at, column, n, sizeof(*out), out, decode_doubles, NULL);
+    return out;
+}
+
+static uint64_t encoded_bytes(const skimpi_chunk_column *column, uint64_t n)
+{
+    return skimpi_column_bytes(n, skimpi_encoding_width(column->encoding));
+}
+
+/* The number of codes of a category column, when the caller does not say. */
+static uint32_t codes_in(const skimpi_schema *schema, uint32_t slot)
+{
+    if (schema->hash_bits != 0) {
+        return (uint32_t)1 << schema->hash_bits;
+    }
+    const skimpi_dictionary *dictionary = schema->dictionaries != NULL ? schema->dictionaries[slot] : NULL;
+    return dictionary != NULL ? skimpi_dictionary_size(dictionary) : 0;
+}
+
+static const skimpi_chunk_column *descriptor(const source *from, uint32_t i)
+{
+    uint64_t available;
+    return (const skimpi_chunk_column *)piece(from, sizeof(skimpi_chunk_header) + (uint64_t)i * sizeof(skimpi_chunk_column), &available);
+}
+
+static uint64_t decode_table(skimpi_decoder *decoder, const source *from, uint64_t at)
+{
+    const skimpi_schema *schema = decoder->store->schema;
+    const skimpi_decoder_options *options = &decoder->options;
+    skimpi_chunk *chunk = &decoder->chunk;
+    uint32_t n = chunk->n_rows;
+    for (uint32_t j = 0; j < schema->n_numeric; j++) {
+        const skimpi_chunk_column *column = descriptor(from, j);
+        skimpi_dense_column *dense = &chunk->dense[j];
+        *dense = (skimpi_dense_column){ .feature = options->features != NULL ? options->features[j] : j };
+        if (skimpi_decodes_to_float(column)) {
+            dense->f32 = floats_of(decoder, from, at, column, n);
+        } else {
+            dense->f64 = doubles_of(decoder, from, at, column, n);
+        }
+        at += encoded_bytes(column, n);
+    }
+    for (uint32_t j = 0; j < schema->n_category; j++) {
+        const skimpi_chunk_column *column = descriptor(from, schema->n_numeric + j);
+        skimpi_code_column *codes = &chunk->codes[j];
+        *codes = (skimpi_code_column){ .slot = j };
+        codes->feature = options->code_features != NULL ? options->code_features[j] : schema->n_numeric + j;
+        codes->n_codes = options->n_codes != NULL ? options->n_codes[j] : codes_in(schema, j);
+        ranks r = { options->ranks != NULL ? options->ranks[j] : NULL, codes_in(schema, j) };
+        codes->codes = take(decoder, n, sizeof(*codes->codes));
+        for_pieces(from, at, column, n, sizeof(*codes->codes), codes->codes, decode_codes, &r);
+        at += encoded_bytes(column, n);
+    }
+    chunk->n_dense = schema->n_numeric;
+    chunk->n_codes = schema->n_category;
+    return at;
+}
+
+static uint64_t decode_sparse(skimpi_decoder *decoder, const source *from, uint64_t nonzeros, uint64_t at)
+{
+    const skimpi_chunk_column *columns[3] = { descriptor(from, 0), descriptor(from, 1), descriptor(from, 2) };
+    skimpi_chunk *chunk = &decoder->chunk;
+    uint64_t n = (uint64_t)chunk->n_rows + 1;
+    chunk->has_csr = true;
+    chunk->csr = (skimpi_csr_block){ .feature = 0 };
+    if (from->file != NULL) {
+        chunk->csr.indptr = (uint32_t *)(from->file + at);
+    } else {
+        chunk->csr.indptr = take(decoder, n, sizeof(uint32_t));
+        for_pieces(from, at, columns[0], n, sizeof(uint32_t), chunk->csr.indptr, decode_indices32, NULL);
+    }
+    at += encoded_bytes(columns[0], n);
+    bool wide = decoder->store->schema->index64;
+    if (from->file != NULL && columns[1]->encoding == (wide ? SKIMPI_ENC_U64 : SKIMPI_ENC_U32)) {
+        chunk->csr.indices = wide ? NULL : (uint32_t *)(from->file + at);
+        chunk->csr.indices64 = wide ? (uint64_t *)(from->file + at) : NULL;
+    } else if (wide) {
+        chunk->csr.indices64 = take(decoder, nonzeros, sizeof(uint64_t));
+        for_pieces(from, at, columns[1], nonzeros, sizeof(uint64_t), chunk->csr.indices64, decode_indices64, NULL);
+    } else {
+        chunk->csr.indices = take(decoder, nonzeros, sizeof(uint32_t));
+        for_pieces(from, at, columns[1], nonzeros, sizeof(uint32_t), chunk->csr.indices, decode_indices32, NULL);
+    }
+    at += encoded_bytes(columns[1], nonzeros);
+    if (columns[2]->encoding == SKIMPI_ENC_F32) {
+        chunk->csr.f32 = floats_of(decoder, from, at, columns[2], nonzeros);
+    } else if (columns[2]->encoding == SKIMPI_ENC_F64) {
+        chunk->csr.f64 = doubles_of(decoder, from, at, columns[2], nonzeros);
+    }
+    return at + encoded_bytes(columns[2], nonzeros);
+}
+
+/* The descriptors of a chunk from a file: encodings that may be there, and lengths that add up to the chunk. */
+static skimp_status check_columns(const skimpi_store *store, const source *from, const skimpi_chunk_header *header, skimp_error *error)
+{
+    const skimpi_schema *schema = store->schema;
+    const uint32_t numbers = 1u << SKIMPI_ENC_CONSTANT | 1u << SKIMPI_ENC_U8 | 1u << SKIMPI_ENC_U16 | 1u << SKIMPI_ENC_U32
+                             | 1u << SKIMPI_ENC_F32 | 1u << SKIMPI_ENC_F64;
+    const uint32_t codes = 1u << SKIMPI_ENC_CONSTANT | 1u << SKIMPI_ENC_U8 | 1u << SKIMPI_ENC_U16 | 1u << SKIMPI_ENC_U32;
+    const uint32_t sparse[3] = { 1u << SKIMPI_ENC_U32, 1u << SKIMPI_ENC_U16 | 1u << SKIMPI_ENC_U32 | (schema->index64 ? 1u << SKIMPI_ENC_U64 : 0),
+                                 1u << SKIMPI_ENC_CONSTANT | 1u << SKIMPI_ENC_F32 | 1u << SKIMPI_ENC_F64 };
+    uint64_t end = skimpi_chunk_head_bytes(header->n_columns);
+    for (uint32_t i = 0; i < header->n_columns; i++) {
+        const skimpi_chunk_column *column = descriptor(from, i);
+        bool is_sparse = schema->sparse && i < 3;
+        bool is_code = !schema->sparse && i >= schema->n_numeric && i < schema->n_numeric + schema->n_category;
+        uint32_t allowed = is_sparse ? sparse[i] : is_code ? codes : numbers;
+        if (column->encoding >= SKIMPI_ENC_COUNT || (allowed >> column->encoding & 1) == 0
+            || (is_sparse && column->encoding == SKIMPI_ENC_CONSTANT && column->base != 1)) {
+            return damaged(store, header->index, "a column has an encoding that it cannot have", error);
+        }
+        uint64_t n = !is_sparse ? header->n_rows : i == 0 ? (uint64_t)header->n_rows + 1 : header->nonzeros;
+        end += encoded_bytes(column, n);
+    }
+    return end == header->bytes ? SKIMP_OK : damaged(store, header->index, "its columns do not add up to its length", error);
+}
+
+/* What kernels will use as places: row ends that ascend to the number of non-zeros, indices below the number of features. */
+static skimp_status check_csr(const skimpi_store *store, const skimpi_chunk *chunk, uint64_t nonzeros, skimp_error *error)
+{
+    const skimpi_csr_block *csr = &chunk->csr;
+    bool sound = csr->indptr[0] == 0 && csr->indptr[chunk->n_rows] == nonzeros;
+    for (uint32_t i = 0; i < chunk->n_rows; i++) {
+        sound &= csr->indptr[i] <= csr->indptr[i + 1];
+    }
+    uint64_t largest = 0;
+    if (csr->indices != NULL) {
+        uint32_t largest32 = 0;
+        for (uint64_t i = 0; i < nonzeros; i++) {
+            largest32 = csr->indices[i] > largest32 ? csr->indices[i] : largest32;
+        }
+        largest = largest32;
+    } else {
+        for (uint64_t i = 0; i < nonzeros; i++) {
+            largest = skimpi_max_u64(largest, csr->indices64[i]);
+        }
+    }
+    sound &= nonzeros == 0 || largest < store->schema->n_sparse_features;
+    return sound ? SKIMP_OK : damaged(store, chunk->index, "its sparse rows or indices are out of bounds", error);
+}
+
+/* Reads, checks and decodes the chunk at an offset. Needs `content`, and the file buffer unless the store is in memory. */
+static skimp_status read_at(skimpi_store *store, skimpi_decoder *decoder, const skimpi_chunk_header *header, uint64_t offset,
+                            skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_chunk *chunk = &decoder->chunk;
+    source from = { .store = store, .file = store->place == SKIMPI_PLACE_MEMORY ? NULL : decoder->file, .chunk = offset };
+    if (from.file != NULL) {
+        size_t got;
+        SKIMPI_TRY(skimpi_os_pread(store->fd, skimpi_store_name(store), from.file, header->bytes, skimpi_store_base(store) + offset,
+                                   &got, error));
+        if (got != header->bytes || memcmp(from.file, header, sizeof(*header)) != 0) {
+            return damaged(store, header->index, "it changed while it was read", error);
+        }
+        if (skimpi_checksum(from.file + sizeof(*header), header->bytes - sizeof(*header)) != header->checksum) {
+            return damaged(store, header->index, "its checksum is wrong", error);
+        }
+        SKIMPI_TRY(check_columns(store, &from, header, error));
+    }
+    decoder->area_used = 0;
+    chunk->index = header->index;
+    chunk->first_row = header->first_row;
+    chunk->n_rows = header->n_rows;
+    chunk->row_state = NULL;
+    uint64_t at = skimpi_chunk_head_bytes(header->n_columns);
+    uint32_t next;
+    if (store->schema->sparse) {
+        at = decode_sparse(decoder, &from, header->nonzeros, at);
+        next = 3;
+        if (from.file != NULL) {
+            SKIMPI_TRY(check_csr(store, chunk, header->nonzeros, error));
+        }
+    } else {
+        at = decode_table(decoder, &from, at);
+        next = store->schema->n_numeric + store->schema->n_category;
+    }
+    chunk->target = NULL;
+    chunk->weight = NULL;
+    if (store->schema->target >= 0) {
+        const skimpi_chunk_column *column = descriptor(&from, next++);
+        chunk->target = doubles_of(decoder, &from, at, column, header->n_rows);
+        at += encoded_bytes(column, header->n_rows);
+    }
+    if (store->schema->weight >= 0) {
+        chunk->weight = doubles_of(decoder, &from, at, descriptor(&from, next), header->n_rows);
+    }
+out:
+    return status;
+}
+
+/* ---- scans --------------------------------------------------------------------------------------------------------- */
+
+void skimpi_scan_begin(skimpi_store *store, skimpi_scan *scan)
+{
+    (void)store;
+    atomic_store(&scan->next, 0);
+    atomic_store(&scan->bytes_done, 0);
+    scan->position = 0;
+}
+
+/* Asks for what lies ahead of [offset, offset + bytes), when that crosses a step; at the start of a scan for all of the distance. */
+static void read_ahead(const skimpi_store *store, uint64_t offset, uint64_t bytes)
+{
+    uint64_t from = offset == 0 ? 0 : (offset - 1) / AHEAD_STEP * AHEAD_STEP + AHEAD_DISTANCE;
+    uint64_t to = (offset + bytes - 1) / AHEAD_STEP * AHEAD_STEP + AHEAD_DISTANCE;
+    to = skimpi_min_u64(to, store->end);
+    if (store->place != SKIMPI_PLACE_MEMORY && to > from) {
+        skimpi_os_will_need(store->fd, skimpi_store_base(store) + from, to - from);
+    }
+}
+
+/* Holds `content` with a buffer to read into, should the store be on disk. */
+static skimp_status enter(skimpi_store *store, skimpi_decoder *decoder, skimp_error *error)
+{
+    for (;;) {
+        pthread_rwlock_rdlock(&store->content);
+        if (store->place == SKIMPI_PLACE_MEMORY || decoder->file != NULL) {
+            return SKIMP_OK;
+        }
+        pthread_rwlock_unlock(&store->content);
+        skimp_status status = need_file_buffer(decoder, error);
+        if (status != SKIMP_OK) {
+            return status;
+        }
+    }
+}
+
+skimp_status skimpi_scan_next(skimpi_store *store, skimpi_scan *scan, skimpi_decoder *decoder, skimpi_chunk **chunk, bool *done,
+                              skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_chunk_header header;
+    *chunk = NULL;
+    *done = false;
+    SKIMPI_TRY(enter(store, decoder, error));
+    pthread_mutex_lock(&store->lock);
+    uint64_t offset = scan->position;
+    uint64_t index = atomic_load(&scan->next);
+    *done = index >= store->summary.n_chunks;
+    if (!*done) {
+        status = read_header(store, index, offset, &header, error);
+        if (status == SKIMP_OK) {
+            scan->position = offset + header.bytes;
+            atomic_store(&scan->next, index + 1);
+            read_ahead(store, offset, header.bytes);
+        }
+    }
+    pthread_mutex_unlock(&store->lock);
+    if (status == SKIMP_OK && !*done) {
+        status = read_at(store, decoder, &header, offset, error);
+        if (status == SKIMP_OK) {
+            *chunk = &decoder->chunk;
+            atomic_fetch_add(&scan->bytes_done, header.bytes);
+            skimpi_store_drop_behind(store, offset, header.bytes);
+        }
+    }
+    pthread_rwlock_unlock(&store->content);
+out:
+    return status;
+}
+
+skimp_status skimpi_store_read_chunk(skimpi_store *store, skimpi_decoder *decoder, uint64_t index, skimpi_chunk **chunk, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_chunk_header header;
+    *chunk = NULL;
+    if (index >= store->summary.n_chunks) {
+        return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "there is no chunk %" PRIu64, index);
+    }
+    SKIMPI_TRY(enter(store, decoder, error));
+    uint64_t at = index >> store->index_shift << store->index_shift;
+    uint64_t offset = store->index[index >> store->index_shift];
+    status = read_header(store, at, offset, &header, error);
+    while (status == SKIMP_OK && at < index) {
+        offset += header.bytes;
+        status = read_header(store, ++at, offset, &header, error);
+    }
+    if (status == SKIMP_OK) {
+        status = read_at(store, decoder, &header, offset, error);
+    }
+    if (status == SKIMP_OK) {
+        *chunk = &decoder->chunk;
+    }
+    pthread_rwlock_unlock(&store->content);
+out:
+    return status;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Writing to a chunk store: encoders, which turn raw chunks into bytes and gather the summary as they look at every
+ * column anyway; the place of a chunk; the end.
+ */
+#include <string.h>
+
+#include "data/store_internal.h"
+
+struct skimpi_encoder {
+    skimpi_store *store;
+    uint8_t *bytes;       /* the chunk */
+    uint64_t capacity;
+    uint64_t offset;      /* its place */
+    skimpi_column_summary *numeric;
+    uint64_t *category_missing;
+    skimpi_column_summary target, weight;
+    uint64_t rows_bad, rows_missing;
+    skimpi_target_cache targets;
+};
+
+/* The encoder's own block: itself and its part of the summary. */
+static uint64_t own_bytes(const skimpi_schema *schema)
+{
+    uint64_t bytes = skimpi_mul_sat(skimpi_summary_columns(schema), sizeof(skimpi_column_summary));
+    return skimpi_add_sat(sizeof(skimpi_encoder) + (uint64_t)schema->n_category * sizeof(uint64_t), bytes);
+}
+
+uint64_t skimpi_encoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros)
+{
+    return skimpi_add_sat(skimp_alloc_cost(own_bytes(schema)), skimp_alloc_cost(skimpi_chunk_bound(schema, rows, nonzeros)));
+}
+
+skimp_status skimpi_encoder_create(skimpi_encoder **out, skimpi_store *store, uint32_t rows, uint64_t nonzeros, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_schema *schema = store->schema;
+    uint32_t n = skimpi_summary_columns(schema);
+    uint64_t capacity = skimpi_chunk_bound(schema, rows, nonzeros);
+    void *block = NULL;
+    skimpi_encoder *encoder = NULL;
+    *out = NULL;
+    SKIMPI_TRY(skimp_alloc(store->budget, SKIMP_TAG_PARSE, own_bytes(schema), 1, &block, error));
+    encoder = block;
+    encoder->store = store;
+    encoder->numeric = (skimpi_column_summary *)(encoder + 1);
+    encoder->category_missing = (uint64_t *)(encoder->numeric + n);
+    for (uint32_t i = 0; i < n; i++) {
+        skimpi_column_summary_init(&encoder->numeric[i]);
+    }
+    skimpi_column_summary_init(&encoder->target);
+    skimpi_column_summary_init(&encoder->weight);
+    SKIMPI_TRY(skimp_alloc(store->budget, SKIMP_TAG_PARSE, capacity, 1, &block, error));
+    encoder->bytes = block;
+    encoder->capacity = capacity;
+    *out = encoder;
+    encoder = NULL;
+out:
+    skimpi_encoder_destroy(encoder);
+    return status;
+}
+
+void skimpi_encoder_destroy(skimpi_encoder *encoder)
+{
+    if (encoder != NULL) {
+        skimp_budget *budget = encoder->store->budget;
+        skimp_free(budget, SKIMP_TAG_PARSE, encoder->bytes, encoder->capacity, 1);
+        skimp_free(budget, SKIMP_TAG_PARSE, encoder, own_bytes(encoder->store->schema), 1);
+    }
+}
+
+/* ---- encoding ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * The line of a row.  It is known where each row of the unit is one line; 0 where rows were left out, or hold newlines
+ * inside quotes, so that nothing tells on which line a row is.
+ */
+static uint64_t line_of(const skimpi_raw *raw, uint64_t first_line, uint64_t row)
+{
+    bool whole = raw->rows_bad == 0 && raw->rows_missing == 0;
+    bool one_each = raw->lines == 0 || raw->lines == raw->n_rows || raw->lines + 1 == raw->n_rows;
+    return whole && one_each ? first_line + row : 0;
+}
+
+static uint64_t row_of_value(const skimpi_raw *raw, const double *values, uint64_t i)
+{
+    uint64_t row = i;
+    if (values == raw->values && raw->row_end != NULL) {
+        for (row = 0; raw->row_end[row] <= i; row++) {
+        }
+    }
+    return row;
+}
+
+static void note_first(uint64_t *first, uint64_t line)
+{
+    if (line != 0 && (*first == 0 || line < *first)) {
+        *first = line;
+    }
+}
+
+static void note(skimpi_column_summary *summary, const skimpi_column_scan *scan, const skimpi_raw *raw, const double *values,
+                 uint64_t first_line)
+{
+    summary->minimum = scan->minimum < summary->minimum ? scan->minimum : summary->minimum;
+    summary->maximum = scan->maximum > summary->maximum ? scan->maximum : summary->maximum;
+    summary->n_missing += scan->n_missing;
+    summary->n_infinite += scan->n_infinite;
+    if (scan->n_missing != 0) {
+        uint64_t i = 0;
+        while (values[i] == values[i]) {
+            i++;
+        }
+        note_first(&summary->first_missing_row, line_of(raw, first_line, row_of_value(raw, values, i)));
+    }
+    if (scan->n_infinite != 0) {
+        uint64_t i = 0;
+        while (!__builtin_isinf(values[i])) {
+            i++;
+        }
+        note_first(&summary->first_infinite_row, line_of(raw, first_line, row_of_value(raw, values, i)));
+    }
+}
+
+/* One column of numbers: summary, descriptor, bytes. Returns where the next one starts. */
+static uint8_t *encode_numbers(skimpi_chunk_column *column, skimpi_column_summary *summary, const skimpi_raw *raw,
+                               const double *values, uint64_t first_line, bool exact, uint8_t *at)
+{
+    skimpi_column_scan scan;
+    skimpi_column_scan_run(values, raw->n_rows, &scan);
+    note(summary, &scan, raw, values, first_line);
+    *column = skimpi_encoding_choose(&scan, exact);
+    return at + skimpi_encode_numbers(column, values, raw->n_rows, at);
+}
+
+static uint8_t *encode_table(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line, skimpi_chunk_column *columns,
+                             uint8_t *at)
+{
+    const skimpi_schema *schema = encoder->store->schema;
+    for (uint32_t j = 0; j < schema->n_numeric; j++) {
+        at = encode_numbers(&columns[j], &encoder->numeric[j], raw, raw->numeric + (size_t)j * raw->capacity, first_line, false, at);
+    }
+    for (uint32_t j = 0; j < schema->n_category; j++) {
+        uint64_t missing;
+        at += skimpi_encode_codes(raw->codes + (size_t)j * raw->capacity, raw->n_rows, &columns[schema->n_numeric + j], at, &missing);
+        encoder->category_missing[j] += missing;
+    }
+    return at;
+}
+
+static uint8_t *encode_sparse(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line, skimpi_chunk_column *columns,
+                              uint8_t *at)
+{
+    skimpi_csr_view csr = { raw->n_rows, raw->nonzeros, raw->row_end, raw->indices64 == NULL ? raw->indices : NULL,
+                            raw->indices64, raw->values };
+    uint64_t n = (uint64_t)raw->n_rows + 1;
+    uint64_t bytes = skimpi_column_bytes(n, sizeof(uint32_t));
+    columns[0] = (skimpi_chunk_column){ .encoding = SKIMPI_ENC_U32 };
+    memset(at, 0, sizeof(uint32_t));
+    memcpy(at + sizeof(uint32_t), raw->row_end, (n - 1) * sizeof(uint32_t));
+    memset(at + n * sizeof(uint32_t), 0, bytes - n * sizeof(uint32_t));
+    at += bytes;
+    at += skimpi_encode_indices(csr.indices, csr.indices64, raw->nonzeros, raw->largest_index, &columns[1], at);
+    skimpi_column_scan scan;
+    skimpi_column_scan_run(raw->values, raw->nonzeros, &scan);
+    note(&encoder->numeric[0], &scan, raw, raw->values, first_line);
+    return at + skimpi_encode_values(&csr, &scan, &columns[2], at);
+}
+
+static skimp_status count_targets(skimpi_encoder *encoder, const skimpi_raw *raw, const skimpi_chunk_column *column,
+                                  const uint8_t *bytes, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_target_set *set = &encoder->store->targets;
+    if (column->encoding == SKIMPI_ENC_U8) {
+        uint32_t counts[4][UINT8_MAX + 1] = { { 0 } }; /* four, so that equal neighbours do not wait for each other */
+        for (uint32_t i = 0; i < raw->n_rows; i++) {
+            counts[i % 4][bytes[i]]++;
+        }
+        for (uint32_t code = 0; code < UINT8_MAX; code++) {
+            uint64_t count = (uint64_t)counts[0][code] + counts[1][code] + counts[2][code] + counts[3][code];
+            if (count != 0) {
+                SKIMPI_TRY(skimpi_target_set_add_one(set, &encoder->targets, column->base + code, count, error));
+            }
+        }
+    } else {
+        SKIMPI_TRY(skimpi_target_set_add(set, &encoder->targets, raw->target, raw->n_rows, error));
+    }
+    SKIMPI_TRY(skimpi_target_set_flush(set, &encoder->targets, error));
+out:
+    return status;
+}
+
+skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_schema *schema = encoder->store->schema;
+    uint64_t needed = skimpi_chunk_bound(schema, raw->n_rows, raw->nonzeros);
+    encoder->rows_bad += raw->rows_bad;
+    encoder->rows_missing += raw->rows_missing;
+    if (raw->n_rows == 0) {
+        return SKIMP_OK;
+    }
+    if (needed > encoder->capacity) {
+        void *block = encoder->bytes;
+        SKIMPI_TRY(skimp_realloc(encoder->store->budget, SKIMP_TAG_PARSE, &block, encoder->capacity, needed, 1, error));
+        encoder->bytes = block;
+        encoder->capacity = needed;
+    }
+    skimpi_chunk_header *header = (skimpi_chunk_header *)encoder->bytes;
+    skimpi_chunk_column *columns = (skimpi_chunk_column *)(header + 1);
+    uint32_t n_columns = skimpi_chunk_columns(schema);
+    uint8_t *at = encoder->bytes + skimpi_chunk_head_bytes(n_columns);
+    /* What pads the descriptors is zero too; unused bits of theirs are set by assignment. */
+    memset(columns, 0, (size_t)(at - (uint8_t *)columns));
+    if (schema->sparse) {
+        at = encode_sparse(encoder, raw, first_line, columns, at);
+    } else {
+        at = encode_table(encoder, raw, first_line, columns, at);
+    }
+    skimpi_chunk_column *column = columns + (schema->sparse ? 3 : schema->n_numeric + schema->n_category);
+    if (schema->target >= 0) {
+        const uint8_t *bytes = at;
+        at = encode_numbers(column, &encoder->target, raw, raw->target, first_line, true, at);
+        SKIMPI_TRY(count_targets(encoder, raw, column, bytes, error));
+        column++;
+    }
+    if (schema->weight >= 0) {
+        at = encode_numbers(column, &encoder->weight, raw, raw->weight, first_line, true, at);
+    }
+    *header = (skimpi_chunk_header){ .magic = SKIMPI_CHUNK_MAGIC, .n_rows = raw->n_rows, .nonzeros = raw->nonzeros, .n_columns = n_columns };
+    header->bytes = (uint64_t)(at - encoder->bytes);
+    header->checksum = skimpi_checksum(columns, header->bytes - sizeof(*header));
+out:
+    return status;
+}
+
+/* ---- placing and writing ------------------------------------------------------------------------------------------- */
+
+skimp_status skimpi_store_place_chunk(skimpi_store *store, skimpi_encoder *encoder, uint64_t index, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_chunk_header *header = (skimpi_chunk_header *)encoder->bytes;
+    skimpi_summary *summary = &store->summary;
+    uint64_t end = store->end + header->bytes;
+    if (index != summary->n_chunks || store->finished) {
+        return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "chunk %llu is not the next of the store", (unsigned long long)index);
+    }
+    SKIMPI_TRY(skimpi_store_grow(store, end, error));
+    SKIMPI_TRY(skimpi_store_reserve(store, end, error));
+    header->index = index;
+    header->first_row = summary->n_rows;
+    header->header_checksum = skimpi_checksum(header, offsetof(skimpi_chunk_header, header_checksum));
+    encoder->offset = store->end;
+    skimpi_store_index_add(store, index, store->end);
+    summary->n_chunks++;
+    summary->n_rows += header->n_rows;
+    summary->nonzeros += header->nonzeros;
+    summary->largest_chunk_rows = header->n_rows > summary->largest_chunk_rows ? header->n_rows : summary->largest_chunk_rows;
+    summary->largest_chunk_nonzeros = skimpi_max_u64(summary->largest_chunk_nonzeros, header->nonzeros);
+    summary->largest_chunk_bytes = skimpi_max_u64(summary->largest_chunk_bytes, header->bytes);
+    /* Another thread may be moving what is below the end to disk. */
+    pthread_rwlock_rdlock(&store->content);
+    store->end = end;
+    pthread_rwlock_unlock(&store->content);
+out:
+    return status;
+}
+
+skimp_status skimpi_store_write_chunk(skimpi_store *store, skimpi_encoder *encoder, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    uint64_t bytes = ((const skimpi_chunk_header *)encoder->bytes)->bytes;
+    pthread_rwlock_rdlock(&store->content);
+    if (store->place == SKIMPI_PLACE_MEMORY) {
+        for (uint64_t done = 0; done < bytes;) {
+            uint64_t available;
+            uint8_t *to = skimpi_store_piece(store, encoder->offset + done, &available);
+            uint64_t n = skimpi_min_u64(available, bytes - done);
+            memcpy(to, encoder->bytes + done, n);
+            done += n;
+        }
+    } else {
+        uint64_t at = skimpi_store_base(store) + encoder->offset;
+        status = skimpi_os_pwrite(store->fd, skimpi_store_name(store), encoder->bytes, bytes, at, error);
+        if (status == SKIMP_OK && store->write_back_early) {
+            skimpi_os_write_back(store->fd, at, bytes);
+            skimpi_store_drop_behind(store, encoder->offset, bytes);
+        }
+    }
+    pthread_rwlock_unlock(&store->content);
+    return status;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------------- */
+
+static void merge_column(skimpi_column_summary *into, const skimpi_column_summary *from)
+{
+    into->n_missing += from->n_missing;
+    into->n_infinite += from->n_infinite;
+    into->minimum = from->minimum < into->minimum ? from->minimum : into->minimum;
+    into->maximum = from->maximum > into->maximum ? from->maximum : into->maximum;
+    note_first(&into->first_missing_row, from->first_missing_row);
+    note_first(&into->first_infinite_row, from->first_infinite_row);
+}
+
+skimp_status skimpi_store_finish(skimpi_store *store, skimpi_encoder *const *encoders, unsigned n, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_summary *summary = &store->summary;
+    for (unsigned e = 0; e < n; e++) {
+        for (uint32_t j = 0; j < skimpi_summary_columns(store->schema); j++) {
+            merge_column(&summary->numeric[j], &encoders[e]->numeric[j]);
+        }
+        for (uint32_t j = 0; j < store->schema->n_category; j++) {
+            summary->category_missing[j] += encoders[e]->category_missing[j];
+        }
+        merge_column(&summary->target, &encoders[e]->target);
+        merge_column(&summary->weight, &encoders[e]->weight);
+        summary->rows_bad += encoders[e]->rows_bad;
+        summary->rows_missing += encoders[e]->rows_missing;
+    }
+    summary->store_bytes = store->end;
+    SKIMPI_TRY(skimpi_target_set_take(&store->targets, &summary->target_values, &summary->target_counts,
+                                      &summary->n_target_values, error));
+    if (store->place == SKIMPI_PLACE_FILE) {
+        SKIMPI_TRY(skimpi_store_file_finish(store, error));
+    }
+    store->finished = true;
+out:
+    return status;
+}

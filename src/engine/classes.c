@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The classes of a classifier: the distinct target values, sorted as scikit-learn's classes_ (numbers by value, text by
+ * bytes), and the mapping of a chunk's targets to their indices.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "data/dictionary.h"
+#include "data/number.h"
+#include "engine/engine.h"
+
+static skimp_status text_classes(skimpi_classes *classes, const skimpi_dictionary *dictionary, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const uint32_t n = skimpi_dictionary_size(dictionary);
+    classes->is_text = true;
+    classes->n_classes = n;
+    classes->n_of_code = n;
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, n, sizeof *classes->of_code, (void **)&classes->of_code, error));
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, n, sizeof *classes->values, (void **)&classes->values, error));
+    SKIMPI_TRY(skimpi_dictionary_rank(dictionary, classes->of_code, error));
+    for (uint32_t code = 0; code < n; code++) {
+        classes->values[classes->of_code[code]] = code;
+    }
+out:
+    return status;
+}
+
+static skimp_status numeric_classes(skimpi_classes *classes, const skimpi_summary *summary, const char *name, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    if (summary->target_values == NULL) {
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
+                              "the target has more than %d distinct values: a classifier wants classes; use a regressor, or a comparison such as --target '%s>0'",
+                              SKIMPI_MAX_CLASSES, name);
+    }
+    classes->n_classes = summary->n_target_values;
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, classes->n_classes, sizeof *classes->values, (void **)&classes->values, error));
+    for (uint32_t k = 0; k < classes->n_classes; k++) {
+        classes->values[k] = summary->target_values[k];
+        if (classes->values[k] != floor(classes->values[k])) {
+            return skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
+                                  "the target holds %.6g, which is no class label: use a regressor, or a comparison such as --target '%s>0'",
+                                  classes->values[k], name);
+        }
+    }
+out:
+    return status;
+}
+
+skimp_status skimpi_classes_create(skimpi_classes *classes, skimp_budget *budget, const skimpi_schema *schema, const skimpi_summary *summary, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    *classes = (skimpi_classes){ .budget = budget };
+    const char *name = schema->sparse || schema->target < 0 ? "label" : schema->columns[schema->target].name;
+    if (schema->target_type == SKIMPI_TYPE_CATEGORY) {
+        SKIMPI_TRY(text_classes(classes, schema->dictionaries[schema->n_category], error));
+    } else {
+        SKIMPI_TRY(numeric_classes(classes, summary, name, error));
+    }
+    if (classes->n_classes < 2) {
+        char label[128] = "";
+        skimpi_classes_label(classes, schema, 0, label, sizeof label);
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name, "the target is constant (always %s): a classifier needs at least 2 classes", label));
+    }
+out:
+    if (status != SKIMP_OK) {
+        skimpi_classes_destroy(classes);
+    }
+    return status;
+}
+
+void skimpi_classes_destroy(skimpi_classes *classes)
+{
+    skimp_free(classes->budget, SKIMP_TAG_CATEGORIES, classes->values, classes->n_classes, sizeof *classes->values);
+    skimp_free(classes->budget, SKIMP_TAG_CATEGORIES, classes->weights, classes->n_classes, sizeof *classes->weights);
+    skimp_free(classes->budget, SKIMP_TAG_CATEGORIES, classes->of_code, classes->n_of_code, sizeof *classes->of_code);
+    *classes = (skimpi_classes){ 0 };
+}
+
+bool skimpi_classes_map(const skimpi_classes *classes, uint32_t n, double *target)
+{
+    bool known = true;
+    if (classes->is_text) {
+        for (uint32_t i = 0; i < n; i++) {
+            const bool is_code = target[i] >= 0 && target[i] < classes->n_of_code;
+            target[i] = is_code ? classes->of_code[(uint32_t)target[i]] : classes->n_classes;
+            known &= is_code;
+        }
+    } else if (classes->n_classes == 2) {
+        const double low = classes->values[0], high = classes->values[1];
+        for (uint32_t i = 0; i < n; i++) {
+            const double value = target[i];
+            target[i] = value == high ? 1 : value == low ? 0 : 2;
+            known &= target[i] < 2;
+        }
+    } else {
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t from = 0, to = classes->n_classes;
+            while (from < to) {
+                const uint32_t middle = from + (to - from) / 2;
+                if (classes->values[middle] < target[i]) {
+                    from = middle + 1;
+                } else {
+                    to = middle;
+                }
+            }
+            const bool found = from < classes->n_classes && classes->values[from] == target[i];
+            target[i] = found ? from : classes->n_classes;
+            known &= found;
+        }
+    }
+    return known;
+}
+
+size_t skimpi_classes_label(const skimpi_classes *classes, const skimpi_schema *schema, uint32_t class_index, char *out, size_t capacity)
+{
+    if (class_index >= classes->n_classes) {
+        out[0] = '\0';
+        return 0;
+    }
+    if (classes->is_text) {
+        size_t length = 0;
+        const char *text = skimpi_dictionary_text(schema->dictionaries[schema->n_category], (uint32_t)classes->values[class_index], &length);
+        length = length < capacity ? length : capacity - 1;
+        memcpy(out, text, length);
+        out[length] = '\0';
+        return length;
+    }
+    char number[32];
+    size_t length;
+    if (fabs(classes->values[class_index]) < 0x1p53) {
+        length = (size_t)snprintf(number, sizeof number, "%lld", (long long)classes->values[class_index]);
+    } else {
+        length = skimpi_number_format(classes->values[class_index], number);
+    }
+    length = length < capacity ? length : capacity - 1;
+    memcpy(out, number, length);
+    out[length] = '\0';
+    return length;
+}

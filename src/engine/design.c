@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The design: the encoded feature space.  Columns keep their order in the file; a numeric column is one feature, a text
+ * column one for each category in byte order (as scikit-learn's OneHotEncoder sorts them, missing last).  Hashed text
+ * columns share one block of 2^hash_bits features at the end.  Sparse data is one block.
+ */
+#include <string.h>
+
+#include "data/dictionary.h"
+#include "engine/engine.h"
+
+static skimp_status rank_slot(skimpi_design *design, const skimpi_schema *schema, uint32_t slot, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_dictionary *dictionary = schema->dictionaries[slot];
+    const uint32_t n = skimpi_dictionary_size(dictionary);
+    design->rank_sizes[slot] = n;
+    SKIMPI_TRY(skimp_alloc(design->budget, SKIMP_TAG_CATEGORIES, n, sizeof(uint32_t), (void **)&design->ranks[slot], error));
+    SKIMPI_TRY(skimpi_dictionary_rank(dictionary, design->ranks[slot], error));
+out:
+    return status;
+}
+
+skimp_status skimpi_design_create(skimpi_design *design, skimp_budget *budget, const skimpi_schema *schema, const uint64_t *category_missing, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    *design = (skimpi_design){ .budget = budget, .n_numeric = schema->n_numeric, .n_category = schema->n_category };
+    if (schema->sparse) {
+        design->n_sparse = design->n_features = schema->n_sparse_features;
+        return SKIMP_OK;
+    }
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_numeric, sizeof(uint64_t), (void **)&design->features, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint64_t), (void **)&design->code_features, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t), (void **)&design->n_codes, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t), (void **)&design->missing_codes, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t *), (void **)&design->ranks, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t), (void **)&design->rank_sizes, error));
+    design->n_dense = schema->n_numeric;
+    design->n_code_columns = schema->n_category;
+    for (uint32_t c = 0; c < schema->n_columns; c++) {
+        const skimpi_column *column = &schema->columns[c];
+        if (column->role != SKIMPI_ROLE_FEATURE) {
+            continue;
+        }
+        if (column->type == SKIMPI_TYPE_NUMERIC) {
+            design->features[column->slot] = design->n_features++;
+        } else if (schema->hash_bits == 0) {
+            const uint32_t slot = column->slot;
+            SKIMPI_TRY(rank_slot(design, schema, slot, error));
+            design->code_features[slot] = design->n_features;
+            design->n_codes[slot] = design->rank_sizes[slot] + (category_missing[slot] > 0);
+            design->missing_codes[slot] = design->rank_sizes[slot];
+            design->n_features += design->n_codes[slot];
+        }
+    }
+    if (schema->hash_bits > 0 && schema->n_category > 0) {
+        for (uint32_t slot = 0; slot < schema->n_category; slot++) {
+            design->code_features[slot] = design->n_features;
+            design->n_codes[slot] = 1u << schema->hash_bits;
+            design->missing_codes[slot] = 1u << schema->hash_bits; /* zeros */
+        }
+        design->n_features += (uint64_t)1 << schema->hash_bits;
+    }
+out:
+    if (status != SKIMP_OK) {
+        skimpi_design_destroy(design);
+    }
+    return status;
+}
+
+void skimpi_design_destroy(skimpi_design *design)
+{
+    for (uint32_t slot = 0; design->ranks != NULL && slot < design->n_category; slot++) {
+        skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->ranks[slot], design->rank_sizes[slot], sizeof(uint32_t));
+    }
+    skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->features, design->n_numeric, sizeof(uint64_t));
+    skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->code_features, design->n_category, sizeof(uint64_t));
+    skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->n_codes, design->n_category, sizeof(uint32_t));
+    skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->missing_codes, design->n_category, sizeof(uint32_t));
+    skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->ranks, design->n_category, sizeof(uint32_t *));
+    skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->rank_sizes, design->n_category, sizeof(uint32_t));
+    *design = (skimpi_design){ 0 };
+}
+
+void skimpi_design_decoder(const skimpi_design *design, skimpi_decoder_options *options)
+{
+    *options = (skimpi_decoder_options){
+        .ranks = (const uint32_t *const *)design->ranks,
+        .features = design->features,
+        .code_features = design->code_features,
+        .n_codes = design->n_codes,
+    };
+}
+
+void skimpi_design_finish_codes(const skimpi_design *design, skimpi_chunk *chunk)
+{
+    for (uint32_t c = 0; c < chunk->n_codes; c++) {
+        skimpi_code_column *column = &chunk->codes[c];
+        const uint32_t missing = design->missing_codes[column->slot];
+        for (uint32_t i = 0; i < chunk->n_rows; i++) {
+            column->codes[i] = column->codes[i] == SKIMPI_CODE_MISSING ? missing : column->codes[i];
+        }
+    }
+}
+
+skimp_status skimpi_design_names(const skimpi_design *design, const skimpi_schema *schema, skimpi_buffer *out, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    uint32_t *sorted = NULL;
+    for (uint32_t c = 0; c < schema->n_columns; c++) {
+        const skimpi_column *column = &schema->columns[c];
+        if (column->role != SKIMPI_ROLE_FEATURE) {
+            continue;
+        }
+        if (column->type == SKIMPI_TYPE_NUMERIC) {
+            SKIMPI_TRY(skimpi_buffer_append(out, column->name, strlen(column->name) + 1, error));
+            continue;
+        }
+        if (schema->hash_bits > 0) {
+            continue;
+        }
+        const uint32_t slot = column->slot, n = design->rank_sizes[slot];
+        SKIMPI_TRY(skimp_alloc(design->budget, SKIMP_TAG_CATEGORIES, n, sizeof *sorted, (void **)&sorted, error));
+        for (uint32_t code = 0; code < n; code++) {
+            sorted[design->ranks[slot] != NULL ? design->ranks[slot][code] : code] = code;
+        }
+        for (uint32_t k = 0; status == SKIMP_OK && k < design->n_codes[slot]; k++) {
+            size_t length = 3;
+            const char *text = k < n ? skimpi_dictionary_text(schema->dictionaries[slot], sorted[k], &length) : "nan";
+            status = skimpi_buffer_append(out, column->name, strlen(column->name), error);
+            if (status == SKIMP_OK) {
+                status = skimpi_buffer_append(out, "_", 1, error);
+            }
+            if (status == SKIMP_OK) {
+                status = skimpi_buffer_append(out, text, length, error);
+            }
+            if (status == SKIMP_OK) {
+                status = skimpi_buffer_append(out, "", 1, error);
+            }
+        }
+        skimp_free(design->budget, SKIMP_TAG_CATEGORIES, sorted, n, sizeof *sorted);
+        sorted = NULL;
+        SKIMPI_TRY(status);
+    }
+    if (schema->hash_bits > 0 && schema->n_category > 0) {
+        for (uint64_t k = 0; k < (uint64_t)1 << schema->hash_bits; k++) {
+            SKIMPI_TRY(skimpi_buffer_printf(out, error, "hash_%llu%c", (unsigned long long)k, '\0'));
+        }
+    }
+out:
+    return status;
+}

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Running a plan: the ingest fills the store, then each step and the estimator is fitted by passes over it.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "data/json_value.h"
+#include "os/os.h"
+
+/* ---- ingest -------------------------------------------------------------------------------------------------------- */
+
+/* Also where the caller's wish to stop is passed on to the workers. */
+static void ingest_progress(void *context, uint64_t bytes, uint64_t rows)
+{
+    skimp_job *job = context;
+    skimpi_job_cancelled(job);
+    skimpi_job_progress(job, bytes, job->forecast.text_bytes, rows, NAN);
+}
+
+skimp_status skimpi_job_ingest(skimp_job *job, const skimpi_store_options *store_options, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_job_phase(job, "reading");
+    SKIMPI_TRY(skimpi_store_create(&job->store, job->budget, job->schema, store_options, error));
+    const skimpi_ingest_options options = {
+        .paths = job->options.inputs, .n_paths = job->options.n_inputs, .reader_class = job->reader_class, .reader = job->reader,
+        .first_input = job->input, .schema = job->schema, .store = job->store, .pool = job->pool, .rows_hint = job->forecast.unit_rows,
+        .nonzeros_hint = job->forecast.unit_nonzeros, .cancel = &job->stop, .context = job, .progress = ingest_progress,
+    };
+    skimpi_ingest_result result = { 0 };
+    SKIMPI_TRY(skimpi_ingest_run(job->budget, &options, &result, error));
+    job->report.rows_bad = result.rows_bad;
+    job->report.rows_missing = result.rows_missing;
+    job->report.first_bad_row = result.first_bad_line;
+    /* The inputs are done with: their buffers go before those of the passes come. */
+    job->reader_class->close(job->reader);
+    job->reader = NULL;
+    skimpi_input_close(job->input);
+    job->input = NULL;
+    if (skimpi_store_place(job->store) == SKIMPI_PLACE_SPILL) {
+        job->report.disk_bytes = skimpi_store_summary(job->store)->store_bytes;
+    }
+out:
+    return status;
+}
+
+/* ---- what the data must be ------------------------------------------------------------------------------------------ */
+
+static skimp_status check_column(const skimpi_column_summary *summary, const char *file, const char *name, bool may_miss, const char *hint,
+                                 skimp_error *error)
+{
+    if (summary->n_infinite > 0) {
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, summary->first_infinite_row, name, "infinite value (%llu in all): mend the data, or --drop the column",
+                              (unsigned long long)summary->n_infinite);
+    }
+    if (summary->n_missing > 0 && !may_miss) {
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, summary->first_missing_row, name, "missing value (%llu in all): %s",
+                              (unsigned long long)summary->n_missing, hint);
+    }
+    return SKIMP_OK;
+}
+
+static skimp_status check_data(const skimp_job *job, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_schema *schema = job->schema;
+    const skimpi_summary *summary = skimpi_store_summary(job->store);
+    const char *file = job->options.n_inputs == 1 ? job->options.inputs[0] : NULL;
+    const char *hint = "impute it (--step simple_imputer), drop such rows (--on-missing drop), or --drop the column";
+    if (schema->target < 0 && job->pipeline.estimator.class != NULL) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "no target: name the column to be learnt (--target)"));
+    }
+    if (schema->sparse) {
+        bool imputed = false;
+        for (unsigned i = 0; i < job->pipeline.n_steps; i++) {
+            imputed |= job->pipeline.steps[i].class->removes_missing;
+        }
+        SKIMPI_TRY(check_column(&summary->numeric[0], file, NULL, imputed, hint, error));
+    }
+    for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
+        SKIMPI_TRY(check_column(&summary->numeric[slot], file, schema->columns[schema->numeric[slot]].name, skimpi_pipeline_may_miss(&job->pipeline, slot), hint,
+                                error));
+    }
+    const char *target = schema->sparse || schema->target < 0 ? "label" : schema->columns[schema->target].name;
+    SKIMPI_TRY(check_column(&summary->target, file, target, false, "a row without a target teaches nothing: drop such rows (--on-missing drop)", error));
+    if (schema->weight >= 0) {
+        const char *weight = schema->columns[schema->weight].name;
+        SKIMPI_TRY(check_column(&summary->weight, file, weight, false, "a weight is a number", error));
+        if (summary->weight.minimum < 0) {
+            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, weight, "negative weight (%g)", summary->weight.minimum));
+        }
+    }
+    if (job->pipeline.estimator.class != NULL && job->pipeline.estimator.class->info.kind == SKIMP_REGRESSOR && schema->target_type == SKIMPI_TYPE_CATEGORY) {
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, target, "the target holds text: a regressor wants numbers; use a classifier"));
+    }
+out:
+    return status;
+}
+
+/* ---- class weights --------------------------------------------------------------------------------------------------- */
+
+static skimp_status count_classes(void *context, const skimpi_chunk *chunk, void *lane, void *worker, skimp_error *error)
+{
+    (void)context, (void)worker, (void)error;
+    double *sums = lane;
+    for (uint32_t i = 0; i < chunk->n_rows; i++) {
+        sums[(uint32_t)chunk->target[i]] += chunk->weight != NULL ? chunk->weight[i] : 1.0;
+    }
+    return SKIMP_OK;
+}
+
+/* class_weight="balanced": n / (K × n_k), with n and n_k in sample weight (scikit-learn's compute_class_weight). */
+static skimp_status balanced_weights(skimpi_reading *reading, skimpi_classes *classes, double *weights, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    double *sums[2] = { NULL, NULL };
+    for (int lane = 0; lane < 2; lane++) {
+        SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_ACCUMULATORS, classes->n_classes, sizeof(double), (void **)&sums[lane], error));
+    }
+    const skimpi_pass_options pass = { .lanes = 2, .lane_data = (void *const *)sums, .consume = count_classes, .objective = NAN };
+    SKIMPI_TRY(skimpi_reading_pass(reading, &pass, error));
+    reading->job->passes_done++;
+    double total = 0;
+    for (uint32_t k = 0; k < classes->n_classes; k++) {
+        sums[0][k] += sums[1][k];
+        total += sums[0][k];
+    }
+    for (uint32_t k = 0; k < classes->n_classes; k++) {
+        weights[k] = sums[0][k] > 0 ? total / (classes->n_classes * sums[0][k]) : 0;
+    }
+out:
+    for (int lane = 0; lane < 2; lane++) {
+        skimp_free(reading->budget, SKIMP_TAG_ACCUMULATORS, sums[lane], classes->n_classes, sizeof(double));
+    }
+    return status;
+}
+
+/* class_weight={label: weight}: classes not named weigh 1. */
+static skimp_status named_weights(const skimp_job *job, const skimpi_classes *classes, const char *json, double *weights, skimp_error *error)
+{
+    skimpi_json object, key, item;
+    if (!skimpi_json_check(json, strlen(json), &object, NULL) || skimpi_json_kind_of(object) != SKIMPI_JSON_OBJECT) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "class_weight is null, balanced, or an object such as {\"0\": 1, \"1\": 5}, not %.80s", json);
+    }
+    for (uint32_t k = 0; k < classes->n_classes; k++) {
+        weights[k] = 1;
+    }
+    skimpi_json_items items = skimpi_json_begin(object);
+    while (skimpi_json_next(&items, &key, &item)) {
+        char name[256], label[256] = "";
+        const double weight = skimpi_json_number(item);
+        skimpi_json_string(key, name, sizeof name);
+        uint32_t k = 0;
+        for (; k < classes->n_classes; k++) {
+            skimpi_classes_label(classes, job->schema, k, label, sizeof label);
+            if (strcmp(label, name) == 0) {
+                break;
+            }
+        }
+        if (k == classes->n_classes) {
+            return skimpi_fail(error, SKIMP_ERROR_PARAM, "class_weight: there is no class '%s'", name);
+        }
+        if (!(weight >= 0) || isinf(weight)) {
+            return skimpi_fail(error, SKIMP_ERROR_PARAM, "class_weight of '%s' is no weight: it must be finite and at least 0", name);
+        }
+        weights[k] = weight;
+    }
+    return SKIMP_OK;
+}
+
+static bool has_param(const skimpi_stage *stage, const char *name)
+{
+    for (const skimp_param *param = stage->class->info.params; param->name != NULL; param++) {
+        if (strcmp(param->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static skimp_status class_weights(skimpi_reading *reading, const skimpi_stage *estimator, skimpi_classes *classes, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    double *weights = NULL;
+    if (classes->n_classes == 0 || !has_param(estimator, "class_weight") || skimpi_params_is_null(estimator->params, "class_weight")) {
+        return SKIMP_OK;
+    }
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, classes->n_classes, sizeof *weights, (void **)&weights, error));
+    const char *text = skimpi_params_text(estimator->params, "class_weight");
+    if (strcmp(text, "balanced") == 0) {
+        status = balanced_weights(reading, classes, weights, error);
+    } else {
+        status = named_weights(reading->job, classes, text, weights, error);
+    }
+    if (status != SKIMP_OK) {
+        skimp_free(classes->budget, SKIMP_TAG_CATEGORIES, weights, classes->n_classes, sizeof *weights);
+        goto out;
+    }
+    classes->weights = weights;
+out:
+    return status;
+}
+
+/* ---- one stage --------------------------------------------------------------------------------------------------------- */
+
+typedef struct stage_pass {
+    const skimpi_stage *stage;
+    const skimpi_pass *pass;
+} stage_pass;
+
+typedef struct stage_worker {
+    void *scratch;
+    skimpi_dense_column *view;
+} stage_worker;
+
+static skimp_status consume_stage(void *context, const skimpi_chunk *chunk, void *lane, void *worker, skimp_error *error)
+{
+    const stage_pass *run = context;
+    const stage_worker *own = worker;
+    if (run->stage->class->info.kind != SKIMP_TRANSFORMER) {
+        return run->stage->class->consume(run->stage->fitted, run->pass, chunk, lane, own->scratch, error);
+    }
+    skimpi_chunk view;
+    skimpi_stage_view(run->stage, chunk, &view, own->view);
+    return run->stage->class->consume(run->stage->fitted, run->pass, &view, lane, own->scratch, error);
+}
+
+static skimp_status merge_lanes(skimpi_stage *stage, const skimpi_pass *pass, const skimpi_needs *needs, void **lanes, skimp_error *error)
+{
+    for (unsigned lane = 1; lane < needs->lanes; lane++) {
+        stage->class->merge(stage->fitted, pass, lanes[0], lanes[lane]);
+    }
+    return stage->class->end_pass(stage->fitted, pass, lanes[0], error);
+}
+
+static skimp_status run_passes(skimpi_reading *reading, skimpi_stage *stage, unsigned n_steps, const skimpi_needs *needs, void **lanes, stage_worker **workers,
+                               uint64_t signature, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimp_job *job = reading->job;
+    const bool is_estimator = stage->class->info.kind != SKIMP_TRANSFORMER;
+    const char *checkpoint = is_estimator ? job->options.checkpoint : NULL;
+    uint64_t passes = 0;
+    skimpi_windows *windows = NULL;
+    if (needs->window > 0) {
+        SKIMPI_TRY(skimpi_windows_create(&windows, reading, needs->window, error));
+    }
+    if (checkpoint != NULL) {
+        SKIMPI_TRY(skimpi_checkpoint_read(checkpoint, job->budget, signature, stage->class, stage->fitted, &passes, &job->report.resumed, error));
+    }
+    for (;;) {
+        skimpi_pass pass = { 0 };
+        SKIMPI_TRY(stage->class->next_pass(stage->fitted, &pass, error));
+        if (pass.is_done) {
+            break;
+        }
+        if (pass.sequential) {
+            SKIMPI_TRY(skimpi_windows_pass(windows, stage, &pass, workers[0]->scratch, error));
+            SKIMPI_TRY(stage->class->end_pass(stage->fitted, &pass, NULL, error));
+        } else {
+            for (unsigned lane = 0; lane < needs->lanes; lane++) {
+                memset(lanes[lane], 0, needs->lane_bytes);
+                if (stage->class->lane_begin != NULL) {
+                    stage->class->lane_begin(stage->fitted, &pass, lanes[lane]);
+                }
+            }
+            stage_pass run = { .stage = stage, .pass = &pass };
+            const skimpi_pass_options options = {
+                .n_steps = n_steps, .chunk_stride = pass.chunk_stride, .lanes = needs->lanes, .lane_data = lanes, .worker_data = (void *const *)workers,
+                .consume = consume_stage, .context = &run,
+                .objective = stage->class->progress != NULL ? stage->class->progress(stage->fitted) : NAN,
+            };
+            SKIMPI_TRY(skimpi_reading_pass(reading, &options, error));
+            SKIMPI_TRY(merge_lanes(stage, &pass, needs, lanes, error));
+        }
+        job->report.passes += pass.chunk_stride > 1 ? 1.0 / (double)pass.chunk_stride : 1;
+        job->passes_done = (uint64_t)job->report.passes;
+        passes++;
+        if (checkpoint != NULL) {
+            SKIMPI_TRY(skimpi_checkpoint_write(checkpoint, job->budget, signature, passes, stage->class, stage->fitted, error));
+        }
+    }
+out:
+    skimpi_windows_destroy(windows);
+    return status;
+}
+
+skimp_status skimpi_fit_stage(skimpi_reading *reading, skimpi_stage *stage, unsigned n_steps, const skimpi_problem *problem, uint64_t signature,
+                              skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimp_budget *budget = reading->budget;
+    skimpi_needs needs = { 0 };
+    void *lanes[SKIMPI_MAX_LANES] = { NULL };
+    stage_worker *own = NULL, **workers = NULL;
+    const unsigned n_workers = reading->workers;
+    SKIMPI_TRY(stage->class->plan(problem, stage->params, &needs, error));
+    SKIMPI_TRY(stage->class->begin(&stage->fitted, budget, problem, stage->params, reading->job->warnings, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, n_workers, sizeof *own, (void **)&own, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, n_workers, sizeof *workers, (void **)&workers, error));
+    for (unsigned lane = 0; lane < needs.lanes; lane++) {
+        SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, needs.lane_bytes, 1, &lanes[lane], error));
+    }
+    for (unsigned w = 0; w < n_workers; w++) {
+        SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, needs.worker_bytes, 1, &own[w].scratch, error));
+        own[w].view = reading->views[w] + reading->design->n_numeric;
+        workers[w] = &own[w];
+    }
+    SKIMPI_TRY(run_passes(reading, stage, n_steps, &needs, lanes, workers, signature, error));
+out:
+    for (unsigned w = 0; own != NULL && w < n_workers; w++) {
+        skimp_free(budget, SKIMP_TAG_ACCUMULATORS, own[w].scratch, needs.worker_bytes, 1);
+    }
+    for (unsigned lane = 0; lane < needs.lanes; lane++) {
+        skimp_free(budget, SKIMP_TAG_ACCUMULATORS, lanes[lane], needs.lane_bytes, 1);
+    }
+    skimp_free(budget, SKIMP_TAG_ACCUMULATORS, own, n_workers, sizeof *own);
+    skimp_free(budget, SKIMP_TAG_ACCUMULATORS, workers, n_workers, sizeof *workers);
+    return status;
+}
+
+/* ---- the whole fit ------------------------------------------------------------------------------------------------------- */
+
+/* Names of the features, for warnings: text in `text`, pointers in *names (NULL when there are too many). */
+static skimp_status feature_names(const skimp_job *job, const skimpi_design *design, skimpi_buffer *text, const char ***names, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    *names = NULL;
+    if (job->schema->sparse || design->n_features > SKIMPI_MAX_NAMED_FEATURES) {
+        return SKIMP_OK;
+    }
+    SKIMPI_TRY(skimpi_design_names(design, job->schema, text, error));
+    SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_CATEGORIES, design->n_features, sizeof **names, (void **)names, error));
+    const char *at = text->data;
+    for (uint64_t i = 0; i < design->n_features; i++) {
+        (*names)[i] = at;
+        at += strlen(at) + 1;
+    }
+out:
+    return status;
+}
+
+typedef struct fit_state {
+    skimpi_design design;
+    skimpi_classes classes;
+    skimpi_reading reading;
+    skimpi_buffer name_text;
+    const char **names;
+} fit_state;
+
+static skimp_status fit_steps(skimp_job *job, fit_state *fit, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_summary *summary = skimpi_store_summary(job->store);
+    for (unsigned i = 0; i < job->pipeline.n_steps; i++) {
+        skimpi_stage *stage = &job->pipeline.steps[i];
+        const char **names = NULL;
+        const uint32_t n = job->schema->sparse ? 0 : stage->n_inputs;
+        if (fit->names != NULL) {
+            SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_CATEGORIES, n, sizeof *names, (void **)&names, error));
+            for (uint32_t k = 0; k < n; k++) {
+                names[k] = fit->names[fit->design.features[stage->slots[k]]];
+            }
+        }
+        const skimpi_problem problem = {
+            .n_rows = summary->n_rows, .is_exact = true, .n_features = n + fit->design.n_sparse, .n_dense = n, .n_sparse = fit->design.n_sparse,
+            .nonzeros = summary->nonzeros, .chunk_rows = summary->largest_chunk_rows, .n_chunks = summary->n_chunks, .weighted = job->schema->weight >= 0,
+            .n_threads = job->layout.workers, .feature_names = names,
+        };
+        status = skimpi_fit_stage(&fit->reading, stage, i, &problem, 0, error);
+        skimp_free(job->budget, SKIMP_TAG_CATEGORIES, names, n, sizeof *names);
+        SKIMPI_TRY(status);
+    }
+out:
+    return status;
+}
+
+static skimp_status fit_estimator(skimp_job *job, fit_state *fit, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_summary *summary = skimpi_store_summary(job->store);
+    skimpi_stage *estimator = &job->pipeline.estimator;
+    const skimpi_problem problem = {
+        .n_rows = summary->n_rows, .is_exact = true, .n_features = fit->design.n_features, .n_dense = fit->design.n_dense,
+        .n_code_columns = fit->design.n_code_columns, .n_sparse = fit->design.n_sparse, .nonzeros = summary->nonzeros, .n_classes = fit->classes.n_classes,
+        .chunk_rows = summary->largest_chunk_rows, .n_chunks = summary->n_chunks, .weighted = job->schema->weight >= 0 || fit->classes.weights != NULL,
+        .n_threads = job->layout.workers, .feature_names = (const char *const *)fit->names,
+    };
+    SKIMPI_TRY(skimpi_fit_stage(&fit->reading, estimator, job->pipeline.n_steps, &problem, skimpi_checkpoint_signature(job, summary), error));
+    skimpi_outcome outcome = { .objective = NAN };
+    estimator->class->result(estimator->fitted, &outcome);
+    job->report.objective = outcome.objective;
+    job->report.n_iter = outcome.n_iter;
+    job->report.converged = outcome.converged;
+    job->report.rows = summary->n_rows;
+    job->report.features = fit->design.n_features;
+    job->report.nonzeros = summary->nonzeros;
+out:
+    return status;
+}
+
+skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    fit_state fit = { 0 };
+    *model = NULL;
+    if (job->pipeline.estimator.class == NULL) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "no estimator to fit");
+    }
+    skimpi_buffer_init(&fit.name_text, job->budget, SKIMP_TAG_CATEGORIES);
+    SKIMPI_TRY(skimpi_job_prepare(job, error));
+    if (job->schema->target < 0) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "no target: name the column to be learnt (--target)"));
+    }
+    if (!job->store_is_input) {
+        const skimpi_store_options options = {
+            .place = job->layout.in_memory ? SKIMPI_PLACE_MEMORY : SKIMPI_PLACE_SPILL, .spill_directory = job->options.spill_dir,
+            .allow_tmpfs = job->options.spill_to_memory, .expected_bytes = job->forecast.store_bytes, .write_back_early = job->layout.in_container,
+        };
+        SKIMPI_TRY(skimpi_job_ingest(job, &options, error));
+        job->report.passes = 1;
+    }
+    SKIMPI_TRY(check_data(job, error));
+    const skimpi_summary *summary = skimpi_store_summary(job->store);
+    SKIMPI_TRY(skimpi_design_create(&fit.design, job->budget, job->schema, summary->category_missing, error));
+    if (job->pipeline.estimator.class->info.kind == SKIMP_CLASSIFIER) {
+        SKIMPI_TRY(skimpi_classes_create(&fit.classes, job->budget, job->schema, summary, error));
+    }
+    SKIMPI_TRY(feature_names(job, &fit.design, &fit.name_text, &fit.names, error));
+    skimpi_job_phase(job, "fitting");
+    SKIMPI_TRY(skimpi_reading_create(&fit.reading, job, job->store, &job->pipeline, &fit.design, &fit.classes, error));
+    SKIMPI_TRY(class_weights(&fit.reading, &job->pipeline.estimator, &fit.classes, error));
+    SKIMPI_TRY(fit_steps(job, &fit, error));
+    SKIMPI_TRY(fit_estimator(job, &fit, error));
+    if (job->options.holdout > 0) {
+        SKIMPI_TRY(skimpi_score_held_out(job, &fit.reading, error));
+    }
+    skimpi_reading_destroy(&fit.reading);
+    SKIMPI_TRY(skimpi_model_create(model, job, &fit.design, &fit.classes, error));
+out:
+    skimpi_reading_destroy(&fit.reading);
+    skimp_free(job->budget, SKIMP_TAG_CATEGORIES, (void *)fit.names, fit.design.n_features, sizeof *fit.names);
+    skimpi_buffer_free(&fit.name_text);
+    skimpi_classes_destroy(&fit.classes);
+    skimpi_design_destroy(&fit.design);
+    skimpi_job_finish_report(job);
+    return status;
+}
+
+skimp_status skimp_job_convert(skimp_job *job, const char *path, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    if (job->store_is_input) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "'%s' is a chunk store already", job->options.inputs[0]));
+    }
+    SKIMPI_TRY(skimpi_job_prepare(job, error));
+    const skimpi_store_options options = { .place = SKIMPI_PLACE_FILE, .path = path, .expected_bytes = job->forecast.store_bytes,
+                                           .write_back_early = job->layout.in_container };
+    SKIMPI_TRY(skimpi_job_ingest(job, &options, error));
+    const skimpi_summary *summary = skimpi_store_summary(job->store);
+    job->report.rows = summary->n_rows;
+    job->report.features = skimpi_schema_inputs(job->schema);
+    job->report.nonzeros = summary->nonzeros;
+    job->report.disk_bytes = summary->store_bytes;
+    job->report.passes = 1;
+out:
+    skimpi_job_finish_report(job);
+    return status;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A job from its options to the point where it can be planned: budget, inputs, schema, roles, pipeline; what it reports
+ * while it runs and at its end.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "os/os.h"
+
+static const skimpi_reader_options plain_reader = { .header = -1, .zero_based = -1 };
+
+static skimp_status check_options(const skimp_job_options *options, skimp_error *error)
+{
+    if (options->size != sizeof(skimp_job_options)) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "skimp_job_options.size is %zu, this library's is %zu: initialise with SKIMP_JOB_OPTIONS_INIT",
+                           options->size, sizeof(skimp_job_options));
+    }
+    if (options->n_inputs == 0) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "no input file");
+    }
+    if (!(options->holdout >= 0 && options->holdout < 1)) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "the hold-out is a share of the rows, at least 0 and under 1, not %g", options->holdout);
+    }
+    if (options->hash_bits > 28) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "hash bits are 1 to 28, not %u", options->hash_bits);
+    }
+    if (options->n_threads > 1024) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "at most 1024 threads, not %u", options->n_threads);
+    }
+    return SKIMP_OK;
+}
+
+/* Half of what is free to this process, unless the caller says. */
+static skimp_status budget_limit(const skimp_job_options *options, uint64_t resident, uint64_t *limit, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    *limit = options->max_memory;
+    if (*limit == 0) {
+        skimpi_os_limits limits;
+        SKIMPI_TRY(skimpi_os_limits_now(&limits, error));
+        *limit = limits.free_to_us / 2 + (options->whole_process ? resident : 0);
+    }
+out:
+    return status;
+}
+
+skimp_status skimpi_job_open_inputs(skimp_job *job, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimp_job_options *options = &job->options;
+    SKIMPI_TRY(skimpi_input_open(&job->input, job->budget, options->inputs[0], error));
+    const char *bytes = NULL;
+    size_t got = 0;
+    SKIMPI_TRY(skimpi_input_peek(job->input, 64, &bytes, &got, error));
+    const bool asked_store = options->format != NULL && strcmp(options->format, "store") == 0;
+    if (asked_store || (options->format == NULL && skimpi_store_recognise(bytes, got))) {
+        if (options->n_inputs > 1) {
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "'%s' is a chunk store, which is a data set of its own: give it alone", options->inputs[0]));
+        }
+        skimpi_input_close(job->input);
+        job->input = NULL;
+        SKIMPI_TRY(skimpi_store_open(&job->store, job->budget, options->inputs[0], &job->schema, error));
+        job->store_is_input = true;
+        goto out;
+    }
+    SKIMPI_TRY(skimpi_reader_find(&job->reader_class, options->format, job->input, error));
+    job->reader_options = plain_reader;
+    job->reader_options.header = options->header;
+    job->reader_options.delimiter = options->delimiter;
+    job->reader_options.zero_based = options->zero_based;
+    job->reader_options.on_bad_row = options->skip_bad_rows ? SKIMPI_BAD_ROW_SKIP : SKIMPI_BAD_ROW_ERROR;
+    job->reader_options.on_missing = options->drop_missing ? SKIMPI_MISSING_DROP : SKIMPI_MISSING_KEEP;
+    SKIMPI_TRY(job->reader_class->open(&job->reader, job->budget, job->input, &job->reader_options, &job->schema, &job->sample, error));
+out:
+    return status;
+}
+
+skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimp_job_options *options = &job->options;
+    skimpi_schema *schema = job->schema;
+    /* Sparse data has one label, which needs no naming when there is something to fit. */
+    const bool is_label = schema->sparse && options->target == NULL && job->pipeline.estimator.class != NULL;
+    const skimpi_roles roles = {
+        .target = is_label ? "label" : options->target, .weight = options->weight, .drop = options->drop, .n_drop = options->n_drop, .hash_bits = options->hash_bits,
+    };
+    if (!job->store_is_input) {
+        SKIMPI_TRY(skimpi_schema_assign(schema, &roles, options->inputs[0], error));
+    } else if (options->target != NULL || options->weight != NULL || options->n_drop > 0 || options->hash_bits > 0) {
+        /* The roles of a kept store were given when it was made. */
+        const int64_t target = options->target != NULL ? skimpi_schema_find(schema, options->target, strlen(options->target)) : -1;
+        if (options->weight != NULL || options->n_drop > 0 || options->hash_bits > 0 || (options->target != NULL && target != schema->target)) {
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "'%s' is a chunk store, whose target, weight and dropped columns were chosen by `skimp convert`",
+                                   options->inputs[0]));
+        }
+    }
+    SKIMPI_TRY(skimpi_pipeline_bind(&job->pipeline, schema, error));
+    if (!schema->sparse && !job->store_is_input) {
+        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, schema->n_columns, 1, (void **)&job->may_miss, error));
+        for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
+            job->may_miss[schema->numeric[slot]] = skimpi_pipeline_may_miss(&job->pipeline, slot);
+        }
+        job->reader_options.may_miss = job->may_miss;
+    }
+out:
+    return status;
+}
+
+skimp_status skimp_job_create(skimp_job **out, const skimp_job_options *options, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimp_budget *budget = NULL;
+    skimp_job *job = NULL;
+    skimp_job_options own = { 0 };
+    uint64_t limit = 0, resident = 0, peak = 0;
+    *out = NULL;
+    SKIMPI_TRY(check_options(options, error));
+    own = *options;
+    skimp_process_memory(&resident, &peak);
+    SKIMPI_TRY(budget_limit(options, resident, &limit, error));
+    const skimp_budget_options budget_options = { .size = sizeof budget_options, .limit = limit };
+    SKIMPI_TRY(skimp_budget_create(&budget, &budget_options, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, 1, sizeof *job, (void **)&job, error));
+    job->budget = budget;
+    job->started = skimpi_os_seconds();
+    job->base_resident = resident;
+    job->base_peak = peak;
+    job->phase = "reading";
+    job->report.objective = NAN;
+    if (options->spill_dir == NULL) {
+        own.spill_dir = getenv("TMPDIR") != NULL && getenv("TMPDIR")[0] != '\0' ? getenv("TMPDIR") : "/var/tmp";
+    }
+    SKIMPI_TRY(skimpi_options_copy(&job->options, &job->options_block, &job->options_bytes, budget, &own, error));
+    SKIMPI_TRY(skimpi_warnings_create(&job->warnings, budget, error));
+    SKIMPI_TRY(skimpi_pipeline_create(&job->pipeline, budget, job->options.estimator, job->options.params, job->options.n_params, job->options.steps,
+                                      job->options.n_steps, error));
+    SKIMPI_TRY(skimpi_job_open_inputs(job, error));
+    *out = job;
+out:
+    if (status != SKIMP_OK) {
+        if (job != NULL) {
+            skimp_job_destroy(job);
+        } else {
+            skimp_budget_destroy(budget);
+        }
+    }
+    return status;
+}
+
+void skimp_job_destroy(skimp_job *job)
+{
+    if (job == NULL) {
+        return;
+    }
+    skimp_budget *budget = job->budget;
+    skimpi_pool_destroy(job->pool);
+    skimpi_pipeline_destroy(&job->pipeline);
+    if (job->reader != NULL) {
+        job->reader_class->close(job->reader);
+    }
+    skimpi_input_close(job->input);
+    skimpi_store_destroy(job->store);
+    skimp_free(budget, SKIMP_TAG_OTHER, job->may_miss, job->schema != NULL ? job->schema->n_columns : 0, 1);
+    skimpi_schema_destroy(job->schema);
+    skimpi_warnings_destroy(job->warnings);
+    skimp_free(budget, SKIMP_TAG_OTHER, job->options_block, job->options_bytes, 1);
+    skimp_budget_uncharge(budget, SKIMP_TAG_PROGRAM, job->layout.program);
+    skimp_budget_uncharge(budget, SKIMP_TAG_MODEL, job->model_charge);
+    skimp_free(budget, SKIMP_TAG_OTHER, job, 1, sizeof *job);
+    skimp_budget_destroy(budget);
+}
+
+/* ---- watching ------------------------------------------------------------------------------------------------------ */
+
+bool skimpi_job_cancelled(skimp_job *job)
+{
+    if (job->options.cancel != NULL && *job->options.cancel != 0) {
+        atomic_store(&job->stop, 1);
+    }
+    return atomic_load(&job->stop) != 0;
+}
+
+void skimpi_job_phase(skimp_job *job, const char *phase)
+{
+    job->phase = phase;
+    job->phase_started = skimpi_os_seconds();
+}
+
+void skimpi_job_progress(skimp_job *job, uint64_t bytes_done, uint64_t bytes_total, uint64_t rows, double objective)
+{
+    if (job->options.progress == NULL) {
+        return;
+    }
+    int idle = 0;
+    if (!atomic_compare_exchange_strong(&job->progress_busy, &idle, 1)) {
+        return;
+    }
+    const double now = skimpi_os_seconds();
+    if (now - job->last_progress >= 0.1) {
+        job->last_progress = now;
+        const double share = bytes_total > 0 ? (double)bytes_done / (double)bytes_total : 0;
+        const double spent = now - job->phase_started;
+        const double passes = job->layout.needs.passes_expected;
+        double left = NAN;
+        if (strcmp(job->phase, "fitting") == 0 && passes > 0 && job->passes_done + share > 0) {
+            const double done = (double)job->passes_done + share;
+            left = done < passes ? spent / done * (passes - done) : 0;
+        } else if (share > 0.001 && share <= 1) {
+            left = spent / share * (1 - share);
+        }
+        const skimp_progress progress = {
+            .phase = job->phase, .bytes_done = bytes_done < bytes_total ? bytes_done : bytes_total, .bytes_total = bytes_total, .rows = rows,
+            .pass = job->passes_done, .passes_expected = passes, .objective = objective, .charged_bytes = skimp_budget_in_use(job->budget),
+            .budget_bytes = skimp_budget_limit(job->budget), .seconds = now - job->started, .seconds_left = left,
+        };
+        job->options.progress(job->options.progress_context, &progress);
+    }
+    atomic_store(&job->progress_busy, 0);
+}
+
+void skimpi_job_finish_report(skimp_job *job)
+{
+    uint64_t resident = 0, peak = 0;
+    skimp_process_memory(&resident, &peak);
+    skimp_report *report = &job->report;
+    report->seconds = skimpi_os_seconds() - job->started;
+    report->peak_bytes = job->options.whole_process ? peak : peak > job->base_resident ? peak - job->base_resident : 0;
+    report->charged_peak_bytes = skimp_budget_peak(job->budget);
+    for (int tag = 0; tag < SKIMP_TAG_COUNT; tag++) {
+        report->memory[tag] = skimp_budget_tag_peak(job->budget, (skimp_tag)tag);
+    }
+    report->n_warnings = skimpi_warnings_count(job->warnings);
+    report->metrics = job->metrics;
+}
+
+const skimp_report *skimp_job_report(const skimp_job *job)
+{
+    return &job->report;
+}
+
+const char *skimp_job_warning(const skimp_job *job, size_t i)
+{
+    return skimpi_warnings_at(job->warnings, i);
+}
+
+bool skimp_job_column(const skimp_job *job, size_t i, skimp_column_info *out)
+{
+    static const char *const types[] = { "number", "text", "date" };
+    static const char *const roles[] = { "feature", "target", "weight", "dropped" };
+    const skimpi_schema *schema = job->schema;
+    if (schema->sparse || i >= schema->n_columns) {
+        *out = (skimp_column_info){ .name = "", .type = "sparse", .role = "feature" };
+        return schema->sparse && i == 0;
+    }
+    const skimpi_column *column = &schema->columns[i];
+    *out = (skimp_column_info){ .name = column->name, .type = types[column->type], .role = roles[column->role] };
+    if (column->type == SKIMPI_TYPE_CATEGORY && column->role == SKIMPI_ROLE_FEATURE && job->sample.categories != NULL) {
+        out->categories = job->sample.categories[column->slot];
+    }
+    return true;
+}
+
+const char *skimp_job_format(const skimp_job *job)
+{
+    return job->store_is_input ? "store" : job->reader_class->name;
+}

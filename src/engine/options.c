@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A job's own copy of the options that it was given: one block that holds the arrays and the text. */
+#include <string.h>
+
+#include "engine/engine.h"
+
+typedef struct bump {
+    char *next;     /* NULL: only count */
+    size_t used;
+} bump;
+
+static void *take(bump *b, size_t bytes)
+{
+    void *at = b->next != NULL ? b->next + b->used : NULL;
+    b->used += skimpi_round_up(bytes, 8);
+    return at;
+}
+
+static const char *copy_text(bump *b, const char *text)
+{
+    if (text == NULL) {
+        return NULL;
+    }
+    const size_t bytes = strlen(text) + 1;
+    char *at = take(b, bytes);
+    if (at != NULL) {
+        memcpy(at, text, bytes);
+    }
+    return at;
+}
+
+static const char *const *copy_texts(bump *b, const char *const *texts, size_t n)
+{
+    const char **at = take(b, n * sizeof *at);
+    for (size_t i = 0; i < n; i++) {
+        const char *copy = copy_text(b, texts[i]);
+        if (at != NULL) {
+            at[i] = copy;
+        }
+    }
+    return at;
+}
+
+static void copy_all(bump *b, const skimp_job_options *from, skimp_job_options *to)
+{
+    *to = *from;
+    to->estimator = copy_text(b, from->estimator);
+    skimp_setting *params = take(b, from->n_params * sizeof *params);
+    for (size_t i = 0; i < from->n_params; i++) {
+        const skimp_setting setting = { copy_text(b, from->params[i].name), copy_text(b, from->params[i].value) };
+        if (params != NULL) {
+            params[i] = setting;
+        }
+    }
+    to->params = params;
+    to->steps = copy_texts(b, from->steps, from->n_steps);
+    to->inputs = copy_texts(b, from->inputs, from->n_inputs);
+    to->format = copy_text(b, from->format);
+    to->target = copy_text(b, from->target);
+    to->weight = copy_text(b, from->weight);
+    to->drop = copy_texts(b, from->drop, from->n_drop);
+    to->spill_dir = copy_text(b, from->spill_dir);
+    to->checkpoint = copy_text(b, from->checkpoint);
+}
+
+skimp_status skimpi_options_copy(skimp_job_options *to, void **block, size_t *bytes, skimp_budget *budget, const skimp_job_options *from, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    bump count = { 0 };
+    copy_all(&count, from, to);
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, count.used, 1, block, error));
+    *bytes = count.used;
+    bump fill = { .next = *block };
+    copy_all(&fill, from, to);
+out:
+    return status;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A pass: every chunk of the store once, decoded, transformed and given to a consumer, by all workers.
+ *
+ * Lane l of L consumes chunks l, l + L, l + 2L, … in that order.  Workers claim chunks in file order, decode and
+ * transform them side by side, and wait only when the lane's chunk before theirs is still being consumed; so the sums in
+ * a lane do not depend on the number of workers.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "os/os.h"
+
+uint64_t skimpi_reading_bytes(const skimpi_forecast *forecast, const skimpi_schema *schema, skimpi_place place, unsigned workers, bool holdout)
+{
+    const uint64_t decoder = skimpi_decoder_bytes(schema, forecast->unit_rows, forecast->unit_nonzeros, forecast->chunk_bytes, place);
+    const uint64_t views = skimp_alloc_cost(2 * (uint64_t)schema->n_numeric * sizeof(skimpi_dense_column));
+    const uint64_t mask = holdout ? skimp_alloc_cost(forecast->unit_rows) : 0;
+    return skimpi_mul_sat(workers, decoder + views + mask) + 3 * skimp_alloc_cost(workers * sizeof(void *));
+}
+
+void skimpi_reading_decoder_options(const skimpi_reading *reading, skimpi_decoder_options *options)
+{
+    const skimpi_stage *estimator = &reading->job->pipeline.estimator;
+    skimpi_design_decoder(reading->design, options);
+    /* Class weights are multiplied into the rows' weights, which must be there then. */
+    options->with_weight = estimator->class != NULL && !skimpi_params_is_null(estimator->params, "class_weight");
+}
+
+skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skimpi_store *store, const skimpi_pipeline *pipeline,
+                                   const skimpi_design *design, const skimpi_classes *classes, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_summary *summary = skimpi_store_summary(store);
+    *reading = (skimpi_reading){
+        .job = job, .store = store, .budget = job->budget, .pipeline = pipeline, .design = design, .classes = classes, .pool = job->pool,
+        .workers = skimpi_pool_size(job->pool), .mask_rows = summary->largest_chunk_rows,
+        .holdout = job->options.holdout, .holdout_seed = job->options.seed,
+    };
+    const unsigned workers = reading->workers;
+    skimpi_decoder_options options;
+    skimpi_reading_decoder_options(reading, &options);
+    SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->decoders, error));
+    SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->views, error));
+    SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->masks, error));
+    for (unsigned w = 0; w < workers; w++) {
+        SKIMPI_TRY(skimpi_decoder_create(&reading->decoders[w], store, &options, error));
+        SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, 2 * (size_t)design->n_numeric, sizeof(skimpi_dense_column), (void **)&reading->views[w],
+                               error));
+        if (reading->holdout > 0) {
+            SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, reading->mask_rows, 1, (void **)&reading->masks[w], error));
+        }
+    }
+out:
+    if (status != SKIMP_OK) {
+        skimpi_reading_destroy(reading);
+    }
+    return status;
+}
+
+void skimpi_reading_destroy(skimpi_reading *reading)
+{
+    for (unsigned w = 0; w < reading->workers; w++) {
+        if (reading->decoders != NULL) {
+            skimpi_decoder_destroy(reading->decoders[w]);
+        }
+        if (reading->views != NULL) {
+            skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->views[w], 2 * (size_t)reading->design->n_numeric, sizeof(skimpi_dense_column));
+        }
+        if (reading->masks != NULL) {
+            skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->masks[w], reading->mask_rows, 1);
+        }
+    }
+    skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->decoders, reading->workers, sizeof(void *));
+    skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->views, reading->workers, sizeof(void *));
+    skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->masks, reading->workers, sizeof(void *));
+    *reading = (skimpi_reading){ 0 };
+}
+
+/* Hold-out rows out (or in), weights of classes in, codes of missing categories, steps. */
+void skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned worker, skimpi_chunk *chunk, unsigned n_steps, skimpi_rows rows)
+{
+    if (reading->holdout > 0) {
+        uint8_t *keep = reading->masks[worker];
+        for (uint32_t i = 0; i < chunk->n_rows; i++) {
+            keep[i] = skimpi_held_out(chunk->first_row + i, reading->holdout_seed, reading->holdout) == (rows == SKIMPI_ROWS_HELD_OUT);
+        }
+        skimpi_chunk_compact(chunk, keep);
+    }
+    if (chunk->n_codes > 0) {
+        skimpi_design_finish_codes(reading->design, chunk);
+    }
+    const skimpi_classes *classes = reading->classes;
+    if (classes != NULL && classes->n_classes > 0 && chunk->target != NULL) {
+        skimpi_classes_map(classes, chunk->n_rows, chunk->target);
+        if (classes->weights != NULL && chunk->weight != NULL) {
+            for (uint32_t i = 0; i < chunk->n_rows; i++) {
+                chunk->weight[i] *= classes->weights[(uint32_t)chunk->target[i]];
+            }
+        }
+    }
+    skimpi_pipeline_transform(reading->pipeline, n_steps, chunk, reading->views[worker]);
+}
+
+typedef struct pass_state {
+    skimpi_reading *reading;
+    const skimpi_pass_options *options;
+    skimpi_scan scan;
+    _Atomic uint64_t next;       /* strided passes */
+    _Atomic uint64_t bytes, rows;
+    skimpi_turns *turns[SKIMPI_MAX_LANES];
+    _Atomic int failed;
+} pass_state;
+
+static void break_turns(pass_state *state)
+{
+    atomic_store(&state->failed, 1);
+    for (unsigned lane = 0; lane < state->options->lanes; lane++) {
+        skimpi_turns_break(state->turns[lane]);
+    }
+}
+
+/* The next chunk and its place in the order of this pass. */
+static skimp_status claim(pass_state *state, unsigned worker, skimpi_chunk **chunk, uint64_t *ordinal, bool *done, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_reading *reading = state->reading;
+    const uint64_t stride = state->options->chunk_stride;
+    if (stride <= 1) {
+        SKIMPI_TRY(skimpi_scan_next(reading->store, &state->scan, reading->decoders[worker], chunk, done, error));
+        if (!*done) {
+            *ordinal = (*chunk)->index;
+        }
+        return SKIMP_OK;
+    }
+    *ordinal = atomic_fetch_add(&state->next, 1);
+    *done = *ordinal >= (skimpi_store_summary(reading->store)->n_chunks + stride - 1) / stride;
+    if (!*done) {
+        SKIMPI_TRY(skimpi_store_read_chunk(reading->store, reading->decoders[worker], *ordinal * stride, chunk, error));
+    }
+out:
+    return status;
+}
+
+static skimp_status pass_worker(void *context, unsigned worker, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    pass_state *state = context;
+    const skimpi_pass_options *options = state->options;
+    skimpi_reading *reading = state->reading;
+    const skimpi_summary *summary = skimpi_store_summary(reading->store);
+    while (!atomic_load(&state->failed)) {
+        if (skimpi_job_cancelled(reading->job)) {
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_CANCELLED, "interrupted"));
+        }
+        skimpi_chunk *chunk = NULL;
+        uint64_t ordinal = 0;
+        bool done = false;
+        SKIMPI_TRY(claim(state, worker, &chunk, &ordinal, &done, error));
+        if (done) {
+            break;
+        }
+        skimpi_reading_finish_chunk(reading, worker, chunk, options->n_steps, options->rows);
+        const unsigned lane = (unsigned)(ordinal % options->lanes);
+        if (!skimpi_turns_wait(state->turns[lane], ordinal / options->lanes)) {
+            break; /* another worker failed, and its error is the one to report */
+        }
+        if (chunk->n_rows > 0) {
+            status = options->consume(options->context, chunk, options->lane_data != NULL ? options->lane_data[lane] : NULL,
+                                      options->worker_data != NULL ? options->worker_data[worker] : NULL, error);
+        }
+        SKIMPI_TRY(status);
+        skimpi_turns_pass(state->turns[lane], ordinal / options->lanes);
+        const uint64_t rows = atomic_fetch_add(&state->rows, chunk->n_rows) + chunk->n_rows;
+        const uint64_t share = summary->n_chunks > 0 ? summary->store_bytes / summary->n_chunks : 0;
+        skimpi_job_progress(reading->job, atomic_fetch_add(&state->bytes, share) + share,
+                            options->chunk_stride > 1 ? summary->store_bytes / options->chunk_stride : summary->store_bytes, rows, options->objective);
+    }
+out:
+    if (status != SKIMP_OK) {
+        break_turns(state);
+    }
+    return status;
+}
+
+skimp_status skimpi_reading_pass(skimpi_reading *reading, const skimpi_pass_options *options, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    pass_state state = { .reading = reading, .options = options };
+    for (unsigned lane = 0; lane < options->lanes; lane++) {
+        SKIMPI_TRY(skimpi_turns_create(&state.turns[lane], reading->budget, error));
+    }
+    skimpi_scan_begin(reading->store, &state.scan);
+    SKIMPI_TRY(skimpi_pool_run(reading->pool, pass_worker, &state, error));
+out:
+    for (unsigned lane = 0; lane < options->lanes; lane++) {
+        skimpi_turns_destroy(state.turns[lane]);
+    }
+    return status;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a pass of logistic regression sums over chunks.  With r_ik = s_i (p_ik - [y_i = k]) and curvatures
+ * D_i,kl = s_i p_ik ([k = l] - p_il)  (two classes: one output, D_i = s_i p_i (1 - p_i)):
+ *
+ *     gradient   G_kj = Σ r_ik x_ij
+ *     diagonal   Σ D_i,kk (x_ij - c_j)²
+ *     Hessian    Σ D_i,kl (x_ia - c_a)(x_ib - c_b)
+ *     product    Σ x_ij Σ_l D_i,kl (x_i · v_l + v_l,0)
+ *
+ * A chunk is gone through in tiles of tile_rows rows, so that the margins of a thousand classes need little room and a tile
+ * of narrow data stays in the cache.  The tile's height follows from the shape alone, and so do the sums.
+ */
+#include <string.h>
+
+#include "estimator/logistic.h"
+
+uint32_t skimpi_logistic_tile_rows(uint64_t n_outputs)
+{
+    return (uint32_t)skimpi_min_u64(skimpi_max_u64(65536 / n_outputs / 16 * 16, 64), 4096);
+}
+
+uint64_t skimpi_logistic_lay_out(const logistic_shape *shape, void *block, logistic_scratch *s)
+{
+    uint64_t at = 0, k = shape->n_outputs, rows = shape->tile_rows;
+    char *base = block;
+    logistic_scratch unused;
+    s = s != NULL ? s : &unused;
+#define PLACE(field, count, size)                                                                                      \
+    do {                                                                                                               \
+        s->field = base != NULL ? (void *)(base + at) : NULL;                                                          \
+        at = skimpi_add_sat(at, skimpi_add_sat(skimpi_mul_sat(count, size), 63)) / 64 * 64;                            \
+    } while (0)
+    PLACE(dense, shape->n_dense, sizeof(skimpi_dense_column));
+    PLACE(codes, shape->n_code_columns, sizeof(skimpi_code_column));
+    PLACE(indptr, shape->has_csr ? rows + 1 : 0, sizeof(uint32_t));
+    PLACE(margins, skimpi_mul_sat(2 * k, rows), sizeof(double));
+    PLACE(first, skimpi_mul_sat(k, rows), sizeof(double));
+    PLACE(second, skimpi_mul_sat(k, rows), sizeof(double));
+    PLACE(row, rows, sizeof(double));
+    PLACE(gram, shape->solver == &skimpi_solver_newton ? skimpi_gram_scratch_bytes(shape->n_dense, shape->p) : 0, 1);
+#undef PLACE
+    return at;
+}
+
+void skimpi_logistic_view(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const logistic_scratch *s, skimpi_chunk *out)
+{
+    *out = *chunk;
+    out->first_row += first;
+    out->n_rows = n;
+    out->dense = s->dense;
+    for (uint32_t j = 0; j < chunk->n_dense; j++) {
+        s->dense[j] = chunk->dense[j];
+        s->dense[j].f32 = chunk->dense[j].f32 != NULL ? chunk->dense[j].f32 + first : NULL;
+        s->dense[j].f64 = chunk->dense[j].f64 != NULL ? chunk->dense[j].f64 + first : NULL;
+    }
+    out->codes = s->codes;
+    for (uint32_t j = 0; j < chunk->n_codes; j++) {
+        s->codes[j] = chunk->codes[j];
+        s->codes[j].codes = chunk->codes[j].codes + first;
+    }
+    if (chunk->has_csr) {
+        uint32_t base = chunk->csr.indptr[first];
+        for (uint32_t i = 0; i <= n; i++) {
+            s->indptr[i] = chunk->csr.indptr[first + i] - base;
+        }
+        out->csr.indptr = s->indptr;
+        out->csr.indices = chunk->csr.indices != NULL ? chunk->csr.indices + base : NULL;
+        out->csr.indices64 = chunk->csr.indices64 != NULL ? chunk->csr.indices64 + base : NULL;
+        out->csr.f32 = chunk->csr.f32 != NULL ? chunk->csr.f32 + base : NULL;
+        out->csr.f64 = chunk->csr.f64 != NULL ? chunk->csr.f64 + base : NULL;
+    }
+    out->target = chunk->target != NULL ? chunk->target + first : NULL;
+    out->weight = chunk->weight != NULL ? chunk->weight + first : NULL;
+}
+
+/* In one fixed order, with eight sums side by side. */
+static double sum_of(size_t n, const double *x)
+{
+    double s[8] = { 0 };
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        for (size_t k = 0; k < 8; k++) {
+            s[k] += x[i + k];
+        }
+    }
+    for (; i < n; i++) {
+        s[i % 8] += x[i];
+    }
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+/* sums[j] += Σ d_i (x_ij - c_j)² */
+static void centred_squares(const logistic *self, const skimpi_chunk *tile, const double *d, double *sums)
+{
+    skimpi_chunk rest = *tile;
+    if (self->has_centres) {
+        rest.n_dense = 0;
+        for (uint32_t j = 0; j < tile->n_dense; j++) {
+            const skimpi_dense_column *column = &tile->dense[j];
+            double c = self->centre[column->feature], sum = 0.0;
+            for (uint32_t i = 0; i < tile->n_rows; i++) {
+                double x = (column->f32 != NULL ? (double)column->f32[i] : column->f64[i]) - c;
+                sum += d[i] * x * x;
+            }
+            sums[column->feature] += sum;
+        }
+    }
+    self->kernels->squares(&rest, d, sums);
+}
+
+static void add_moments(const logistic *self, const skimpi_chunk *tile, const logistic_scratch *s, double *sums)
+{
+    const double *ones = tile->weight;
+    if (ones == NULL) {
+        for (uint32_t i = 0; i < tile->n_rows; i++) {
+            s->row[i] = 1.0;
+        }
+        ones = s->row;
+    }
+    skimpi_chunk dense = *tile;
+    dense.n_codes = 0;
+    dense.has_csr = false;
+    self->kernels->scatter(&dense, 1, ones, self->shape.tile_rows, sums, self->shape.p);
+}
+
+/* Curvatures D_i,kl of a pair of outputs from the probabilities. */
+static void pair_curvature(const skimpi_chunk *tile, const double *pk, const double *pl, bool same, double *out)
+{
+    for (uint32_t i = 0; i < tile->n_rows; i++) {
+        double d = same ? pk[i] * (1.0 - pk[i]) : -pk[i] * pl[i];
+        out[i] = tile->weight != NULL ? tile->weight[i] * d : d;
+    }
+}
+
+/* Hessian of one pair of outputs, k ≥ l: its lower triangle, the intercept's rows and corner. */
+static void add_pair(const logistic *self, const logistic_pass *parameters, const skimpi_chunk *tile, uint64_t k, uint64_t l, const double *d,
+                     const logistic_scratch *s, double *hessian)
+{
+    const logistic_shape *shape = &self->shape;
+    uint64_t p = shape->p, n = shape->n, first = shape->n_outputs * p;
+    self->kernels->gram(tile, d, self->has_centres ? self->centre : NULL, hessian + k * p * n + l * p, n, parameters->exact != 0, s->gram);
+    if (shape->has_intercept) {
+        self->kernels->scatter(tile, 1, d, shape->tile_rows, hessian + (first + k) * n + l * p, p);
+        hessian[(first + k) * n + first + l] += sum_of(tile->n_rows, d);
+    }
+}
+
+static void add_hessian(const logistic *self, const logistic_pass *parameters, const skimpi_chunk *tile, const logistic_scratch *s, double *hessian)
+{
+    uint64_t stride = self->shape.tile_rows;
+    if (self->shape.n_outputs == 1) {
+        add_pair(self, parameters, tile, 0, 0, s->second, s, hessian);
+        return;
+    }
+    for (uint64_t k = 0; k < self->shape.n_outputs; k++) {
+        for (uint64_t l = 0; l <= k; l++) {
+            pair_curvature(tile, s->second + k * stride, s->second + l * stride, k == l, s->row);
+            add_pair(self, parameters, tile, k, l, s->row, s, hessian);
+        }
+    }
+}
+
+static void add_diagonal(const logistic *self, const skimpi_chunk *tile, const logistic_scratch *s, double *sums)
+{
+    const logistic_shape *shape = &self->shape;
+    uint64_t stride = shape->tile_rows;
+    for (uint64_t k = 0; k < shape->n_outputs; k++) {
+        const double *d = s->second;
+        if (shape->n_outputs > 1) {
+            pair_curvature(tile, s->second + k * stride, NULL, true, s->row);
+            d = s->row;
+        }
+        centred_squares(self, tile, d, sums + k * shape->p);
+        sums[shape->n_outputs * shape->p + k] += sum_of(tile->n_rows, d);
+    }
+}
+
+/* What a product scatters: Σ_l D_i,kl q_il, from the direction's margins q. */
+static void times_curvature(const logistic_shape *shape, const skimpi_chunk *tile, const double *q, const logistic_scratch *s)
+{
+    uint64_t stride = shape->tile_rows;
+    if (shape->n_outputs == 1) {
+        for (uint32_t i = 0; i < tile->n_rows; i++) {
+            s->first[i] = s->second[i] * q[i];
+        }
+        return;
+    }
+    memset(s->row, 0, tile->n_rows * sizeof(double));
+    for (uint64_t k = 0; k < shape->n_outputs; k++) {
+        for (uint32_t i = 0; i < tile->n_rows; i++) {
+            s->row[i] += s->second[k * stride + i] * q[k * stride + i];
+        }
+    }
+    for (uint64_t k = 0; k < shape->n_outputs; k++) {
+        for (uint32_t i = 0; i < tile->n_rows; i++) {
+            double product = s->second[k * stride + i] * (q[k * stride + i] - s->row[i]);
+            s->first[k * stride + i] = tile->weight != NULL ? tile->weight[i] * product : product;
+        }
+    }
+}
+
+static void add_tile(const logistic *self, const logistic_pass *parameters, const skimpi_chunk *tile, const logistic_scratch *s, logistic_lane *lane)
+{
+    const logistic_shape *shape = &self->shape;
+    uint64_t k = shape->n_outputs, p = shape->p, m = k * (p + 1), stride = shape->tile_rows;
+    lane->rows += tile->n_rows;
+    lane->weight += tile->weight != NULL ? sum_of(tile->n_rows, tile->weight) : tile->n_rows;
+    if (parameters->kind == LOGISTIC_MOMENTS) {
+        add_moments(self, tile, s, lane->sums);
+        return;
+    }
+    const double *coef = parameters->values, *intercept = coef + parameters->n_rows * p;
+    self->kernels->margins(tile, parameters->n_rows, coef, p, intercept, s->margins, stride);
+    bool is_product = parameters->kind == LOGISTIC_PRODUCT;
+    bool is_hessian = parameters->kind == LOGISTIC_HESSIAN;
+    double *first = is_product ? NULL : s->first;
+    double *second = is_product || is_hessian || parameters->with_diagonal ? s->second : NULL;
+    if (k == 1) {
+        lane->value += self->loss->evaluate(tile->n_rows, tile->target, tile->weight, s->margins, 0.0, first, second);
+    } else {
+        lane->value += skimpi_multinomial_evaluate(tile->n_rows, shape->n_classes, tile->target, tile->weight, s->margins, stride, first, second);
+    }
+    if (is_product) {
+        times_curvature(shape, tile, s->margins + k * stride, s);
+    }
+    self->kernels->scatter(tile, (unsigned)k, s->first, stride, lane->sums, p);
+    for (uint64_t l = 0; l < k; l++) {
+        lane->sums[k * p + l] += sum_of(tile->n_rows, s->first + l * stride);
+    }
+    if (is_hessian) {
+        add_hessian(self, parameters, tile, s, lane->sums + m);
+    } else if (parameters->with_diagonal) {
+        add_diagonal(self, tile, s, lane->sums + m);
+    }
+}
+
+skimp_status skimpi_logistic_consume(const void *self_, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *worker_scratch,
+                                     skimp_error *error)
+{
+    (void)error;
+    const logistic *self = self_;
+    logistic_scratch s;
+    skimpi_logistic_lay_out(&self->shape, worker_scratch, &s);
+    for (uint32_t first = 0; first < chunk->n_rows; first += self->shape.tile_rows) {
+        uint32_t n = chunk->n_rows - first < self->shape.tile_rows ? chunk->n_rows - first : self->shape.tile_rows;
+        skimpi_chunk tile;
+        skimpi_logistic_view(chunk, first, n, &s, &tile);
+        add_tile(self, pass->parameters, &tile, &s, lane);
+    }
+    return SKIMP_OK;
+}
+
+void skimpi_logistic_merge(const void *self_, const skimpi_pass *pass, void *into_, const void *from_)
+{
+    const logistic *self = self_;
+    const logistic_pass *parameters = pass->parameters;
+    logistic_lane *into = into_;
+    const logistic_lane *from = from_;
+    uint64_t m = self->shape.n_outputs * (self->shape.p + 1), n = m;
+    if (parameters->kind == LOGISTIC_HESSIAN) {
+        n += self->shape.n * self->shape.n;
+    } else if (parameters->with_diagonal) {
+        n += m;
+    }
+    into->value += from->value;
+    into->weight += from->weight;
+    into->rows += from->rows;
+    skimpi_axpy(n, 1.0, from->sums, into->sums);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * max_abs_scaler: x → x / max |x|, each column for itself; sparse data stays sparse.  Missing values stay missing and count
+ * for nothing.  A largest value of under 10 ε counts as 1, as in scikit-learn.
+ */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "estimator/transformer.h"
+#include "kernel/kernel.h"
+
+typedef struct max_abs_scaler {
+    skimpi_transformer base;
+    bool clip;
+} max_abs_scaler;
+
+enum { LARGEST, SCALE, N_VECTORS };
+
+static const skimp_param params_table[] = {
+    { .name = "copy", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "accepted for scikit-learn's sake; the data are never changed" },
+    { .name = "clip", .type = SKIMP_PARAM_BOOL, .default_value = "false", .help = "cut values of other data to [-1, 1]" },
+    { .name = NULL },
+};
+
+static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs, skimp_error *error)
+{
+    (void)params;
+    (void)error;
+    uint64_t lane = skimpi_mul_sat(skimpi_add_sat(1, skimpi_mul_sat(2, problem->n_features)), sizeof(double));
+    *needs = (skimpi_needs){
+        .lanes = skimpi_transformer_lanes(lane),
+        .state_bytes = skimpi_transformer_bytes(sizeof(max_abs_scaler), problem, N_VECTORS),
+        .lane_bytes = lane,
+        .model_bytes = skimpi_mul_sat(problem->n_features, 2 * sizeof(double)),
+        .passes_expected = 1,
+        .passes_max = 1,
+        .seconds_per_pass = 5e-10 * (double)problem->n_rows * (double)problem->n_dense + 2e-9 * (double)problem->nonzeros,
+    };
+    return SKIMP_OK;
+}
+
+static skimp_status create(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
+{
+    skimp_status status = skimpi_transformer_create(out, sizeof(max_abs_scaler), budget, problem, N_VECTORS, error);
+    if (status == SKIMP_OK) {
+        max_abs_scaler *self = *out;
+        self->clip = skimpi_params_number(params, "clip") != 0;
+    }
+    return status;
+}
+
+static skimp_status begin(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
+                          skimpi_warnings *warnings, skimp_error *error)
+{
+    (void)warnings;
+    return create(out, budget, problem, params, error);
+}
+
+static skimp_status next_pass(void *opaque, skimpi_pass *pass, skimp_error *error)
+{
+    (void)error;
+    const max_abs_scaler *self = opaque;
+    *pass = (skimpi_pass){ .is_done = self->base.passes_done == 1, .kind = 1 };
+    return SKIMP_OK;
+}
+
+/* A lane: rows, then of each feature the largest absolute value, and whether there was one (implicit zeros always count). */
+static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *scratch, skimp_error *error)
+{
+    (void)pass;
+    (void)scratch;
+    (void)error;
+    const max_abs_scaler *self = opaque;
+    double *rows = lane, *largest = rows + 1, *any = largest + self->base.n_features;
+    *rows += (double)chunk->n_rows;
+    for (uint32_t j = 0; j < chunk->n_dense; j++) {
+        const skimpi_dense_column *column = &chunk->dense[j];
+        double low, high;
+        if (skimpi_column_range(column->f32, column->f64, chunk->n_rows, &low, &high) > 0) {
+            any[column->feature] = 1;
+            largest[column->feature] = fmax(largest[column->feature], fmax(fabs(low), fabs(high)));
+        }
+    }
+    if (chunk->has_csr && self->base.n_sparse > 0) {
+        for (size_t at = 0; at < chunk->csr.indptr[chunk->n_rows]; at++) {
+            uint64_t feature = skimpi_csr_feature(&chunk->csr, at);
+            largest[feature] = fmax(largest[feature], fabs(skimpi_csr_number(&chunk->csr, at))); /* fmax passes NaN over */
+        }
+    }
+    return SKIMP_OK;
+}
+
+static void merge(const void *opaque, const skimpi_pass *pass, void *into, const void *from)
+{
+    (void)pass;
+    const max_abs_scaler *self = opaque;
+    double *rows = into, *largest = rows + 1, *any = largest + self->base.n_features;
+    const double *their_rows = from, *their_largest = their_rows + 1, *their_any = their_largest + self->base.n_features;
+    *rows += *their_rows;
+    for (uint64_t j = 0; j < self->base.n_features; j++) {
+        largest[j] = fmax(largest[j], their_largest[j]);
+        any[j] = fmax(any[j], their_any[j]);
+    }
+}
+
+static void set_scale(max_abs_scaler *self)
+{
+    const double *largest = skimpi_transformer_vector(&self->base, LARGEST);
+    double *scale = skimpi_transformer_vector(&self->base, SCALE);
+    for (uint64_t j = 0; j < self->base.n_features; j++) {
+        scale[j] = largest[j] < 10 * DBL_EPSILON ? 1 : largest[j];
+    }
+}
+
+static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *lane, skimp_error *error)
+{
+    (void)pass;
+    (void)error;
+    max_abs_scaler *self = opaque;
+    const double *rows = lane, *largest = rows + 1, *any = largest + self->base.n_features;
+    for (uint64_t j = 0; j < self->base.n_features; j++) {
+        bool sparse = j >= self->base.n_features - self->base.n_sparse;
+        skimpi_transformer_vector(&self->base, LARGEST)[j] = any[j] > 0 || sparse ? largest[j] : (double)NAN;
+    }
+    set_scale(self);
+    self->base.n_rows = (uint64_t)*rows;
+    self->base.passes_done = 1;
+    return SKIMP_OK;
+}
+
+static skimp_status save(const void *opaque, skimpi_tensors *tensors, const char *prefix, skimp_error *error)
+{
+    const max_abs_scaler *self = opaque;
+    skimp_status status = SKIMP_OK;
+    SKIMPI_TRY(skimpi_transformer_save(&self->base, tensors, prefix, "max_abs_", skimpi_transformer_vector(&self->base, LARGEST), error));
+    SKIMPI_TRY(skimpi_transformer_save(&self->base, tensors, prefix, "scale_", skimpi_transformer_vector(&self->base, SCALE), error));
+    SKIMPI_TRY(skimpi_transformer_save_seen(&self->base, tensors, prefix, NULL, error));
+out:
+    return status;
+}
+
+static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix, const skimpi_problem *problem,
+                         const skimpi_params *params, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    *out = NULL;
+    SKIMPI_TRY(create(out, budget, problem, params, error));
+    max_abs_scaler *self = *out;
+    SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "max_abs_", skimpi_transformer_vector(&self->base, LARGEST), error));
+    set_scale(self);
+    self->base.passes_done = 1;
+out:
+    if (status != SKIMP_OK) {
+        skimpi_transformer_destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+static void transform(const void *opaque, skimpi_chunk *chunk)
+{
+    const max_abs_scaler *self = opaque;
+    const double *scale = skimpi_transformer_vector(&self->base, SCALE);
+    for (uint32_t j = 0; j < chunk->n_dense; j++) {
+        skimpi_dense_column *column = &chunk->dense[j];
+        skimpi_column_affine(column->f32, column->f64, chunk->n_rows, 0, 1 / scale[column->feature], 0);
+        if (self->clip) {
+            skimpi_transformer_clip(column->f32, column->f64, chunk->n_rows, -1, 1);
+        }
+    }
+    if (chunk->has_csr && self->base.n_sparse > 0) {
+        skimpi_transformer_divide_csr(chunk, scale);
+        if (self->clip) {
+            skimpi_transformer_clip(chunk->csr.f32, chunk->csr.f64, chunk->csr.indptr[chunk->n_rows], -1, 1);
+        }
+    }
+}
+
+const skimpi_estimator_class skimpi_class_max_abs_scaler = {
+    .info = { .name = "max_abs_scaler", .class_name = "MaxAbsScaler", .module = "preprocessing", .kind = SKIMP_TRANSFORMER,
+              .help = "scale columns by their largest absolute value", .params = params_table },
+    .plan = plan,
+    .begin = begin,
+    .next_pass = next_pass,
+    .consume = consume,
+    .merge = merge,
+    .end_pass = end_pass,
+    .progress = skimpi_transformer_progress,
+    .state_save = skimpi_transformer_state_save,
+    .state_load = skimpi_transformer_state_load,
+    .result = skimpi_transformer_result,
+    .save = save,
+    .load = load,
+    .destroy = skimpi_transformer_destroy,
+    .transform = transform,
+    .accepts_missing = true,
+};

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The fitted model of sgd_classifier and sgd_regressor: coef_, intercept_, n_iter_ and t_; decisions, labels and
+ * probabilities.  Probabilities are scikit-learn's: for log_loss the sigmoid, for modified_huber (clip(m, -1, 1) + 1) / 2;
+ * with several classes, each class against the rest, brought to the sum 1.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "estimator/sgd_fit.h"
+#include "kernel/kernel.h"
+
+#define TILE_OUTPUTS 8
+#define NAME_BYTES 128
+
+uint64_t skimpi_sgd_model_bytes(const skimpi_sgd_plan *plan)
+{
+    uint64_t k = plan->options.n_problems;
+    uint64_t bytes = skimp_alloc_cost(sizeof(skimpi_sgd_fit));
+    bytes = skimpi_add_sat(bytes, skimp_alloc_cost(skimpi_mul_sat(skimpi_mul_sat(k, plan->options.n_features), sizeof(double))));
+    bytes = skimpi_add_sat(bytes, 2 * skimp_alloc_cost(k * sizeof(double)) + skimp_alloc_cost(k * sizeof(skimpi_sgd_problem)));
+    return skimpi_add_sat(bytes, skimp_alloc_cost(skimpi_mul_sat(plan->n_dense, sizeof(skimpi_sgd_column))));
+}
+
+skimp_status skimpi_sgd_allocate_model(skimpi_sgd_fit *fit, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    size_t k = fit->plan.options.n_problems;
+    void *block;
+    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k, sizeof(skimpi_sgd_problem), &block, error));
+    fit->problems = block;
+    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, fit->plan.n_dense, sizeof(skimpi_sgd_column), &block, error));
+    fit->columns = block;
+    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k, sizeof(double), &block, error));
+    fit->objectives = block;
+    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k, sizeof(double), &block, error));
+    fit->intercept = block;
+    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k * fit->plan.options.n_features, sizeof(double), &block, error));
+    fit->coef = block;
+out:
+    return status;
+}
+
+void skimpi_sgd_fit_destroy(void *self)
+{
+    skimpi_sgd_fit *fit = self;
+    if (fit == NULL) {
+        return;
+    }
+    size_t k = fit->plan.options.n_problems;
+    skimpi_sgd_destroy(fit->solver);
+    skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->problems, k, sizeof(skimpi_sgd_problem));
+    skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->columns, fit->plan.n_dense, sizeof(skimpi_sgd_column));
+    skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->objectives, k, sizeof(double));
+    skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->intercept, k, sizeof(double));
+    skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->coef, k * fit->plan.options.n_features, sizeof(double));
+    skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit, 1, sizeof(*fit));
+}
+
+void skimpi_sgd_take_weights(skimpi_sgd_fit *fit)
+{
+    uint64_t n = fit->plan.options.n_features;
+    for (uint32_t k = 0; k < fit->plan.options.n_problems; k++) {
+        double *w = fit->coef + k * n;
+        fit->intercept[k] = skimpi_sgd_weights(fit->solver, k, w);
+        for (uint64_t c = 0; fit->progress.has_layout && c < fit->plan.n_dense; c++) {
+            const skimpi_sgd_column *column = &fit->columns[c];
+            w[column->feature] = column->scale > 0 ? w[column->feature] / column->scale : 0;
+            fit->intercept[k] -= w[column->feature] * column->mean;
+        }
+    }
+}
+
+/* ---- saved form ---------------------------------------------------------------------------------------------------- */
+
+static skimp_status add(skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype, unsigned n_dims, const uint64_t *shape,
+                        const void *values, size_t bytes, skimp_error *error)
+{
+    char full[NAME_BYTES];
+    void *data;
+    if (snprintf(full, sizeof(full), "%s%s", prefix, name) >= (int)sizeof(full)) {
+        return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "the prefix of a model's arrays is too long");
+    }
+    skimp_status status = skimpi_tensors_add(tensors, full, dtype, n_dims, shape, &data, error);
+    if (status == SKIMP_OK) {
+        memcpy(data, values, bytes);
+    }
+    return status;
+}
+
+skimp_status skimpi_sgd_model_save(const void *self, skimpi_tensors *tensors, const char *prefix, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_sgd_fit *fit = self;
+    uint64_t k = fit->plan.options.n_problems, n = fit->plan.options.n_features;
+    uint64_t shape[2] = { k, n }, one = 1;
+    bool is_classifier = fit->plan.options.is_classifier;
+    int64_t n_iter = (int64_t)fit->progress.n_iter;
+    double t = fit->progress.steps + 1;
+    /* A regressor's coef_ is a vector. */
+    SKIMPI_TRY(add(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1, fit->coef, k * n * sizeof(double), error));
+    SKIMPI_TRY(add(tensors, prefix, "intercept_", SKIMPI_F64, 1, &k, fit->intercept, k * sizeof(double), error));
+    SKIMPI_TRY(add(tensors, prefix, "n_iter_", SKIMPI_I64, 1, &one, &n_iter, sizeof(n_iter), error));
+    SKIMPI_TRY(add(tensors, prefix, "t_", SKIMPI_F64, 1, &one, &t, sizeof(t), error));
+out:
+    return status;
+}
+
+static skimp_status take(const skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype, unsigned n_dims, const uint64_t *shape,
+                         void *values, size_t bytes, skimp_error *error)
+{
+    char full[NAME_BYTES];
+    const skimpi_tensor *tensor;
+    if (snprintf(full, sizeof(full), "%s%s", prefix, name) >= (int)sizeof(full)) {
+        return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "the prefix of a model's arrays is too long");
+    }
+    skimp_status status = skimpi_tensors_need(tensors, full, dtype, n_dims, shape, &tensor, error);
+    if (status == SKIMP_OK) {
+        memcpy(values, tensor->data, bytes);
+    }
+    return status;
+}
+
+skimp_status skimpi_sgd_model_load(void **self, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix, const skimpi_problem *problem,
+                                   const skimpi_params *params, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_sgd_fit *fit = NULL;
+    void *block;
+    *self = NULL;
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_SOLVER, 1, sizeof(*fit), &block, error));
+    fit = block;
+    fit->budget = budget;
+    fit->n_classes = problem->n_classes;
+    fit->name = skimpi_params_info(params)->name;
+    SKIMPI_TRY(skimpi_sgd_read_params(&fit->plan, problem, params, error));
+    SKIMPI_TRY(skimpi_sgd_allocate_model(fit, error));
+    uint64_t k = fit->plan.options.n_problems, n = fit->plan.options.n_features, one = 1;
+    uint64_t shape[2] = { k, n };
+    bool is_classifier = fit->plan.options.is_classifier;
+    int64_t n_iter;
+    double t;
+    SKIMPI_TRY(take(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1, fit->coef, k * n * sizeof(double), error));
+    SKIMPI_TRY(take(tensors, prefix, "intercept_", SKIMPI_F64, 1, &k, fit->intercept, k * sizeof(double), error));
+    SKIMPI_TRY(take(tensors, prefix, "n_iter_", SKIMPI_I64, 1, &one, &n_iter, sizeof(n_iter), error));
+    SKIMPI_TRY(take(tensors, prefix, "t_", SKIMPI_F64, 1, &one, &t, sizeof(t), error));
+    fit->progress = (skimpi_sgd_progress){ .phase = SKIMPI_SGD_DONE, .n_iter = (uint64_t)n_iter, .objective = NAN, .converged = 1, .steps = t - 1 };
+    *self = fit;
+    fit = NULL;
+out:
+    skimpi_sgd_fit_destroy(fit);
+    return status;
+}
+
+/* ---- predictions --------------------------------------------------------------------------------------------------- */
+
+unsigned skimpi_sgd_model_outputs(const void *self, skimpi_predict_kind kind, const char **why)
+{
+    const skimpi_sgd_fit *fit = self;
+    const skimpi_sgd_options *o = &fit->plan.options;
+    if (kind == SKIMPI_PREDICT_LABEL) {
+        return 1;
+    }
+    if (!o->is_classifier) {
+        *why = "a regressor has values only";
+        return 0;
+    }
+    if (kind == SKIMPI_PREDICT_DECISION) {
+        return o->n_problems;
+    }
+    if (strcmp(o->loss->name, "log_loss") != 0 && strcmp(o->loss->name, "modified_huber") != 0) {
+        *why = "sgd_classifier has probabilities with loss=log_loss and loss=modified_huber only";
+        return 0;
+    }
+    return fit->n_classes;
+}
+
+/* The class of the largest decision, a tile of classes at a time. scratch: predict_bytes. */
+static void predict_class(const skimpi_sgd_fit *fit, const skimpi_chunk *chunk, double *out, double *scratch)
+{
+    const skimpi_sgd_options *o = &fit->plan.options;
+    uint32_t n = chunk->n_rows;
+    size_t stride = skimpi_column_stride(n);
+    double *margins = scratch, *best = scratch + TILE_OUTPUTS * stride;
+    for (uint32_t first = 0; first < o->n_problems; first += TILE_OUTPUTS) {
+        uint32_t outputs = o->n_problems - first < TILE_OUTPUTS ? o->n_problems - first : TILE_OUTPUTS;
+        skimpi_kernels_get()->margins(chunk, outputs, fit->coef + (size_t)first * o->n_features, o->n_features, fit->intercept + first, margins, stride);
+        for (uint32_t i = 0; i < n; i++) {
+            for (uint32_t k = 0; k < outputs; k++) {
+                double m = margins[k * stride + i];
+                if (o->n_problems == 1) {
+                    out[i] = m > 0 ? 1 : 0;
+                } else if (first + k == 0 || m > best[i]) {
+                    best[i] = m;
+                    out[i] = first + k;
+                }
+            }
+        }
+    }
+}
+
+/* From decisions to probabilities, in place; two classes: the second column is made from the first. */
+static void probabilities(const skimpi_sgd_fit *fit, uint32_t n, double *out, size_t stride)
+{
+    const skimpi_sgd_options *o = &fit->plan.options;
+    bool is_log = strcmp(o->loss->name, "log_loss") == 0;
+    for (uint32_t k = 0; k < o->n_problems; k++) {
+        double *p = out + k * stride;
+        if (is_log) {
+            skimpi_sigmoid(n, p);
+        } else {
+            for (uint32_t i = 0; i < n; i++) {
+                p[i] = (fmax(-1, fmin(1, p[i])) + 1) / 2;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (o->n_problems == 1) {
+            out[stride + i] = out[i];
+            out[i] = 1 - out[i];
+            continue;
+        }
+        double sum = 0;
+        for (uint32_t k = 0; k < o->n_problems; k++) {
+            sum += out[k * stride + i];
+        }
+        for (uint32_t k = 0; k < o->n_problems; k++) {
+            out[k * stride + i] = sum > 0 ? out[k * stride + i] / sum : 1.0 / o->n_problems; /* no class wants it: all alike */
+        }
+    }
+}
+
+skimp_status skimpi_sgd_model_predict(const void *self, skimpi_predict_kind kind, const skimpi_chunk *chunk, double *out, size_t stride,
+                                      void *worker_scratch, skimp_error *error)
+{
+    (void)error;
+    const skimpi_sgd_fit *fit = self;
+    const skimpi_sgd_options *o = &fit->plan.options;
+    if (kind == SKIMPI_PREDICT_LABEL && o->is_classifier) {
+        predict_class(fit, chunk, out, worker_scratch);
+        return SKIMP_OK;
+    }
+    skimpi_kernels_get()->margins(chunk, o->n_problems, fit->coef, o->n_features, fit->intercept, out, stride);
+    if (kind == SKIMPI_PREDICT_PROBABILITY) {
+        probabilities(fit, chunk->n_rows, out, stride);
+    }
+    return SKIMP_OK;
+}
+
+uint64_t skimpi_sgd_model_predict_bytes(const skimpi_problem *problem, const skimpi_params *params)
+{
+    bool is_classifier = skimpi_params_info(params)->kind == SKIMP_CLASSIFIER;
+    return is_classifier ? skimpi_mul_sat((TILE_OUTPUTS + 1) * sizeof(double), skimpi_column_stride(problem->chunk_rows)) : 0;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * standard_scaler: z = (x - mean) / standard deviation, each column for itself.  Missing values stay missing and count for
+ * nothing; a column that cannot be told from a constant (by the error bound of two-pass variance, Chan, Golub & LeVeque
+ * 1983, as scikit-learn takes it) is centred and not scaled.
+ */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "estimator/transformer.h"
+#include "kernel/kernel.h"
+
+typedef struct standard_scaler {
+    skimpi_transformer base;
+    bool with_mean, with_std;
+} standard_scaler;
+
+enum { MEAN, VARIANCE, SCALE, SEEN, N_VECTORS };
+
+static const skimp_param params_table[] = {
+    { .name = "copy", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "accepted for scikit-learn's sake; the data are never changed" },
+    { .name = "with_mean", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "centre the columns (not possible on sparse data)" },
+    { .name = "with_std", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "scale the columns to unit variance" },
+    { .name = NULL },
+};
+
+static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs, skimp_error *error)
+{
+    if (problem->n_sparse > 0 && skimpi_params_number(params, "with_mean") != 0) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "standard_scaler cannot centre sparse data: set with_mean=false");
+    }
+    uint64_t lane = skimpi_moments_bytes(problem->n_features);
+    *needs = (skimpi_needs){
+        .lanes = skimpi_transformer_lanes(lane),
+        .state_bytes = skimpi_transformer_bytes(sizeof(standard_scaler), problem, N_VECTORS),
+        .lane_bytes = lane,
+        .model_bytes = skimpi_mul_sat(problem->n_features, N_VECTORS * sizeof(double)),
+        .passes_expected = 1,
+        .passes_max = 1,
+        .seconds_per_pass = 1e-9 * (double)problem->n_rows * (double)problem->n_dense + 3e-9 * (double)problem->nonzeros,
+    };
+    return SKIMP_OK;
+}
+
+static skimp_status create(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
+{
+    skimp_status status = skimpi_transformer_create(out, sizeof(standard_scaler), budget, problem, N_VECTORS, error);
+    if (status == SKIMP_OK) {
+        standard_scaler *self = *out;
+        self->with_mean = skimpi_params_number(params, "with_mean") != 0;
+        self->with_std = skimpi_params_number(params, "with_std") != 0;
+    }
+    return status;
+}
+
+static skimp_status begin(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
+                          skimpi_warnings *warnings, skimp_error *error)
+{
+    (void)warnings;
+    return create(out, budget, problem, params, error);
+}
+
+static skimp_status next_pass(void *opaque, skimpi_pass *pass, skimp_error *error)
+{
+    (void)error;
+    const standard_scaler *self = opaque;
+    *pass = (skimpi_pass){ .is_done = self->base.passes_done == 1, .kind = 1 };
+    return SKIMP_OK;
+}
+
+static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *scratch, skimp_error *error)
+{
+    (void)pass;
+    (void)scratch;
+    (void)error;
+    const standard_scaler *self = opaque;
+    skimpi_moments m = skimpi_moments_of(lane, self->base.n_features);
+    *m.n_rows += (double)chunk->n_rows;
+    for (uint32_t j = 0; j < chunk->n_dense; j++) {
+        skimpi_moments_add_column(&m, chunk->dense[j].feature, chunk->dense[j].f32, chunk->dense[j].f64, chunk->n_rows);
+    }
+    if (chunk->has_csr && self->base.n_sparse > 0) {
+        for (size_t at = 0; at < chunk->csr.indptr[chunk->n_rows]; at++) {
+            skimpi_moments_add_value(&m, skimpi_csr_feature(&chunk->csr, at), skimpi_csr_number(&chunk->csr, at));
+        }
+    }
+    return SKIMP_OK;
+}
+
+static void merge(const void *opaque, const skimpi_pass *pass, void *into, const void *from)
+{
+    (void)pass;
+    const standard_scaler *self = opaque;
+    skimpi_moments a = skimpi_moments_of(into, self->base.n_features), b = skimpi_moments_of((void *)(uintptr_t)from, self->base.n_features);
+    skimpi_moments_merge(&a, &b, self->base.n_features);
+}
+
+static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *lane, skimp_error *error)
+{
+    (void)pass;
+    (void)error;
+    standard_scaler *self = opaque;
+    skimpi_transformer *base = &self->base;
+    skimpi_moments m = skimpi_moments_of((void *)(uintptr_t)lane, base->n_features);
+    double *mean = skimpi_transformer_vector(base, MEAN), *variance = skimpi_transformer_vector(base, VARIANCE);
+    double *scale = skimpi_transformer_vector(base, SCALE), *seen = skimpi_transformer_vector(base, SEEN);
+    for (uint64_t j = 0; j < base->n_features; j++) {
+        skimpi_moments_finish(&m, j, j >= base->n_features - base->n_sparse, &seen[j], &mean[j], &variance[j]);
+        double n = seen[j], bound = n * mean[j] * DBL_EPSILON;
+        bool constant = variance[j] <= n * DBL_EPSILON * variance[j] + bound * bound;
+        scale[j] = constant ? 1 : sqrt(variance[j]);
+    }
+    base->n_rows = (uint64_t)*m.n_rows;
+    base->passes_done = 1;
+    return SKIMP_OK;
+}
+
+static skimp_status save(const void *opaque, skimpi_tensors *tensors, const char *prefix, skimp_error *error)
+{
+    const standard_scaler *self = opaque;
+    const skimpi_transformer *base = &self->base;
+    skimp_status status = SKIMP_OK;
+    if (self->with_mean || self->with_std) {
+        SKIMPI_TRY(skimpi_transformer_save(base, tensors, prefix, "mean_", skimpi_transformer_vector(base, MEAN), error));
+    }
+    if (self->with_std) {
+        SKIMPI_TRY(skimpi_transformer_save(base, tensors, prefix, "var_", skimpi_transformer_vector(base, VARIANCE), error));
+        SKIMPI_TRY(skimpi_transformer_save(base, tensors, prefix, "scale_", skimpi_transformer_vector(base, SCALE), error));
+    }
+    SKIMPI_TRY(skimpi_transformer_save_seen(base, tensors, prefix, skimpi_transformer_vector(base, SEEN), error));
+out:
+    return status;
+}
+
+static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix, const skimpi_problem *problem,
+                         const skimpi_params *params, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    *out = NULL;
+    SKIMPI_TRY(create(out, budget, problem, params, error));
+    standard_scaler *self = *out;
+    if (self->with_mean) {
+        SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "mean_", skimpi_transformer_vector(&self->base, MEAN), error));
+    }
+    if (self->with_std) {
+        SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "scale_", skimpi_transformer_vector(&self->base, SCALE), error));
+    }
+    self->base.passes_done = 1;
+out:
+    if (status != SKIMP_OK) {
+        skimpi_transformer_destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+static void transform(const void *opaque, skimpi_chunk *chunk)
+{
+    const standard_scaler *self = opaque;
+    const double *mean = skimpi_transformer_vector(&self->base, MEAN), *scale = skimpi_transformer_vector(&self->base, SCALE);
+    for (uint32_t j = 0; j < chunk->n_dense; j++) {
+        skimpi_dense_column *column = &chunk->dense[j];
+        uint64_t feature = column->feature;
+        skimpi_column_affine(column->f32, column->f64, chunk->n_rows, self->with_mean ? mean[feature] : 0, self->with_std ? 1 / scale[feature] : 1, 0);
+    }
+    if (chunk->has_csr && self->base.n_sparse > 0 && self->with_std) {
+        skimpi_transformer_divide_csr(chunk, scale);
+    }
+}
+
+const skimpi_estimator_class skimpi_class_standard_scaler = {
+    .info = { .name = "standard_scaler", .class_name = "StandardScaler", .module = "preprocessing", .kind = SKIMP_TRANSFORMER,
+              .help = "centre columns and scale them to unit variance", .params = params_table },
+    .plan = plan,
+    .begin = begin,
+    .next_pass = next_pass,
+    .consume = consume,
+    .merge = merge,
+    .end_pass = end_pass,
+    .progress = skimpi_transformer_progress,
+    .state_save = skimpi_transformer_state_save,
+    .state_load = skimpi_transformer_state_load,
+    .result = skimpi_transformer_result,
+    .save = save,
+    .load = load,
+    .destroy = skimpi_transformer_destroy,
+    .transform = transform,
+    .accepts_missing = true,
+};

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Memory of this process as Linux counts it, and mapping of pages.
+ */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "os/os.h"
+#include "os/os_text.h"
+
+size_t skimpi_os_page_size(void)
+{
+    long size = sysconf(_SC_PAGESIZE);
+    return size > 0 ? (size_t)size : 4096;
+}
+
+void *skimpi_os_map(size_t bytes)
+{
+    void *block = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return block != MAP_FAILED ? block : NULL;
+}
+
+void *skimpi_os_remap(void *block, size_t bytes, size_t new_bytes)
+{
+    void *moved = mremap(block, bytes, new_bytes, MREMAP_MAYMOVE);
+    return moved != MAP_FAILED ? moved : NULL;
+}
+
+void skimpi_os_unmap(void *block, size_t bytes)
+{
+    munmap(block, bytes);
+}
+
+uint64_t skimpi_os_resident(void)
+{
+    char buffer[256];
+    size_t length;
+    uint64_t pages = 0;
+    if (!skimpi_os_slurp("/proc/self/statm", buffer, sizeof(buffer), &length)) {
+        return 0;
+    }
+    skimpi_text text = { buffer, length };
+    skimpi_text_word(&text);
+    return skimpi_text_number(skimpi_text_word(&text), &pages) ? skimpi_mul_sat(pages, skimpi_os_page_size()) : 0;
+}
+
+typedef struct image {
+    uint64_t bytes;
+    uint64_t resident;
+    bool counting; /* the lines now belong to a mapping of the image */
+} image;
+
+static void add_line(void *context, skimpi_text line)
+{
+    image *sum = context;
+    uint64_t bytes;
+    bool is_image;
+    if (skimpi_os_parse_mapping(line, &bytes, &is_image)) {
+        sum->counting = is_image;
+        sum->bytes = is_image ? skimpi_add_sat(sum->bytes, bytes) : sum->bytes;
+    } else if (sum->counting && skimpi_os_parse_kib(line, "Rss", &bytes)) {
+        sum->resident = skimpi_add_sat(sum->resident, bytes);
+    }
+}
+
+skimp_status skimpi_os_memory_now(skimpi_os_memory *out, skimp_error *error)
+{
+    char buffer[8192];
+    size_t length;
+    *out = (skimpi_os_memory){ 0 };
+    if (!skimpi_os_slurp("/proc/self/status", buffer, sizeof(buffer), &length) ||
+        !skimpi_os_parse_kib((skimpi_text){ buffer, length }, "VmRSS", &out->resident) ||
+        !skimpi_os_parse_kib((skimpi_text){ buffer, length }, "VmHWM", &out->peak)) {
+        return skimpi_fail(error, SKIMP_ERROR_IO,
+                           "/proc/self/status does not tell the memory in use (is /proc mounted?)");
+    }
+    image sum = { 0 };
+    if (!skimpi_os_each_line("/proc/self/smaps", add_line, &sum)) {
+        return skimpi_fail(error, SKIMP_ERROR_IO, "/proc/self/smaps cannot be read");
+    }
+    out->image = sum.bytes;
+    out->image_resident = sum.resident;
+    return SKIMP_OK;
+}

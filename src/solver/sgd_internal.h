@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Inside SGD: what sgd.c and its kernel for rows of moderate length (sgd_wide.c) share.
+ */
+#ifndef SKIMPI_SGD_INTERNAL_H
+#define SKIMPI_SGD_INTERNAL_H
+
+#include "solver/sgd.h"
+
+typedef struct skimpi_sgd_feature {
+    double v;
+    float g;             /* G_j */
+    float inverse_root;  /* 1 / √G_j; 0 before the first gradient */
+    float inverse_scale; /* learned scales: 1 / s_j; FLT_MAX before the first value. Fixed scales: 1 */
+    float d;
+    float pull;          /* 1 / s_j²: what the l2 penalty's slope is multiplied by */
+    uint32_t last;       /* step of this pass up to which penalties and averages are done */
+} skimpi_sgd_feature;
+_Static_assert(sizeof(skimpi_sgd_feature) == 32, "two features to a cache line");
+
+/* What holds for all features of one step of one problem. */
+typedef struct skimpi_sgd_rates {
+    float eta, gamma;      /* η_t and γ_t */
+    float l2, l1;
+    uint32_t now;
+    uint32_t average_from; /* steps of this pass after which averages are taken; UINT32_MAX: none */
+    bool counts_norm;      /* the first problem of a row does */
+} skimpi_sgd_rates;
+
+typedef struct skimpi_sgd_sums {
+    double margin;
+    double norm;       /* Σ (x / s)² */
+    double reach;      /* Σ η_j (x / s)² */
+} skimpi_sgd_sums;
+
+/*
+ * A row of at most SKIMPI_SGD_WIDE entries, read from its features once and written back once; between, arrays.
+ * Entries are padded to a multiple of 8 with zeros on the spare features.
+ */
+#define SKIMPI_SGD_WIDE 512
+typedef struct skimpi_sgd_wide {
+    uint32_t n; /* padded */
+    skimpi_sgd_feature *features[SKIMPI_SGD_WIDE];
+    _Alignas(64) double v[SKIMPI_SGD_WIDE];
+    _Alignas(64) float x[SKIMPI_SGD_WIDE]; /* after look: x / s */
+    _Alignas(64) float missed[SKIMPI_SGD_WIDE];
+    _Alignas(64) float g[SKIMPI_SGD_WIDE];
+    _Alignas(64) float inverse_root[SKIMPI_SGD_WIDE];
+    _Alignas(64) float rate[SKIMPI_SGD_WIDE]; /* η_t d_j after look, η_j after adapt */
+    skimpi_sgd_feature spare[8];
+} skimpi_sgd_wide;
+
+bool skimpi_sgd_wide_runs(void); /* on this CPU */
+/* l2 penalties caught up; margin, norm; adapts false: reach and rates too. */
+void skimpi_sgd_wide_look(skimpi_sgd_wide *w, const skimpi_sgd_rates *r, bool adapts, skimpi_sgd_sums *sums);
+void skimpi_sgd_wide_adapt(skimpi_sgd_wide *w, const skimpi_sgd_rates *r, float slope_squared, skimpi_sgd_sums *sums);
+/* Moves by slope, and writes back. */
+void skimpi_sgd_wide_store(skimpi_sgd_wide *w, double slope);
+
+#endif

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Newton's method for F(w) = f(w) + Σ l1_j |w_j| with the full Hessian of f.
+ *
+ * Step without l1: H d = -g by Cholesky of the equilibrated S H S, S = diag(H)^-1/2.  With l1 (proximal Newton: Lee, Sun &
+ * Saunders 2014, algorithm 1): d minimises gᵀd + dᵀHd / 2 + Σ l1_j |w_j + d_j|, by cyclic coordinate descent
+ * (Friedman, Hastie & Tibshirani 2010, section 2.2, covariance updates).
+ * Line search: backtracking from t = 1 on F(w + t d) ≤ F(w) - 1e-4 t Δ, Δ = -(gᵀd + Σ l1_j (|w_j + d_j| - |w_j|)).
+ *
+ * Each request asks for value, gradient and Hessian at the trial point in one pass, since the full step is nearly always taken.
+ * Where the last Hessian contracts well (the more so where it is cheap, n ≤ CHEAP), only the gradient is asked for and the old
+ * factor is used again (chord steps).  On a coarse level (solver.h) the loop ends once the predicted decrease is under the sample's
+ * own error, of the order n / rows.
+ *
+ * A singular Hessian is bent: multiples of the equilibrated identity are added until Cholesky succeeds, which from
+ * w = 0 tends to the solution of least norm.  Before that, a Hessian that was summed in floats is asked for again in doubles.
+ *
+ * The block: header, then w, trial, g, d, scale, diagonal, work (n doubles each), matrix (n × n).  The matrix: what arrives in the
+ * lower triangle is kept in the upper; the lower becomes the factor; the diagonal is kept apart.
+ */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernel/kernel.h"
+#include "solver/solver.h"
+
+#define CHEAP 96               /* up to here a Hessian costs little more than a gradient */
+#define CONTRACTS 0.02         /* gain over the last gain: the old Hessian will do */
+#define CONTRACTS_WELL 1e-3
+#define COARSE_ITERATIONS 25
+#define SMALLEST_STEP 0x1p-30
+#define FLOAT_PIVOT 1e-4      /* of a Hessian with errors of 1e-6: under it the step is not to be trusted */
+
+typedef struct newton {
+    skimpi_solver_options options;
+    uint32_t level;
+    uint32_t kind;             /* of the request: skimpi_request_kind */
+    uint32_t stop;
+    uint32_t exact;            /* Hessians in doubles */
+    uint32_t is_fresh;         /* the trial is a level's first point: nothing to compare with */
+    uint32_t has_factor;
+    uint32_t level_iterations;
+    uint32_t slow;             /* steps in a row that gained little */
+    uint64_t n_iter;
+    uint64_t weak_pivots, weak_parameter;
+    double t;                  /* step length of the trial */
+    double objective;          /* F at w */
+    double optimality;
+    double decrease;           /* Δ of d */
+    double gain;               /* what the quadratic model predicts of d */
+    double l1;
+} newton;
+
+enum { W, TRIAL, GRADIENT, DIRECTION, SCALE, DIAGONAL, WORK, VECTORS };
+
+static inline double *vector(const newton *s, unsigned which)
+{
+    return (double *)((char *)s + skimpi_round_up(sizeof(newton), 64)) + (size_t)which * s->options.n;
+}
+
+static inline double *matrix(const newton *s) { return vector(s, VECTORS); }
+
+static uint64_t newton_bytes(const skimpi_solver_options *options)
+{
+    uint64_t doubles = skimpi_mul_sat(options->n, skimpi_add_sat(options->n, VECTORS));
+    return skimpi_add_sat(skimpi_round_up(sizeof(newton), 64), skimpi_mul_sat(doubles, sizeof(double)));
+}
+
+static void newton_init(void *block, const skimpi_solver_options *options)
+{
+    newton *s = block;
+    memcpy(&s->options, options, sizeof *options); /* padding too: check compares bytes */
+    s->kind = SKIMPI_REQUEST_HESSIAN;
+    s->is_fresh = 1;
+    s->t = 1.0;
+    s->objective = NAN;
+    s->optimality = NAN;
+}
+
+static bool is_last_level(const newton *s) { return s->level + 1 == s->options.n_levels; }
+
+static void newton_request(void *block, skimpi_request *request)
+{
+    newton *s = block;
+    *request = (skimpi_request){
+        .kind = s->stop != SKIMPI_STOP_NONE ? SKIMPI_REQUEST_DONE : (skimpi_request_kind)s->kind,
+        .point = vector(s, TRIAL),
+        .hessian = matrix(s),
+        .exact = s->exact,
+        .stride = s->options.stride[s->level],
+        .penalty_factor = s->options.penalty_factor[s->level],
+    };
+}
+
+static double l1_weight(const newton *s, size_t j)
+{
+    return j < s->options.n_l1 ? s->l1 : s->l1 * s->options.l1_rest;
+}
+
+static double l1_value(const newton *s, const double *w)
+{
+    double sum = 0.0;
+    if (s->options.has_l1) {
+        for (size_t j = 0; j < s->options.n; j++) {
+            sum += l1_weight(s, j) * fabs(w[j]);
+        }
+    }
+    return sum;
+}
+
+/* Keeps the matrix that has arrived in the upper triangle and the diagonal. False: it is not finite. */
+static bool keep_matrix(newton *s)
+{
+    size_t n = s->options.n;
+    double *a = matrix(s), *diagonal = vector(s, DIAGONAL), *scale = vector(s, SCALE);
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < i; j++) {
+            a[j * n + i] = a[i * n + j];
+            sum += a[i * n + j] * 0.0;
+        }
+        diagonal[i] = a[i * n + i];
+        sum += diagonal[i] * 0.0;
+        scale[i] = diagonal[i] > 0.0 ? 1.0 / sqrt(diagonal[i]) : 0.0;
+        if (!isfinite(scale[i])) {
+            scale[i] = 0.0;
+        }
+    }
+    return sum == 0.0;
+}
+
+/* Factors S H S + jitter I in the lower triangle. Returns n, or the pivot that failed. */
+static size_t factor(newton *s, double jitter)
+{
+    size_t n = s->options.n;
+    double *a = matrix(s);
+    const double *scale = vector(s, SCALE);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < i; j++) {
+            a[i * n + j] = a[j * n + i] * scale[i] * scale[j];
+        }
+        a[i * n + i] = 1.0 + jitter;
+    }
+    size_t pivot = skimpi_cholesky(n, a, n);
+    if (pivot < n) {
+        return pivot;
+    }
+    /* A pivot that is all rounding passes by chance: it is singular too. */
+    double least = jitter > 0.0 ? 0.5 * jitter : s->exact ? 64.0 * DBL_EPSILON : FLOAT_PIVOT;
+    for (size_t i = 0; i < n; i++) {
+        if (!(a[i * n + i] * a[i * n + i] > least)) {
+            return i;
+        }
+    }
+    return n;
+}
+
+/* Makes the factor of the matrix, bent if need be. False: the matrix is needed again, in doubles. */
+static bool make_factor(newton *s)
+{
+    size_t n = s->options.n;
+    size_t pivot = factor(s, 0.0);
+    if (pivot < n && !s->exact) {
+        s->exact = 1;
+        return false;
+    }
+    if (pivot < n) {
+        if (is_last_level(s)) {
+            s->weak_pivots++;
+            s->weak_parameter = pivot;
+        }
+        double jitter = 1e-10;
+        while (factor(s, jitter) < n && jitter < 1e6) {
+            jitter *= 100.0;
+        }
+    }
+    s->has_factor = 1;
+    return true;
+}
+
+/* out = H x by the upper triangle and the diagonal */
+static void multiply(const newton *s, const double *x, double *out)
+{
+    size_t n = s->options.n;
+    const double *a = matrix(s), *diagonal = vector(s, DIAGONAL);
+    for (size_t i = 0; i < n; i++) {
+        out[i] = diagonal[i] * x[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        const double *row = a + i * n;
+        double sum = 0.0, xi = x[i];
+        for (size_t j = i + 1; j < n; j++) {
+            sum += row[j] * x[j];
+            out[j] += row[j] * xi;
+        }
+        out[i] += sum;
+    }
+}
+
+static double soft(double x, double threshold)
+{
+    return x > threshold ? x - threshold : x < -threshold ? x + threshold : 0.0;
+}
+
+/*
+ * Coordinate descent for the model with l1. q = g + H d is kept up to date; a coordinate's step is
+ * soft(H_jj (w_j + d_j) - q_j, l1_j) / H_jj - (w_j + d_j).  Full sweeps alternate with sweeps over what is not zero.
+ */
+static void descend_coordinates(newton *s)
+{
+    size_t n = s->options.n;
+    const double *w = vector(s, W), *g = vector(s, GRADIENT), *a = matrix(s), *diagonal = vector(s, DIAGONAL);
+    double *d = vector(s, DIRECTION), *q = vector(s, WORK);
+    memset(d, 0, n * sizeof(double));
+    memcpy(q, g, n * sizeof(double));
+    double first = 0.0;
+    bool all = true;
+    for (unsigned sweep = 0; sweep < 2000; sweep++) {
+        double largest = 0.0; /* decrease of the model by one coordinate */
+        for (size_t j = 0; j < n; j++) {
+            double h = diagonal[j], now = w[j] + d[j];
+            if (!(h > 0.0) || (!all && now == 0.0)) {
+                continue;
+            }
+            double next = soft(h * now - q[j], l1_weight(s, j)) / h;
+            double step = next - now;
+            if (step == 0.0) {
+                continue;
+            }
+            d[j] = next - w[j];
+            for (size_t i = 0; i < j; i++) {
+                q[i] += a[i * n + j] * step;
+            }
+            q[j] += h * step;
+            for (size_t i = j + 1; i < n; i++) {
+                q[i] += a[j * n + i] * step;
+            }
+            largest = fmax(largest, h * step * step);
+        }
+        first = fmax(first, largest);
+        if (largest <= 1e-16 * first) {
+            if (all) {
+                break;
+            }
+            all = true;
+        } else {
+            all = false;
+        }
+    }
+}
+
+static void newton_direction(newton *s)
+{
+    size_t n = s->options.n;
+    const double *w = vector(s, W), *g = vector(s, GRADIENT), *scale = vector(s, SCALE);
+    double *d = vector(s, DIRECTION), *work = vector(s, WORK);
+    if (s->options.has_l1) {
+        descend_coordinates(s);
+    } else {
+        for (size_t j = 0; j < n; j++) {
+            d[j] = -g[j] * scale[j];
+        }
+        skimpi_cholesky_solve(n, matrix(s), n, d);
+        for (size_t j = 0; j < n; j++) {
+            d[j] *= scale[j];
+        }
+    }
+    double change = skimpi_dot(n, g, d);
+    if (s->options.has_l1) {
+        for (size_t j = 0; j < n; j++) {
+            change += l1_weight(s, j) * (fabs(w[j] + d[j]) - fabs(w[j]));
+        }
+    }
+    multiply(s, d, work);
+    s->decrease = -change;
+    s->gain = -change - 0.5 * skimpi_dot(n, d, work);
+    if (!(s->gain >= 0.25 * s->decrease)) { /* a bent or stale matrix: the model cannot say */
+        s->gain = 0.5 * s->decrease;
+    }
+}
+
+static void make_trial(newton *s)
+{
+    const double *w = vector(s, W), *d = vector(s, DIRECTION);
+    double *trial = vector(s, TRIAL);
+    for (size_t j = 0; j < s->options.n; j++) {
+        trial[j] = w[j] + s->t * d[j];
+    }
+}
+
+/* Is the trial good enough? Where F can no longer tell, what it predicts is under its rounding. */
+static bool is_accepted(const newton *s, double objective)
+{
+    double rounding = 8.0 * DBL_EPSILON * fmax(fabs(s->objective), s->options.floor);
+    return objective <= s->objective - 1e-4 * s->t * s->decrease + rounding;
+}
+
+static void finish(newton *s, skimpi_stop stop)
+{
+    if (is_last_level(s)) {
+        s->stop = stop;
+        return;
+    }
+    s->level++;
+    s->level_iterations = 0;
+    s->slow = 0;
+    s->is_fresh = 1;
+    s->kind = SKIMPI_REQUEST_HESSIAN;
+}
+
+/* The direction is known: stop, change level, or go on. */
+static void decide(newton *s, const skimpi_answer *answer, double gain_before)
+{
+    const skimpi_solver_options *o = &s->options;
+    double size = fmax(fabs(s->objective), o->floor);
+    s->t = 1.0;
+    make_trial(s);
+    if (!is_last_level(s)) {
+        bool is_noise = s->gain <= 0.1 * (double)o->n / fmax(answer->rows, 1.0);
+        if (is_noise || s->gain <= o->gap * size || s->level_iterations >= COARSE_ITERATIONS) {
+            finish(s, SKIMPI_STOP_NONE);
+            return;
+        }
+    } else if (s->optimality <= o->tol && s->gain <= o->gap * size) {
+        finish(s, SKIMPI_STOP_CONVERGED);
+        return;
+    } else if (s->gain <= 2.0 * DBL_EPSILON * size) {
+        finish(s, s->optimality <= o->tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_ROUNDING);
+        return;
+    } else if (s->n_iter >= o->max_iter) {
+        finish(s, s->optimality <= o->tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_MAX_ITER);
+        return;
+    }
+    bool contracts = s->gain <= CONTRACTS * gain_before;
+    s->slow = !contracts && s->gain > 0.2 * gain_before ? s->slow + 1 : 0;
+    if (s->slow >= 3) {
+        s->exact = 1; /* the floats of the Hessian may be why */
+    }
+    bool will_do = s->gain <= (o->n > CHEAP ? CONTRACTS : CONTRACTS_WELL) * gain_before && isfinite(gain_before);
+    s->kind = will_do ? SKIMPI_REQUEST_GRADIENT : SKIMPI_REQUEST_HESSIAN;
+    s->level_iterations++;
+    s->n_iter += is_last_level(s);
+}
+
+static void newton_step(void *block, const skimpi_answer *answer)
+{
+    newton *s = block;
+    size_t n = s->options.n;
+    double gain_before = s->is_fresh ? INFINITY : s->gain;
+    s->l1 = answer->l1;
+    double objective = answer->value + l1_value(s, vector(s, TRIAL));
+    bool has_matrix = s->kind == SKIMPI_REQUEST_HESSIAN;
+    if (s->is_fresh ? !isfinite(objective) : !is_accepted(s, objective)) {
+        if (s->is_fresh && skimpi_norm_inf(n, vector(s, TRIAL)) > 0.0) {
+            memset(vector(s, TRIAL), 0, n * sizeof(double)); /* a coarse level went astray */
+            memset(vector(s, W), 0, n * sizeof(double));
+            return;
+        }
+        if (s->is_fresh || s->t < SMALLEST_STEP) {
+            finish(s, s->is_fresh ? SKIMPI_STOP_NOT_FINITE : s->optimality <= s->options.tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_ROUNDING);
+            return;
+        }
+        /* The minimum of the parabola through both values and the slope. */
+        double rise = objective - s->objective, best = 0.5 * s->t * s->t * s->decrease / (rise + s->t * s->decrease);
+        s->t = isfinite(best) ? fmin(fmax(best, 0.1 * s->t), 0.5 * s->t) : 0.1 * s->t;
+        make_trial(s);
+        s->kind = SKIMPI_REQUEST_HESSIAN; /* what the old one stood for is gone */
+        return;
+    }
+    memcpy(vector(s, W), vector(s, TRIAL), n * sizeof(double));
+    memcpy(vector(s, GRADIENT), answer->gradient, n * sizeof(double));
+    s->objective = objective;
+    s->optimality = answer->optimality;
+    if (has_matrix) {
+        bool is_finite = keep_matrix(s);
+        if (!is_finite && s->exact) {
+            finish(s, SKIMPI_STOP_NOT_FINITE);
+            return;
+        }
+        if (!is_finite || (!s->options.has_l1 && !make_factor(s))) {
+            s->exact = 1;
+            s->is_fresh = 1; /* the same point once more */
+            return;
+        }
+    }
+    s->is_fresh = 0;
+    newton_direction(s);
+    if (!isfinite(s->gain)) {
+        finish(s, SKIMPI_STOP_NOT_FINITE);
+        return;
+    }
+    decide(s, answer, gain_before);
+}
+
+static void newton_solution(const void *block, skimpi_solution *solution)
+{
+    const newton *s = block;
+    *solution = (skimpi_solution){
+        .point = vector(s, W),
+        .objective = is_last_level(s) && !(s->is_fresh && s->stop == SKIMPI_STOP_NONE) ? s->objective : NAN,
+        .optimality = s->optimality,
+        .n_iter = s->n_iter,
+        .stop = (skimpi_stop)s->stop,
+        .weak_pivots = s->weak_pivots,
+        .weak_parameter = s->weak_parameter,
+    };
+}
+
+static bool newton_check(const void *block, const skimpi_solver_options *options)
+{
+    const newton *s = block;
+    return memcmp(&s->options, options, sizeof *options) == 0 && s->level < options->n_levels &&
+           (s->kind == SKIMPI_REQUEST_HESSIAN || s->kind == SKIMPI_REQUEST_GRADIENT) && s->stop <= SKIMPI_STOP_NOT_FINITE &&
+           s->exact <= 1 && s->is_fresh <= 1 && s->has_factor <= 1 && s->weak_parameter < options->n;
+}
+
+const skimpi_solver skimpi_solver_newton = {
+    .name = "newton",
+    .bytes = newton_bytes,
+    .init = newton_init,
+    .request = newton_request,
+    .step = newton_step,
+    .solution = newton_solution,
+    .check = newton_check,
+};

@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Runs all tests of the builds that are there, all of them even when some fail, and ends with each runner's own summary.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+logs=build/test-logs
+mkdir -p "$logs"
+failed=0
+summaries=()
+
+# Sanitizers of older compilers lose their way when the kernel spreads addresses widely; where it may be asked not to, it is.
+plain=
+if setarch -R true 2>/dev/null; then
+    plain="setarch -R"
+fi
+
+run_meson() { # DIRECTORY [wrapper ...]
+    local directory=$1 log="$logs/$1.log"
+    shift
+    echo "== meson test -C $directory"
+    "$@" meson test -C "$directory" --print-errorlogs 2>&1 | tee "$log"
+    if [ "${PIPESTATUS[0]}" -ne 0 ]; then
+        failed=1
+    fi
+    summaries+=("meson test -C $directory: $(grep -E '^(Ok|Fail|Skipped|Timeout|Unexpected Pass):' "$log" | tr -s ' ' | paste -sd' ')")
+}
+
+run_meson build
+# shellcheck disable=SC2086 # the wrapper is words
+run_meson build-asan $plain
+# shellcheck disable=SC2086
+run_meson build-tsan $plain
+
+echo "== pytest tests/python"
+.venv/bin/python -m pytest -q tests/python 2>&1 | tee "$logs/pytest.log"
+if [ "${PIPESTATUS[0]}" -ne 0 ]; then
+    failed=1
+fi
+summaries+=("pytest: $(tail -n 1 "$logs/pytest.log")")
+
+echo
+printf '%s\n' "${summaries[@]}"
+exit "$failed"
