@@ -32,7 +32,11 @@ static void demand(skimp_status status, const skimp_error *error)
 static double column_value(int kind, uint32_t i)
 {
     double u = (double)(skimpi_mix64(i) >> 11) * 0x1p-53;
-    return kind == 0 ? floor(u * 200) : kind == 1 ? floor(u * 60000) : kind == 2 ? (double)(float)u : kind == 3 ? u - 0.5 : 1e9 + u;
+    return kind == 0   ? floor(u * 200)
+           : kind == 1 ? floor(u * 60000)
+           : kind == 2 ? (double)(float)u
+           : kind == 3 ? u - 0.5
+                       : 1e9 + u;
 }
 
 static void columns(void)
@@ -41,7 +45,8 @@ static void columns(void)
     static double values[COLUMNS * N];
     static _Alignas(64) unsigned char out[COLUMNS * N * 8];
     static _Alignas(64) double decoded[COLUMNS * N];
-    printf("%-20s %8s %8s %8s  GB/s of doubles in (look, write), of what comes out (decode)\n", "", "look", "write", "decode");
+    printf("%-20s %8s %8s %8s  GB/s of doubles in (look, write), of what comes out (decode)\n", "", "look", "write",
+           "decode");
     for (int kind = 0; kind < 5; kind++) {
         double best[3] = { 1e9, 1e9, 1e9 };
         uint64_t bytes = 0;
@@ -135,7 +140,8 @@ static void file(int argc, char **argv)
         drops[n_drop++] = d;
     }
     const char *dot = strrchr(path, '.');
-    const skimpi_reader_class *class = dot != NULL && strncmp(dot, ".svm", 4) == 0 ? &skimpi_reader_svmlight : &skimpi_reader_csv;
+    const skimpi_reader_class *class =
+        dot != NULL && strncmp(dot, ".svm", 4) == 0 ? &skimpi_reader_svmlight : &skimpi_reader_csv;
     const skimpi_reader_options reader_options = { .zero_based = -1, .header = -1 };
     const skimp_budget_options budget_options = { .size = sizeof(budget_options) };
     skimp_error error = SKIMP_ERROR_INIT;
@@ -153,23 +159,39 @@ static void file(int argc, char **argv)
     demand(skimpi_pool_create(&pool, budget, threads, &error), &error);
     demand(skimpi_input_open(&input, budget, path, &error), &error);
     demand(class->open(&reader, budget, input, &reader_options, &schema, &sample, &error), &error);
-    demand(skimpi_schema_assign(schema, &(skimpi_roles){ .target = target, .drop = drops, .n_drop = n_drop }, path, &error), &error);
+    demand(skimpi_schema_assign(schema, &(skimpi_roles){ .target = target, .drop = drops, .n_drop = n_drop }, path,
+                                &error),
+           &error);
     bool memory = strcmp(place, "memory") == 0, spill = strcmp(place, "spill") == 0;
-    skimpi_store_options store_options = { .place = memory ? SKIMPI_PLACE_MEMORY : spill ? SKIMPI_PLACE_SPILL : SKIMPI_PLACE_FILE,
-                                           .path = place, .spill_directory = ".", .allow_tmpfs = true };
+    skimpi_store_options store_options = { .place = memory  ? SKIMPI_PLACE_MEMORY
+                                                    : spill ? SKIMPI_PLACE_SPILL
+                                                            : SKIMPI_PLACE_FILE,
+                                           .path = place,
+                                           .spill_directory = ".",
+                                           .allow_tmpfs = true };
     demand(skimpi_store_create(&store, budget, schema, &store_options, &error), &error);
     uint64_t unit = class->unit_bytes(reader, schema);
     double sampled = skimpi_os_seconds();
     uint32_t rows = (uint32_t)((double)unit / sample.row_bytes * 1.05) + 16;
-    skimpi_ingest_options options = { .paths = &path, .n_paths = 1, .reader_class = class, .reader = reader, .first_input = input,
-                                      .schema = schema, .store = store, .pool = pool, .rows_hint = rows,
-                                      .nonzeros_hint = (uint64_t)(rows * sample.nonzeros_per_row), .longest_row = sample.longest_row };
+    skimpi_ingest_options options = { .paths = &path,
+                                      .n_paths = 1,
+                                      .reader_class = class,
+                                      .reader = reader,
+                                      .first_input = input,
+                                      .schema = schema,
+                                      .store = store,
+                                      .pool = pool,
+                                      .rows_hint = rows,
+                                      .nonzeros_hint = (uint64_t)(rows * sample.nonzeros_per_row),
+                                      .longest_row = sample.longest_row };
     demand(skimpi_ingest_run(budget, &options, &result, &error), &error);
     double ingested = skimpi_os_seconds();
     const skimpi_summary *s = skimpi_store_summary(store);
-    printf("sample %.3f s, ingest %.3f s: %llu rows in %llu chunks, %.0f MB/s of text, %.1f MB stored; peak charged %.1f MB\n", sampled - begun,
-           ingested - sampled, (unsigned long long)result.n_rows, (unsigned long long)result.n_chunks,
-           (double)result.bytes / (ingested - sampled) * 1e-6, (double)s->store_bytes * 1e-6, (double)skimp_budget_peak(budget) * 1e-6);
+    printf("sample %.3f s, ingest %.3f s: %llu rows in %llu chunks, %.0f MB/s of text, %.1f MB stored; peak charged "
+           "%.1f MB\n",
+           sampled - begun, ingested - sampled, (unsigned long long)result.n_rows, (unsigned long long)result.n_chunks,
+           (double)result.bytes / (ingested - sampled) * 1e-6, (double)s->store_bytes * 1e-6,
+           (double)skimp_budget_peak(budget) * 1e-6);
     p.store = store;
     for (unsigned w = 0; w < threads; w++) {
         demand(skimpi_decoder_create(&p.decoders[w], store, NULL, &error), &error);

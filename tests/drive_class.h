@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Runs an estimator class over hand-made chunks, as the engine would: any number of lanes, any chunk size.  Include after
- * cmocka.h.  Whatever fails inside fails the test, unless the caller asks for the status.
+ * Runs an estimator class over hand-made chunks, as the engine would: any number of lanes, any chunk size.  Include
+ * after cmocka.h.  Whatever fails inside fails the test, unless the caller asks for the status.
  */
 #ifndef DRIVE_CLASS_H
 #define DRIVE_CLASS_H
@@ -13,14 +13,17 @@
 
 #include "estimator/estimator.h"
 
-/* Rows and columns as plain numbers. Columns are kinds of 'd' (double), 'f' (float), 's' (CSR; these come last), 'c' (one-hot codes). */
+/*
+ * Rows and columns as plain numbers. Columns are kinds of 'd' (double), 'f' (float), 's' (CSR; these come last), 'c'
+ * (one-hot codes).
+ */
 typedef struct drive_data {
     size_t n_rows, n_columns;
-    const double *x;        /* row-major */
-    const char *kinds;      /* one letter a column; NULL: all 'd' */
-    uint32_t n_codes;       /* of each 'c' column; values at or over it are unknown */
+    const double *x;               /* row-major */
+    const char *kinds;             /* one letter a column; NULL: all 'd' */
+    uint32_t n_codes;              /* of each 'c' column; values at or over it are unknown */
     const double *target, *weight; /* NULL: none */
-    bool csr_wide, csr_f64; /* 64-bit indices; doubles */
+    bool csr_wide, csr_f64;        /* 64-bit indices; doubles */
 } drive_data;
 
 typedef struct drive_chunks {
@@ -98,7 +101,10 @@ static inline drive_chunks *drive_make(const drive_data *data, uint32_t chunk_ro
                 }
             } else if (kind == 'c') {
                 skimpi_code_column *column = &chunk->codes[chunk->n_codes];
-                *column = (skimpi_code_column){ .feature = at, .n_codes = data->n_codes, .slot = chunk->n_codes, .codes = drive_own(c, n * sizeof(uint32_t)) };
+                *column = (skimpi_code_column){ .feature = at,
+                                                .n_codes = data->n_codes,
+                                                .slot = chunk->n_codes,
+                                                .codes = drive_own(c, n * sizeof(uint32_t)) };
                 chunk->n_codes++;
                 for (size_t i = 0; i < n; i++) {
                     column->codes[i] = (uint32_t)data->x[(first + i) * data->n_columns + j];
@@ -181,7 +187,8 @@ static inline skimp_budget *drive_budget(uint64_t limit)
 }
 
 /* Parameters as name, value, …, NULL. */
-static inline skimp_status drive_params(skimpi_params **out, skimp_budget *budget, const skimpi_estimator_class *class_, const char *const *pairs, skimp_error *error)
+static inline skimp_status drive_params(skimpi_params **out, skimp_budget *budget, const skimpi_estimator_class *class_,
+                                        const char *const *pairs, skimp_error *error)
 {
     skimp_status status = skimpi_params_create(out, budget, &class_->info, error);
     for (size_t i = 0; status == SKIMP_OK && pairs != NULL && pairs[i] != NULL; i += 2) {
@@ -211,7 +218,8 @@ static inline void drive_end(const skimpi_estimator_class *class_, drive_fit *fi
 }
 
 /* One pass over lanes; `state_bytes` of the plan are checked against what the fit holds. */
-static inline skimp_status drive_pass(const skimpi_estimator_class *class_, drive_fit *fit, const drive_chunks *c, unsigned lanes, bool *done, skimp_error *error)
+static inline skimp_status drive_pass(const skimpi_estimator_class *class_, drive_fit *fit, const drive_chunks *c,
+                                      unsigned lanes, bool *done, skimp_error *error)
 {
     skimpi_pass pass;
     skimp_status status = class_->next_pass(fit->self, &pass, error);
@@ -219,7 +227,8 @@ static inline skimp_status drive_pass(const skimpi_estimator_class *class_, driv
     if (status != SKIMP_OK || *done) {
         return status;
     }
-    size_t lane_bytes = skimpi_round_up(fit->needs.lane_bytes + 64, 64), worker_bytes = skimpi_round_up(fit->needs.worker_bytes + 64, 64);
+    size_t lane_bytes = skimpi_round_up(fit->needs.lane_bytes + 64, 64),
+           worker_bytes = skimpi_round_up(fit->needs.worker_bytes + 64, 64);
     unsigned char *block = aligned_alloc(64, lane_bytes * lanes), *worker = aligned_alloc(64, worker_bytes);
     assert_non_null(block);
     assert_non_null(worker);
@@ -250,11 +259,14 @@ static inline skimp_status drive_pass(const skimpi_estimator_class *class_, driv
     }
     free(block);
     free(worker);
-    assert_true(skimp_budget_tag_peak(fit->budget, SKIMP_TAG_SOLVER) + skimp_budget_tag_peak(fit->budget, SKIMP_TAG_STATISTICS) <= fit->needs.state_bytes);
+    assert_true(skimp_budget_tag_peak(fit->budget, SKIMP_TAG_SOLVER) +
+                    skimp_budget_tag_peak(fit->budget, SKIMP_TAG_STATISTICS) <=
+                fit->needs.state_bytes);
     return status;
 }
 
-static inline skimp_status drive_resume(const skimpi_estimator_class *class_, drive_fit *fit, const drive_chunks *c, skimp_error *error)
+static inline skimp_status drive_resume(const skimpi_estimator_class *class_, drive_fit *fit, const drive_chunks *c,
+                                        skimp_error *error)
 {
     skimpi_buffer state;
     skimpi_buffer_init(&state, fit->budget, SKIMP_TAG_OTHER);
@@ -271,14 +283,17 @@ static inline skimp_status drive_resume(const skimpi_estimator_class *class_, dr
     return status;
 }
 
-static inline skimp_status drive_run(const skimpi_estimator_class *class_, const char *const *pairs, const drive_chunks *c, unsigned lanes, drive_fit *fit, skimp_error *error)
+static inline skimp_status drive_run(const skimpi_estimator_class *class_, const char *const *pairs,
+                                     const drive_chunks *c, unsigned lanes, drive_fit *fit, skimp_error *error)
 {
     bool checkpoint = fit->checkpoint;
     *fit = (drive_fit){ .budget = drive_budget(0), .checkpoint = checkpoint };
     skimp_status status = skimpi_warnings_create(&fit->warnings, fit->budget, error);
     status = status != SKIMP_OK ? status : drive_params(&fit->params, fit->budget, class_, pairs, error);
     status = status != SKIMP_OK ? status : class_->plan(&c->problem, fit->params, &fit->needs, error);
-    status = status != SKIMP_OK ? status : class_->begin(&fit->self, fit->budget, &c->problem, fit->params, fit->warnings, error);
+    status = status != SKIMP_OK
+                 ? status
+                 : class_->begin(&fit->self, fit->budget, &c->problem, fit->params, fit->warnings, error);
     bool done = false;
     while (status == SKIMP_OK && !done) {
         status = drive_pass(class_, fit, c, lanes, &done, error);
@@ -291,7 +306,8 @@ static inline skimp_status drive_run(const skimpi_estimator_class *class_, const
 }
 
 /* A fit that must succeed. */
-static inline void drive_well(const skimpi_estimator_class *class_, const char *const *pairs, const drive_chunks *c, unsigned lanes, drive_fit *fit)
+static inline void drive_well(const skimpi_estimator_class *class_, const char *const *pairs, const drive_chunks *c,
+                              unsigned lanes, drive_fit *fit)
 {
     skimp_error error = SKIMP_ERROR_INIT;
     if (drive_run(class_, pairs, c, lanes, fit, &error) != SKIMP_OK) {
@@ -300,7 +316,8 @@ static inline void drive_well(const skimpi_estimator_class *class_, const char *
 }
 
 /* A fit that must fail, saying all of `words` (separated by |). */
-static inline void drive_badly(const skimpi_estimator_class *class_, const char *const *pairs, const drive_chunks *c, skimp_status wanted, const char *words)
+static inline void drive_badly(const skimpi_estimator_class *class_, const char *const *pairs, const drive_chunks *c,
+                               skimp_status wanted, const char *words)
 {
     skimp_error error = SKIMP_ERROR_INIT;
     drive_fit fit = { 0 };
@@ -316,7 +333,8 @@ static inline void drive_badly(const skimpi_estimator_class *class_, const char 
 }
 
 /* The model as tensors, loaded back into a new self. */
-static inline void drive_reload(const skimpi_estimator_class *class_, drive_fit *fit, const drive_chunks *c, skimpi_tensors **tensors)
+static inline void drive_reload(const skimpi_estimator_class *class_, drive_fit *fit, const drive_chunks *c,
+                                skimpi_tensors **tensors)
 {
     assert_int_equal(skimpi_tensors_create(tensors, fit->budget, NULL), SKIMP_OK);
     assert_int_equal(class_->save(fit->self, *tensors, "0.", NULL), SKIMP_OK);

@@ -23,6 +23,8 @@ typedef struct data {
     skimpi_chunk *chunks;
     double *x;          /* rows × features */
     double *y, *weight; /* weight: ones where there is none */
+    uint64_t *code_feature;
+    uint32_t *code_size;
 } data;
 
 static inline uint64_t hash_of(uint64_t a, uint64_t b, uint64_t c) { return skimpi_mix64((a << 48) ^ (b << 24) ^ c); }
@@ -135,6 +137,8 @@ static void free_data(data *d)
     free(d->x);
     free(d->y);
     free(d->weight);
+    free(d->code_feature);
+    free(d->code_size);
 }
 
 /* A problem with room for x and y, to be filled and then cut. */
@@ -146,6 +150,12 @@ static data blank(unsigned rows, unsigned dense, unsigned codes, unsigned sparse
     d.x = zeroed(rows * d.problem.n_features, sizeof(double));
     d.y = zeroed(rows, sizeof(double));
     d.weight = zeroed(rows, sizeof(double));
+    d.code_feature = zeroed(1, sizeof(uint64_t));
+    d.code_size = zeroed(1, sizeof(uint32_t));
+    d.code_feature[0] = dense;
+    d.code_size[0] = codes;
+    d.problem.code_features = d.code_feature;
+    d.problem.code_sizes = d.code_size;
     for (unsigned i = 0; i < rows; i++) {
         d.weight[i] = 1.0;
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Makes tests/sklearn_expected.h: what scikit-learn gives on the problems of the tests of least squares and transformers.
+"""Makes tests/sklearn_expected.h: what scikit-learn gives in the tests of least squares and transformers.
 
     python tests/make_expected.py > tests/sklearn_expected.h
 
@@ -48,7 +48,7 @@ def collinear(seed: int, n: int):
 
 
 def holes(seed: int, n: int, p: int):
-    """Column 0 has an offset of 1e9, 1 few values, 2 is constant, 3 has many zeros, the rest is plain; a tenth is missing."""
+    """Column 0 has an offset of 1e9, 1 few values, 2 is constant, 3 many zeros; a tenth is missing."""
     x = np.zeros((n, p))
     for i in range(n):
         for j in range(p):
@@ -73,7 +73,7 @@ def linear(name: str, model, x, y, weight=None) -> None:
 
 def main() -> None:
     print("/* SPDX-License-Identifier: BSD-3-Clause */")
-    print(f"/* Made by tests/make_expected.py with scikit-learn {sklearn.__version__}: coefficients and intercept, or attributes. */")
+    print(f"/* Made by tests/make_expected.py with scikit-learn {sklearn.__version__}: do not edit. */")
     print("#ifndef SKLEARN_EXPECTED_H\n#define SKLEARN_EXPECTED_H\n#include <math.h>")
     x, y, weight = regression(1, 100, 6)
     linear("linear", LinearRegression(), x, y)
@@ -112,7 +112,7 @@ def main() -> None:
     for strategy in "mean", "median", "most_frequent":
         imputer = SimpleImputer(strategy=strategy).fit(x)
         show(f"expected_imputer_{strategy}", imputer.statistics_)
-    imputer = SimpleImputer(strategy="mean", missing_values=5.25, keep_empty_features=True).fit(np.nan_to_num(x, nan=0.5))
+    imputer = SimpleImputer(missing_values=5.25, keep_empty_features=True).fit(np.nan_to_num(x, nan=0.5))
     show("expected_imputer_of_number", imputer.statistics_)
     print("#endif")
 

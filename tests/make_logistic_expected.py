@@ -93,6 +93,9 @@ CASES = {
     "wide_three": (600, 5, 40, 1000, 3, False, 1.0, 0.0, True, None),
     "wide_three_lasso": (600, 5, 40, 1000, 3, False, 0.7, 1.0, True, None),
     "many_classes": (600, 6, 0, 0, 60, False, 1.0, 0.0, True, None),
+    "bordered": (1500, 5, 600, 0, 2, False, 1.0, 0.0, True, None),
+    "bordered_weighted": (1500, 5, 600, 0, 2, True, 10.0, 0.0, False, None),
+    "bordered_elastic": (1500, 5, 600, 0, 2, False, 0.5, 0.5, True, None),
 }
 
 

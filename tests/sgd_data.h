@@ -15,11 +15,16 @@
 
 #include "estimator/estimator.h"
 
-typedef enum layout_kind { DENSE_F32, DENSE_F64, SPARSE, SPARSE_WIDE } layout_kind; /* SPARSE_WIDE: 64-bit indices, double values, an offset */
+typedef enum layout_kind {
+    DENSE_F32,
+    DENSE_F64,
+    SPARSE,
+    SPARSE_WIDE
+} layout_kind; /* SPARSE_WIDE: 64-bit indices, double values, an offset */
 
 typedef struct data_set {
     uint32_t n, d, n_classes;
-    double *x;      /* n × d */
+    double *x; /* n × d */
     double *target;
     double *weight; /* NULL: ones */
 } data_set;
@@ -34,7 +39,11 @@ static inline data_set make_data(uint32_t n, uint32_t d, uint32_t n_classes, uin
 {
     skimpi_random r;
     skimpi_random_seed(&r, seed);
-    data_set s = { .n = n, .d = d, .n_classes = n_classes, .x = calloc((size_t)n * d, sizeof(double)), .target = calloc(n, sizeof(double)) };
+    data_set s = { .n = n,
+                   .d = d,
+                   .n_classes = n_classes,
+                   .x = calloc((size_t)n * d, sizeof(double)),
+                   .target = calloc(n, sizeof(double)) };
     for (uint32_t i = 0; i < n; i++) {
         double score = 0.3, best = -INFINITY;
         for (uint32_t j = 0; j < d; j++) {
@@ -200,14 +209,23 @@ static inline skimpi_problem problem_of(const data_set *s, const chunk_set *set,
 {
     bool is_dense = kind == DENSE_F32 || kind == DENSE_F64;
     skimpi_problem p = {
-        .n_rows = s->n, .is_exact = true, .n_features = s->d, .n_dense = is_dense ? s->d : 0, .n_sparse = is_dense ? 0 : s->d,
-        .nonzeros = is_dense ? 0 : (uint64_t)s->n * s->d, .n_classes = s->n_classes, .chunk_rows = set->chunks[0].n_rows, .n_chunks = set->n,
-        .weighted = s->weight != NULL, .n_threads = 1,
+        .n_rows = s->n,
+        .is_exact = true,
+        .n_features = s->d,
+        .n_dense = is_dense ? s->d : 0,
+        .n_sparse = is_dense ? 0 : s->d,
+        .nonzeros = is_dense ? 0 : (uint64_t)s->n * s->d,
+        .n_classes = s->n_classes,
+        .chunk_rows = set->chunks[0].n_rows,
+        .n_chunks = set->n,
+        .weighted = s->weight != NULL,
+        .n_threads = 1,
     };
     return p;
 }
 
-static inline skimp_status run_window_pass(fitted *f, const skimpi_pass *pass, const chunk_set *set, void *scratch, skimp_error *error)
+static inline skimp_status run_window_pass(fitted *f, const skimpi_pass *pass, const chunk_set *set, void *scratch,
+                                           skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_chunk **order = malloc(set->n * sizeof(*order));
@@ -226,7 +244,8 @@ static inline skimp_status run_window_pass(fitted *f, const skimpi_pass *pass, c
     return status;
 }
 
-static inline skimp_status run_lanes(fitted *f, const skimpi_pass *pass, const chunk_set *set, void *scratch, skimp_error *error)
+static inline skimp_status run_lanes(fitted *f, const skimpi_pass *pass, const chunk_set *set, void *scratch,
+                                     skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     void *lanes[SKIMPI_MAX_LANES];
@@ -289,11 +308,14 @@ out:
 }
 
 /* settings end with a NULL name. The budget is the caller's. */
-static inline skimp_status fit_on(fitted *f, skimp_budget *budget, const char *estimator, const setting *settings, const data_set *s, const chunk_set *set,
-                                  layout_kind kind, bool resumes, skimp_error *error)
+static inline skimp_status fit_on(fitted *f, skimp_budget *budget, const char *estimator, const setting *settings,
+                                  const data_set *s, const chunk_set *set, layout_kind kind, bool resumes,
+                                  skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    *f = (fitted){ .budget = budget, .class = skimpi_estimator_class_find(estimator), .problem = problem_of(s, set, kind) };
+    *f = (fitted){ .budget = budget,
+                   .class = skimpi_estimator_class_find(estimator),
+                   .problem = problem_of(s, set, kind) };
     assert_non_null(f->class);
     SKIMPI_TRY(skimpi_params_create(&f->params, budget, &f->class->info, error));
     for (; settings->name != NULL; settings++) {
@@ -312,8 +334,8 @@ static inline void free_fitted(fitted *f)
     skimpi_params_destroy(f->params);
 }
 
-static inline fitted fit_data(skimp_budget *budget, const char *estimator, const setting *settings, const data_set *s, uint32_t chunk_rows, layout_kind kind,
-                              bool resumes)
+static inline fitted fit_data(skimp_budget *budget, const char *estimator, const setting *settings, const data_set *s,
+                              uint32_t chunk_rows, layout_kind kind, bool resumes)
 {
     fitted f;
     skimp_error error = SKIMP_ERROR_INIT;
@@ -334,7 +356,9 @@ static inline double score(const fitted *f, const data_set *s, layout_kind kind)
     uint64_t bytes = f->class->predict_worker_bytes(&problem, f->params);
     void *scratch = malloc(bytes + 1);
     double *out = calloc(skimpi_column_stride(s->n), sizeof(double)), right = 0, rest = 0, mean = 0, spread = 0;
-    assert_int_equal(f->class->predict(f->self, SKIMPI_PREDICT_LABEL, &set.chunks[0], out, skimpi_column_stride(s->n), scratch, NULL), SKIMP_OK);
+    assert_int_equal(f->class->predict(f->self, SKIMPI_PREDICT_LABEL, &set.chunks[0], out, skimpi_column_stride(s->n),
+                                       scratch, NULL),
+                     SKIMP_OK);
     for (uint32_t i = 0; i < s->n; i++) {
         mean += s->target[i] / s->n;
     }

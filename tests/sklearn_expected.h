@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Made by tests/make_expected.py with scikit-learn 1.9.1: coefficients and intercept, or attributes. */
+/* Made by tests/make_expected.py with scikit-learn 1.9.1: do not edit. */
 #ifndef SKLEARN_EXPECTED_H
 #define SKLEARN_EXPECTED_H
 #include <math.h>

@@ -30,8 +30,11 @@ static inline skimpi_schema *data_table(skimp_budget *budget, uint32_t n_numeric
         char name[32];
         int length = snprintf(name, sizeof(name), "column %u", i);
         assert_int_equal(skimpi_schema_set_name(schema, i, name, (size_t)length, NULL), SKIMP_OK);
-        schema->columns[i].type = i >= n_numeric && i < n_numeric + n_category ? SKIMPI_TYPE_CATEGORY : SKIMPI_TYPE_NUMERIC;
-        schema->columns[i].role = i == n - 2 ? SKIMPI_ROLE_TARGET : i == n - 1 ? SKIMPI_ROLE_WEIGHT : SKIMPI_ROLE_FEATURE;
+        schema->columns[i].type =
+            i >= n_numeric && i < n_numeric + n_category ? SKIMPI_TYPE_CATEGORY : SKIMPI_TYPE_NUMERIC;
+        schema->columns[i].role = i == n - 2   ? SKIMPI_ROLE_TARGET
+                                  : i == n - 1 ? SKIMPI_ROLE_WEIGHT
+                                               : SKIMPI_ROLE_FEATURE;
     }
     schema->target = n - 2;
     schema->weight = n - 1;
@@ -42,7 +45,8 @@ static inline skimpi_schema *data_table(skimp_budget *budget, uint32_t n_numeric
             uint32_t got;
             int length = snprintf(text, sizeof(text), "text %u", code);
             uint64_t hash = skimpi_dictionary_hash(text, (size_t)length);
-            assert_int_equal(skimpi_dictionary_insert(schema->dictionaries[j], text, (size_t)length, hash, &got, NULL), SKIMP_OK);
+            assert_int_equal(skimpi_dictionary_insert(schema->dictionaries[j], text, (size_t)length, hash, &got, NULL),
+                             SKIMP_OK);
             assert_int_equal(got, code);
         }
     }
@@ -67,18 +71,30 @@ static inline double data_number(skimpi_random *r, uint32_t kind)
 {
     double u = skimpi_random_double(r);
     switch (kind % DATA_KINDS) {
-    case 0: return 7.25;                                         /* constant */
-    case 1: return floor(u * 200) - 100;                         /* bytes */
-    case 2: return u < 0.2 ? NAN : floor(u * 60000) + 1e9;       /* pairs of bytes, far from 0, with missing ones */
-    case 3: return floor(u * 4e9) - 1e12;                        /* 32 bits */
-    case 4: return (double)(float)(u * 1e30);                    /* floats exactly */
-    case 5: return u - 0.5;                                      /* floats will do */
-    case 6: return 1e9 + u;                                      /* they will not */
-    case 7: return u < 0.1 ? -0.0 : floor(u * 3);                /* a zero with a sign */
-    case 8: return u < 0.1 ? -INFINITY : u < 0.2 ? INFINITY : u * 3e-310;
-    case 9: return u < 0.5 ? 1e300 * u : -1e-300;
-    case 10: return NAN;
-    default: return u < 0.3 ? NAN : floor(u * 10);
+    case 0:
+        return 7.25; /* constant */
+    case 1:
+        return floor(u * 200) - 100; /* bytes */
+    case 2:
+        return u < 0.2 ? NAN : floor(u * 60000) + 1e9; /* pairs of bytes, far from 0, with missing ones */
+    case 3:
+        return floor(u * 4e9) - 1e12; /* 32 bits */
+    case 4:
+        return (double)(float)(u * 1e30); /* floats exactly */
+    case 5:
+        return u - 0.5; /* floats will do */
+    case 6:
+        return 1e9 + u; /* they will not */
+    case 7:
+        return u < 0.1 ? -0.0 : floor(u * 3); /* a zero with a sign */
+    case 8:
+        return u < 0.1 ? -INFINITY : u < 0.2 ? INFINITY : u * 3e-310;
+    case 9:
+        return u < 0.5 ? 1e300 * u : -1e-300;
+    case 10:
+        return NAN;
+    default:
+        return u < 0.3 ? NAN : floor(u * 10);
     }
 }
 
@@ -109,7 +125,8 @@ static inline void data_fill_table(skimpi_raw *raw, const skimpi_schema *schema,
 }
 
 /* Rows of 0 … 2 × mean - 1 entries. kind: 0 all ones, 1 floats, 2 doubles that are all large in feature 0, present in every row. */
-static inline void data_fill_sparse(skimpi_raw *raw, const skimpi_schema *schema, uint32_t n_rows, uint32_t mean, uint32_t kind, uint64_t seed)
+static inline void data_fill_sparse(skimpi_raw *raw, const skimpi_schema *schema, uint32_t n_rows, uint32_t mean,
+                                    uint32_t kind, uint64_t seed)
 {
     skimpi_random r;
     skimpi_random_seed(&r, seed);
@@ -138,6 +155,18 @@ static inline void data_fill_sparse(skimpi_raw *raw, const skimpi_schema *schema
         raw->row_end[i] = (uint32_t)raw->nonzeros;
         raw->target[i] = skimpi_random_double(&r);
     }
+}
+
+/* Encodes and writes chunk `chunk`; the caller has room in raw. */
+static inline skimp_status data_append(skimpi_store *store, skimpi_encoder *encoder, const skimpi_raw *raw,
+                                       uint64_t chunk, uint64_t first_line, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    SKIMPI_TRY(skimpi_encoder_encode(encoder, raw, first_line, error));
+    SKIMPI_TRY(skimpi_store_place_chunk(store, encoder, chunk, error));
+    SKIMPI_TRY(skimpi_store_write_chunk(store, encoder, error));
+out:
+    return status;
 }
 
 #endif

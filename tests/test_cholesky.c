@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Cholesky: L Lᵀ gives A back and A x = b is solved, at sizes around every block; bad pivots are found where they are. */
+/*
+ * Cholesky: L Lᵀ gives A back and A x = b is solved, at sizes around every block; bad pivots are found where they are.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include <float.h>

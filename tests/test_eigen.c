@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include <float.h>
@@ -14,7 +15,8 @@
 
 static void check(size_t n, size_t ld, const double *lower)
 {
-    double *v = calloc(n * ld + 1, sizeof *v), *values = calloc(n + 1, sizeof *values), *scratch = calloc(2 * n + 1, sizeof *scratch);
+    double *v = calloc(n * ld + 1, sizeof *v), *values = calloc(n + 1, sizeof *values),
+           *scratch = calloc(2 * n + 1, sizeof *scratch);
     assert_non_null(v);
     assert_non_null(values);
     assert_non_null(scratch);
@@ -35,7 +37,8 @@ static void check(size_t n, size_t ld, const double *lower)
             for (size_t j = 0; j < n; j++) {
                 sum += (long double)lower[i >= j ? i * ld + j : j * ld + i] * (long double)v[e * ld + j];
             }
-            assert_true(fabsl(sum - (long double)values[e] * (long double)v[e * ld + i]) <= (long double)(bound * norm));
+            assert_true(fabsl(sum - (long double)values[e] * (long double)v[e * ld + i]) <=
+                        (long double)(bound * norm));
         }
         for (size_t o = 0; o <= e; o++) {
             assert_true(fabs(skimpi_dot(n, v + e * ld, v + o * ld) - (e == o)) <= bound);
@@ -59,12 +62,12 @@ static void test_random(void **state)
             for (size_t i = 0; i < n; i++) {
                 for (size_t j = 0; j <= i; j++) {
                     double x = skimpi_random_double(&random) - 0.5;
-                    a[i * ld + j] = kind == 0 ? x                                             /* full */
-                                    : kind == 1 ? x * pow(10, -(double)(i + j) / 2)           /* graded */
-                                    : kind == 2 ? (i == j)                                    /* one eigenvalue */
-                                    : kind == 3 ? (double)((i % 3 + 1) * (j % 3 + 1))         /* rank one */
-                                    : kind == 4 ? x * 1e200 * (i - j <= 1)                    /* huge, tridiagonal */
-                                                : 1e-200 * x * (double)((i + j) % 2);         /* tiny, with holes */
+                    a[i * ld + j] = kind == 0   ? x                                   /* full */
+                                    : kind == 1 ? x * pow(10, -(double)(i + j) / 2)   /* graded */
+                                    : kind == 2 ? (i == j)                            /* one eigenvalue */
+                                    : kind == 3 ? (double)((i % 3 + 1) * (j % 3 + 1)) /* rank one */
+                                    : kind == 4 ? x * 1e200 * (i - j <= 1)            /* huge, tridiagonal */
+                                                : 1e-200 * x * (double)((i + j) % 2); /* tiny, with holes */
                 }
             }
             check(n, ld, a);
@@ -102,6 +105,7 @@ static void test_not_finite(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_random), cmocka_unit_test(test_known), cmocka_unit_test(test_not_finite) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_random), cmocka_unit_test(test_known),
+                                        cmocka_unit_test(test_not_finite) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

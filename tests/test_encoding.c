@@ -61,7 +61,8 @@ static unsigned round_trip(const double *values, size_t n, bool exact)
         if (as_float) {
             skimpi_decode_to_float(&column, encoded.b, n, floats);
         }
-        double allowed = column.encoding == SKIMPI_ENC_F32 && !scan.floats && !exact ? ldexp(scan.maximum - scan.minimum, -21) : -1;
+        double allowed =
+            column.encoding == SKIMPI_ENC_F32 && !scan.floats && !exact ? ldexp(scan.maximum - scan.minimum, -21) : -1;
         for (size_t i = 0; i < n; i++) {
             assert_true(same(values[i], doubles[i]) || fabs(doubles[i] - values[i]) <= allowed);
             assert_true(!as_float || same(doubles[i], (double)floats[i]));
@@ -74,8 +75,8 @@ static void every_kind_comes_back(void **state)
 {
     (void)state;
     static const unsigned wanted[DATA_KINDS] = {
-        SKIMPI_ENC_CONSTANT, SKIMPI_ENC_U8, SKIMPI_ENC_U16, SKIMPI_ENC_U32, SKIMPI_ENC_F32, SKIMPI_ENC_F32,
-        SKIMPI_ENC_F64, SKIMPI_ENC_F32, SKIMPI_ENC_F64, SKIMPI_ENC_F64, SKIMPI_ENC_CONSTANT, SKIMPI_ENC_U8,
+        SKIMPI_ENC_CONSTANT, SKIMPI_ENC_U8,  SKIMPI_ENC_U16, SKIMPI_ENC_U32, SKIMPI_ENC_F32,      SKIMPI_ENC_F32,
+        SKIMPI_ENC_F64,      SKIMPI_ENC_F32, SKIMPI_ENC_F64, SKIMPI_ENC_F64, SKIMPI_ENC_CONSTANT, SKIMPI_ENC_U8,
     };
     static double values[N];
     for (uint32_t kind = 0; kind < DATA_KINDS; kind++) {
@@ -102,9 +103,22 @@ static void every_kind_comes_back(void **state)
 static void edges_of_integer_ranges(void **state)
 {
     (void)state;
-    static const double ranges[] = { 0, 1, 253, 254, 255, 256, 65533, 65534, 65535, 65536, 4294967293.0, 4294967294.0, 4294967295.0, 4294967296.0 };
-    static const double bases[] = { 0, 1, -1, -255, 16777216, -16777216, 16777216.0 - 65535, 1e9, -1e9, 1e15, 9007199254740992.0 - 4294967296.0,
-                                    -9007199254740992.0, 9007199254740992.0, 1e18 };
+    static const double ranges[] = { 0,     1,     253,   254,          255,          256,          65533,
+                                     65534, 65535, 65536, 4294967293.0, 4294967294.0, 4294967295.0, 4294967296.0 };
+    static const double bases[] = { 0,
+                                    1,
+                                    -1,
+                                    -255,
+                                    16777216,
+                                    -16777216,
+                                    16777216.0 - 65535,
+                                    1e9,
+                                    -1e9,
+                                    1e15,
+                                    9007199254740992.0 - 4294967296.0,
+                                    -9007199254740992.0,
+                                    9007199254740992.0,
+                                    1e18 };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
         for (size_t j = 0; j < sizeof(bases) / sizeof(*bases); j++) {
             double values[20];
@@ -162,8 +176,8 @@ static void codes_come_back(void **state)
 {
     (void)state;
     static const uint32_t largest[] = { 0, 1, 253, 254, 255, 65533, 65534, 65535, 1u << 26 };
-    static const unsigned wanted[] = { SKIMPI_ENC_U8, SKIMPI_ENC_U8, SKIMPI_ENC_U8, SKIMPI_ENC_U16, SKIMPI_ENC_U16, SKIMPI_ENC_U16,
-                                       SKIMPI_ENC_U32, SKIMPI_ENC_U32, SKIMPI_ENC_U32 };
+    static const unsigned wanted[] = { SKIMPI_ENC_U8,  SKIMPI_ENC_U8,  SKIMPI_ENC_U8,  SKIMPI_ENC_U16, SKIMPI_ENC_U16,
+                                       SKIMPI_ENC_U16, SKIMPI_ENC_U32, SKIMPI_ENC_U32, SKIMPI_ENC_U32 };
     static bytes encoded;
     static uint32_t codes[N], decoded[N], ranks[300];
     for (uint32_t i = 0; i < 300; i++) {
@@ -175,7 +189,9 @@ static void codes_come_back(void **state)
             uint64_t missing;
             skimpi_encoding_limit(loops);
             for (uint32_t i = 0; i < N; i++) {
-                codes[i] = i % 7 == 3 ? SKIMPI_CODE_MISSING : i % 11 == 5 ? SKIMPI_CODE_UNKNOWN : (uint32_t)((uint64_t)largest[k] * i / (N - 1));
+                codes[i] = i % 7 == 3    ? SKIMPI_CODE_MISSING
+                           : i % 11 == 5 ? SKIMPI_CODE_UNKNOWN
+                                         : (uint32_t)((uint64_t)largest[k] * i / (N - 1));
             }
             uint64_t used = skimpi_encode_codes(codes, N, &column, encoded.b, &missing);
             assert_int_equal(column.encoding, wanted[k]);
@@ -201,8 +217,11 @@ static void codes_come_back(void **state)
 static void indices_come_back(void **state)
 {
     (void)state;
-    static const uint64_t limits[] = { 1, 65536, 65537, (uint64_t)UINT32_MAX + 1, (uint64_t)UINT32_MAX + 2, (uint64_t)1 << 60 };
-    static const unsigned wanted[] = { SKIMPI_ENC_U16, SKIMPI_ENC_U16, SKIMPI_ENC_U32, SKIMPI_ENC_U32, SKIMPI_ENC_U64, SKIMPI_ENC_U64 };
+    static const uint64_t limits[] = {
+        1, 65536, 65537, (uint64_t)UINT32_MAX + 1, (uint64_t)UINT32_MAX + 2, (uint64_t)1 << 60
+    };
+    static const unsigned wanted[] = { SKIMPI_ENC_U16, SKIMPI_ENC_U16, SKIMPI_ENC_U32,
+                                       SKIMPI_ENC_U32, SKIMPI_ENC_U64, SKIMPI_ENC_U64 };
     static bytes encoded;
     static uint32_t indices[N], back[N];
     static uint64_t wide[N], wide_back[N];
@@ -228,10 +247,13 @@ static void indices_come_back(void **state)
     }
 }
 
-static unsigned encoding_of_values(const double *values, const uint32_t *row_end, const uint32_t *indices, uint32_t n_rows)
+static unsigned encoding_of_values(const double *values, const uint32_t *row_end, const uint32_t *indices,
+                                   uint32_t n_rows)
 {
     static bytes out;
-    skimpi_csr_view csr = { .n_rows = n_rows, .nonzeros = row_end[n_rows - 1], .row_end = row_end, .indices = indices, .values = values };
+    skimpi_csr_view csr = {
+        .n_rows = n_rows, .nonzeros = row_end[n_rows - 1], .row_end = row_end, .indices = indices, .values = values
+    };
     skimpi_column_scan scan;
     skimpi_chunk_column column;
     skimpi_column_scan_run(values, csr.nonzeros, &scan);
@@ -279,10 +301,14 @@ static void bounds_do_not_overflow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_comes_back),   cmocka_unit_test(edges_of_integer_ranges),
-        cmocka_unit_test(scales_and_offsets),      cmocka_unit_test(no_values_at_all),
-        cmocka_unit_test(codes_come_back),         cmocka_unit_test(indices_come_back),
-        cmocka_unit_test(sparse_values_keep_their_digits), cmocka_unit_test(bounds_do_not_overflow),
+        cmocka_unit_test(every_kind_comes_back),
+        cmocka_unit_test(edges_of_integer_ranges),
+        cmocka_unit_test(scales_and_offsets),
+        cmocka_unit_test(no_values_at_all),
+        cmocka_unit_test(codes_come_back),
+        cmocka_unit_test(indices_come_back),
+        cmocka_unit_test(sparse_values_keep_their_digits),
+        cmocka_unit_test(bounds_do_not_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,8 +128,8 @@ typedef struct job {
     const char *paths[4];
 } job;
 
-static void job_open(job *j, const skimpi_reader_class *class, uint64_t unit, unsigned threads, const char *path, const char *target,
-                     const skimpi_reader_options *reader_options, uint64_t limit)
+static void job_open(job *j, const skimpi_reader_class *class, uint64_t unit, unsigned threads, const char *path,
+                     const char *target, const skimpi_reader_options *reader_options, uint64_t limit)
 {
     skimpi_sample sample;
     memset(j, 0, sizeof(*j));
@@ -142,7 +142,9 @@ static void job_open(job *j, const skimpi_reader_class *class, uint64_t unit, un
     skimp_error error = SKIMP_ERROR_INIT;
     static const skimpi_reader_options defaults = { .header = -1, .zero_based = -1 };
     assert_int_equal(skimpi_input_open(&j->input, j->root, path, &error), SKIMP_OK);
-    assert_int_equal(class->open(&j->reader, j->root, j->input, reader_options != NULL ? reader_options : &defaults, &j->schema, &sample, &error), SKIMP_OK);
+    assert_int_equal(class->open(&j->reader, j->root, j->input, reader_options != NULL ? reader_options : &defaults,
+                                 &j->schema, &sample, &error),
+                     SKIMP_OK);
     assert_int_equal(skimpi_schema_assign(j->schema, &(skimpi_roles){ .target = target }, path, &error), SKIMP_OK);
     assert_int_equal(skimpi_pool_create(&j->pool, j->root, threads, &error), SKIMP_OK);
     skimp_budget_options limits = { .size = sizeof(limits), .parent = j->root, .limit = limit };
@@ -150,8 +152,16 @@ static void job_open(job *j, const skimpi_reader_class *class, uint64_t unit, un
     skimpi_store_options store_options = { .place = SKIMPI_PLACE_MEMORY };
     assert_int_equal(skimpi_store_create(&j->store, j->root, j->schema, &store_options, &error), SKIMP_OK);
     j->paths[0] = path;
-    j->options = (skimpi_ingest_options){ .paths = j->paths, .n_paths = 1, .reader_class = &j->class, .reader = j->reader, .first_input = j->input,
-                                          .schema = j->schema, .store = j->store, .pool = j->pool, .rows_hint = 10, .nonzeros_hint = 10 };
+    j->options = (skimpi_ingest_options){ .paths = j->paths,
+                                          .n_paths = 1,
+                                          .reader_class = &j->class,
+                                          .reader = j->reader,
+                                          .first_input = j->input,
+                                          .schema = j->schema,
+                                          .store = j->store,
+                                          .pool = j->pool,
+                                          .rows_hint = 10,
+                                          .nonzeros_hint = 10 };
 }
 
 static void job_close(job *j)
@@ -193,14 +203,17 @@ static uint64_t digest_rows(job *j, uint64_t *n_chunks)
             }
             for (uint32_t c = 0; c < chunk->n_codes; c++) {
                 size_t length;
-                const char *bytes = skimpi_dictionary_text(j->schema->dictionaries[c], chunk->codes[c].codes[i], &length);
+                const char *bytes =
+                    skimpi_dictionary_text(j->schema->dictionaries[c], chunk->codes[c].codes[i], &length);
                 skimpi_checksum_add(&state, bytes, length + 1);
             }
             if (chunk->has_csr) {
                 uint32_t begin = chunk->csr.indptr[i], end = chunk->csr.indptr[i + 1];
                 assert_true(chunk->csr.indices[begin] == 0);
                 for (uint32_t k = begin; k < end; k++) {
-                    float v = chunk->csr.f32 != NULL ? chunk->csr.f32[k] : chunk->csr.f64 != NULL ? (float)chunk->csr.f64[k] : 1;
+                    float v = chunk->csr.f32 != NULL   ? chunk->csr.f32[k]
+                              : chunk->csr.f64 != NULL ? (float)chunk->csr.f64[k]
+                                                       : 1;
                     assert_true(k != begin || v == (float)rows);
                     skimpi_checksum_add(&state, &chunk->csr.indices[k], sizeof(uint32_t));
                     skimpi_checksum_add(&state, &v, sizeof(v));
@@ -227,7 +240,11 @@ static void check_all_ways(const skimpi_reader_class *class, const text *t, cons
             job j;
             skimp_error error = SKIMP_ERROR_INIT;
             uint64_t chunks;
-            job_open(&j, class, units[u], way % 3 == 0 ? 1 : way % 3 == 1 ? 2 : 5, way < 3 ? plain.path : packed.path, target, NULL, 0);
+            job_open(&j, class, units[u],
+                     way % 3 == 0   ? 1
+                     : way % 3 == 1 ? 2
+                                    : 5,
+                     way < 3 ? plain.path : packed.path, target, NULL, 0);
             skimp_status status = skimpi_ingest_run(j.budget, &j.options, &j.result, &error);
             assert_string_equal(error.message, "");
             assert_int_equal(status, SKIMP_OK);
@@ -292,9 +309,13 @@ static void the_first_bad_row_is_reported(void **state)
         job j;
         skimp_error error = SKIMP_ERROR_INIT;
         bool gzip = way % 2 != 0;
-        const skimpi_reader_options options = { .header = -1, .on_bad_row = way >= 48 ? SKIMPI_BAD_ROW_SKIP : SKIMPI_BAD_ROW_ERROR };
-        job_open(&j, &skimpi_reader_csv, way % 3 == 0 ? 200 : 997, way % 4 == 0 ? 1 : way % 4 == 1 ? 2 : 5, gzip ? packed.path : plain.path, "label",
-                 &options, 0);
+        const skimpi_reader_options options = { .header = -1,
+                                                .on_bad_row = way >= 48 ? SKIMPI_BAD_ROW_SKIP : SKIMPI_BAD_ROW_ERROR };
+        job_open(&j, &skimpi_reader_csv, way % 3 == 0 ? 200 : 997,
+                 way % 4 == 0   ? 1
+                 : way % 4 == 1 ? 2
+                                : 5,
+                 gzip ? packed.path : plain.path, "label", &options, 0);
         skimp_status status = skimpi_ingest_run(j.budget, &j.options, &j.result, &error);
         if (way >= 48) {
             assert_int_equal(status, SKIMP_OK);
@@ -346,7 +367,9 @@ static void a_file_that_changes(void **state)
         job j;
         skimp_error error = SKIMP_ERROR_INIT;
         job_open(&j, &skimpi_reader_csv, 1000, 2, file.path, "label", NULL, 0);
-        assert_int_equal(grown ? (int)pwrite(file.fd, "1,", 2, (off_t)t.length) : ftruncate(file.fd, (off_t)t.length / 2), grown ? 2 : 0);
+        assert_int_equal(grown ? (int)pwrite(file.fd, "1,", 2, (off_t)t.length)
+                               : ftruncate(file.fd, (off_t)t.length / 2),
+                         grown ? 2 : 0);
         assert_int_not_equal(skimpi_ingest_run(j.budget, &j.options, &j.result, &error), SKIMP_OK);
         assert_true(error.code == SKIMP_ERROR_IO || error.code == SKIMP_ERROR_DATA);
         assert_non_null(strstr(error.message, file.path));
@@ -373,7 +396,8 @@ static void a_row_that_no_budget_holds(void **state)
     for (int way = 0; way < 4; way++) {
         job j;
         skimp_error error = SKIMP_ERROR_INIT;
-        job_open(&j, &skimpi_reader_csv, 2000, way / 2 == 0 ? 1 : 5, way % 2 == 0 ? plain.path : packed.path, "label", NULL, 2 << 20);
+        job_open(&j, &skimpi_reader_csv, 2000, way / 2 == 0 ? 1 : 5, way % 2 == 0 ? plain.path : packed.path, "label",
+                 NULL, 2 << 20);
         j.options.store = NULL;
         assert_int_equal(skimpi_ingest_run(j.budget, &j.options, &j.result, &error), SKIMP_ERROR_BUDGET);
         assert_int_equal(error.row, 1002);
@@ -401,7 +425,8 @@ static void the_plan_is_exact(void **state)
         const text *t = sparse ? &svmlight : &csv;
         memory_file file = memory_file_make(t->bytes, t->length);
         job j;
-        job_open(&j, sparse ? &skimpi_reader_svmlight : &skimpi_reader_csv, 30000, threads, file.path, "label", NULL, 0);
+        job_open(&j, sparse ? &skimpi_reader_svmlight : &skimpi_reader_csv, 30000, threads, file.path, "label", NULL,
+                 0);
         j.options.rows_hint = 4000;
         j.options.nonzeros_hint = 100000;
         j.options.longest_row = 20000;
@@ -438,7 +463,8 @@ static void every_allocation_may_fail(void **state)
         for (;; nth++) {
             job j;
             skimp_error error = SKIMP_ERROR_INIT;
-            job_open(&j, &skimpi_reader_csv, 3000, way / 2 == 0 ? 1 : 2, way % 2 == 0 ? plain.path : packed.path, "label", NULL, 0);
+            job_open(&j, &skimpi_reader_csv, 3000, way / 2 == 0 ? 1 : 2, way % 2 == 0 ? plain.path : packed.path,
+                     "label", NULL, 0);
             skimpi_fault_set(nth, nth % 2 == 0);
             skimp_status status = skimpi_ingest_run(j.budget, &j.options, &j.result, &error);
             uint64_t made = skimpi_fault_set(0, false);
@@ -469,7 +495,8 @@ typedef struct watcher {
     skimp_status give;
 } watcher;
 
-static skimp_status observe(void *context, unsigned worker, uint64_t chunk, uint64_t first_row, const skimpi_raw *raw, skimp_error *error)
+static skimp_status observe(void *context, unsigned worker, uint64_t chunk, uint64_t first_row, const skimpi_raw *raw,
+                            skimp_error *error)
 {
     watcher *w = context;
     (void)worker;
@@ -542,8 +569,8 @@ static void several_files_are_one(void **state)
     wanted = digest_rows(&j, &chunks);
     job_close(&j);
     /* The rows begin with their number: cut before rows 300 and 700. */
-    const char *cuts[4] = { whole.bytes + strlen("id,x,name,label\n"), strstr(whole.bytes, "\n300,") + 1, strstr(whole.bytes, "\n700,") + 1,
-                            whole.bytes + whole.length };
+    const char *cuts[4] = { whole.bytes + strlen("id,x,name,label\n"), strstr(whole.bytes, "\n300,") + 1,
+                            strstr(whole.bytes, "\n700,") + 1, whole.bytes + whole.length };
     for (int i = 0; i < 3; i++) {
         add(&parts[i], "id,x,name,label\n");
         for (const char *p = cuts[i]; p < cuts[i + 1]; p++) {
@@ -586,7 +613,8 @@ static void binary_units(void **state)
     enum { ROWS = 200000, COLUMNS = 3 };
     static char header[128];
     text t = { 0 };
-    int length = snprintf(header + 10, 118, "{'descr': '<f8', 'fortran_order': False, 'shape': (%d, %d), }", ROWS, COLUMNS);
+    int length =
+        snprintf(header + 10, 118, "{'descr': '<f8', 'fortran_order': False, 'shape': (%d, %d), }", ROWS, COLUMNS);
     memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10);
     memset(header + 10 + length, ' ', 117 - (size_t)length);
     header[127] = '\n';
@@ -603,7 +631,11 @@ static void binary_units(void **state)
     for (int way = 0; way < 6; way++) {
         job j;
         skimp_error error = SKIMP_ERROR_INIT;
-        job_open(&j, &skimpi_reader_npy, 0, way % 3 == 0 ? 1 : way % 3 == 1 ? 2 : 5, way < 3 ? plain.path : packed.path, "2", NULL, 0);
+        job_open(&j, &skimpi_reader_npy, 0,
+                 way % 3 == 0   ? 1
+                 : way % 3 == 1 ? 2
+                                : 5,
+                 way < 3 ? plain.path : packed.path, "2", NULL, 0);
         skimp_status status = skimpi_ingest_run(j.budget, &j.options, &j.result, &error);
         assert_string_equal(error.message, "");
         assert_int_equal(status, SKIMP_OK);

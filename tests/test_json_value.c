@@ -29,8 +29,26 @@ static void test_valid(void **state)
 {
     (void)state;
     static const char *const good[] = {
-        "null", "true", "false", "0", "-0", "-1.5e+10", "1E5", "0.25", "\"\"", "\"a\\u00e9\\n\\\"\"", "\"\\ud83d\\ude00\"", "[]", "{}", " [ 1 , 2 ] ",
-        "{\"a\":1,\"b\":[true,null,{\"c\":\"d\"}]}", "NaN", "Infinity", "-Infinity", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"", "\t\n\r 1",
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "-1.5e+10",
+        "1E5",
+        "0.25",
+        "\"\"",
+        "\"a\\u00e9\\n\\\"\"",
+        "\"\\ud83d\\ude00\"",
+        "[]",
+        "{}",
+        " [ 1 , 2 ] ",
+        "{\"a\":1,\"b\":[true,null,{\"c\":\"d\"}]}",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"",
+        "\t\n\r 1",
     };
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         assert_true(is_valid(good[i], strlen(good[i])));
@@ -41,9 +59,48 @@ static void test_invalid(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", " ", "nul", "nulll", "True", "01", "1.", ".5", "+1", "1e", "--1", "-", "\"", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"",
-        "\"\\udc00\"", "\"\\u0000\"", "\"\n\"", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "]", "{", "{\"a\"}", "{\"a\":}", "{a:1}", "{\"a\":1,}", "{1:2}",
-        "1 2", "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xc3\"", "nan", "inf", "-NaN",
+        "",
+        " ",
+        "nul",
+        "nulll",
+        "True",
+        "01",
+        "1.",
+        ".5",
+        "+1",
+        "1e",
+        "--1",
+        "-",
+        "\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\ud800\"",
+        "\"\\ud800\\u0041\"",
+        "\"\\udc00\"",
+        "\"\\u0000\"",
+        "\"\n\"",
+        "[",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "]",
+        "{",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{a:1}",
+        "{\"a\":1,}",
+        "{1:2}",
+        "1 2",
+        "\"\xff\"",
+        "\"\xc0\x80\"",
+        "\"\xed\xa0\x80\"",
+        "\"\xf4\x90\x80\x80\"",
+        "\"\xc3\"",
+        "nan",
+        "inf",
+        "-NaN",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         if (is_valid(bad[i], strlen(bad[i]))) {
@@ -141,14 +198,9 @@ static void test_compact(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_valid),
-        cmocka_unit_test(test_invalid),
-        cmocka_unit_test(test_every_cut_is_invalid),
-        cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_items),
-        cmocka_unit_test(test_compact),
+        cmocka_unit_test(test_valid), cmocka_unit_test(test_invalid), cmocka_unit_test(test_every_cut_is_invalid),
+        cmocka_unit_test(test_depth), cmocka_unit_test(test_numbers), cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_items), cmocka_unit_test(test_compact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include <float.h>
@@ -57,7 +58,7 @@ typedef struct shape {
     uint32_t n_rows, n_dense, f64_every; /* every how many-th column is f64; 0: none */
     uint32_t n_codes, codes_each;
     uint32_t csr_width, csr_row;
-    int csr_kind; /* value 0 f32, 1 f64, 2 ones; + 3 for 64-bit indices */
+    int csr_kind;     /* value 0 f32, 1 f64, 2 ones; + 3 for 64-bit indices */
     bool shared;      /* codes of one range of features (hashed) */
     bool interleaved; /* codes between the dense columns */
     double offset, scale;
@@ -153,7 +154,8 @@ static long double *expand(const fixture *f)
     for (uint32_t i = 0; i < c->n_rows; i++) {
         long double *row = x + i * f->n_features;
         for (uint32_t j = 0; j < c->n_dense; j++) {
-            row[c->dense[j].feature] = c->dense[j].f32 != NULL ? (long double)c->dense[j].f32[i] : (long double)c->dense[j].f64[i];
+            row[c->dense[j].feature] =
+                c->dense[j].f32 != NULL ? (long double)c->dense[j].f32[i] : (long double)c->dense[j].f64[i];
         }
         for (uint32_t j = 0; j < c->n_codes; j++) {
             if (c->codes[j].codes[i] < c->codes[j].n_codes) {
@@ -162,7 +164,9 @@ static long double *expand(const fixture *f)
         }
         for (uint32_t at = c->has_csr ? c->csr.indptr[i] : 0; c->has_csr && at < c->csr.indptr[i + 1]; at++) {
             uint64_t k = c->csr.feature + (c->csr.indices != NULL ? c->csr.indices[at] : c->csr.indices64[at]);
-            row[k] += c->csr.f32 != NULL ? (long double)c->csr.f32[at] : c->csr.f64 != NULL ? (long double)c->csr.f64[at] : 1;
+            row[k] += c->csr.f32 != NULL   ? (long double)c->csr.f32[at]
+                      : c->csr.f64 != NULL ? (long double)c->csr.f64[at]
+                                           : 1;
         }
     }
     return x;
@@ -184,7 +188,8 @@ static void check_shape(const skimpi_kernels *kernels, const shape *s, unsigned 
     long double *x = expand(f);
     double *coef = own(f, n_outputs * ld * sizeof(double)), *intercept = own(f, n_outputs * sizeof(double));
     double *out = own(f, n_outputs * stride * sizeof(double)), *r = own(f, n_outputs * stride * sizeof(double));
-    double *gradient = own(f, n_outputs * ld * sizeof(double)), *d = own(f, (n + 1) * sizeof(double)), *sums = own(f, (p + 1) * sizeof(double));
+    double *gradient = own(f, n_outputs * ld * sizeof(double)), *d = own(f, (n + 1) * sizeof(double)),
+           *sums = own(f, (p + 1) * sizeof(double));
     double *centre = own(f, (p + 1) * sizeof(double));
     for (unsigned k = 0; k < n_outputs; k++) {
         intercept[k] = normal(f);
@@ -202,7 +207,8 @@ static void check_shape(const skimpi_kernels *kernels, const shape *s, unsigned 
     }
     memset(centre, 0, p * sizeof *centre);
     for (uint32_t j = 0; j < c->n_dense; j++) {
-        centre[c->dense[j].feature] = with_null ? 0 : s->offset * (s->scale == 0 ? 1 : pow(s->scale, (double)j / (double)s->n_dense)) + 0.01;
+        centre[c->dense[j].feature] =
+            with_null ? 0 : s->offset * (s->scale == 0 ? 1 : pow(s->scale, (double)j / (double)s->n_dense)) + 0.01;
     }
 
     kernels->margins(c, n_outputs, coef, ld, with_null ? NULL : intercept, out, stride);
@@ -287,12 +293,14 @@ static void check_shape(const skimpi_kernels *kernels, const shape *s, unsigned 
                 }
                 long double want = 0.5, size = 0.5;
                 for (size_t i = 0; i < n; i++) {
-                    long double v = (with_null ? 1 : (long double)d[i]) * (x[i * p + a] - (long double)centre[a]) * (x[i * p + b] - (long double)centre[b]);
+                    long double v = (with_null ? 1 : (long double)d[i]) * (x[i * p + a] - (long double)centre[a]) *
+                                    (x[i * p + b] - (long double)centre[b]);
                     want += v;
                     size += fabsl(v);
                 }
                 /* The threshold of a centred value: the rounding of the difference, where the offset is large. */
-                assert_near(gram[a * ld + b], want, exact ? size : 0.5 + length[a] * length[b], exact ? 32 * DBL_EPSILON : 2e-6);
+                assert_near(gram[a * ld + b], want, exact ? size : 0.5 + length[a] * length[b],
+                            exact ? 32 * DBL_EPSILON : 2e-6);
             }
         }
         free(length);
@@ -326,7 +334,10 @@ static void test_row_counts(void **state)
         shape s = { .n_rows = n, .n_dense = 5, .f64_every = n % 3 };
         for_each_family(&s, 1, 1);
     }
-    shape s[] = { { .n_rows = 255, .n_dense = 3 }, { .n_rows = 256, .n_dense = 3 }, { .n_rows = 257, .n_dense = 3 }, { .n_rows = MAX_ROWS, .n_dense = 4, .f64_every = 2 } };
+    shape s[] = { { .n_rows = 255, .n_dense = 3 },
+                  { .n_rows = 256, .n_dense = 3 },
+                  { .n_rows = 257, .n_dense = 3 },
+                  { .n_rows = MAX_ROWS, .n_dense = 4, .f64_every = 2 } };
     for_each_family(s, sizeof s / sizeof *s, 1);
 }
 
@@ -376,7 +387,15 @@ static void test_csr(void **state)
         shape s[] = {
             { .n_rows = 60, .csr_width = 90, .csr_row = 70, .csr_kind = kind },
             { .n_rows = 0, .csr_width = 5, .csr_row = 3, .csr_kind = kind },
-            { .n_rows = 290, .n_dense = 9, .f64_every = 3, .n_codes = 2, .codes_each = 4, .csr_width = 13, .csr_row = 6, .csr_kind = kind, .interleaved = true },
+            { .n_rows = 290,
+              .n_dense = 9,
+              .f64_every = 3,
+              .n_codes = 2,
+              .codes_each = 4,
+              .csr_width = 13,
+              .csr_row = 6,
+              .csr_kind = kind,
+              .interleaved = true },
         };
         for_each_family(s, sizeof s / sizeof *s, 1);
     }
@@ -399,7 +418,8 @@ static void test_scales(void **state)
 static void test_offsets(void **state)
 {
     (void)state;
-    shape s[] = { { .n_rows = 300, .n_dense = 9, .offset = 100 }, { .n_rows = 300, .n_dense = 9, .f64_every = 1, .offset = 1e9 } };
+    shape s[] = { { .n_rows = 300, .n_dense = 9, .offset = 100 },
+                  { .n_rows = 300, .n_dense = 9, .f64_every = 1, .offset = 1e9 } };
     for_each_family(s, sizeof s / sizeof *s, 1);
 }
 
@@ -511,7 +531,8 @@ static void test_columns(void **state)
     const skimpi_family *all[] = {
         &skimpi_family_reference,
 #if defined(__x86_64__)
-        &skimpi_family_avx2, &skimpi_family_avx512,
+        &skimpi_family_avx2,
+        &skimpi_family_avx512,
 #endif
     };
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
@@ -568,10 +589,10 @@ static void test_dispatch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_row_counts),    cmocka_unit_test(test_column_counts), cmocka_unit_test(test_outputs),
-        cmocka_unit_test(test_codes),         cmocka_unit_test(test_csr),           cmocka_unit_test(test_scales),
-        cmocka_unit_test(test_offsets),       cmocka_unit_test(test_weights),       cmocka_unit_test(test_high_indices),
-        cmocka_unit_test(test_vectors),       cmocka_unit_test(test_dense_rows),    cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_row_counts), cmocka_unit_test(test_column_counts), cmocka_unit_test(test_outputs),
+        cmocka_unit_test(test_codes),      cmocka_unit_test(test_csr),           cmocka_unit_test(test_scales),
+        cmocka_unit_test(test_offsets),    cmocka_unit_test(test_weights),       cmocka_unit_test(test_high_indices),
+        cmocka_unit_test(test_vectors),    cmocka_unit_test(test_dense_rows),    cmocka_unit_test(test_columns),
         cmocka_unit_test(test_dispatch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * linear_regression and ridge: scikit-learn's coefficients, whatever the chunks and lanes; offsets, scales, collinear and
- * constant columns; sparse data, wide and narrow; non-negative solutions; checkpoints, models, failing allocations.
+ * linear_regression and ridge: scikit-learn's coefficients, whatever the chunks and lanes; offsets, scales, collinear
+ * and constant columns; sparse data, wide and narrow; non-negative solutions; checkpoints, models, failing allocations.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include "drive_class.h"
@@ -18,13 +19,21 @@ extern const skimpi_estimator_class skimpi_class_linear_regression, skimpi_class
 
 static const char *const no_pairs[] = { NULL };
 
-/* Fits with several chunk sizes and lanes, with and without checkpoints; each must give `expected` (coef and intercept). */
-static void expect(const skimpi_estimator_class *class_, const char *const *pairs, const regression_data *d, const char *kinds, bool weighted,
-                   const double *expected, double threshold)
+/*
+ * Fits with several chunk sizes and lanes, with and without checkpoints; each must give `expected` (coef and
+ * intercept).
+ */
+static void expect(const skimpi_estimator_class *class_, const char *const *pairs, const regression_data *d,
+                   const char *kinds, bool weighted, const double *expected, double threshold)
 {
     static const unsigned lane_counts[] = { 1, 3, 16 };
     static const uint32_t chunk_rows[] = { 1, 7, 64, 4000 };
-    drive_data data = { .n_rows = d->n, .n_columns = d->p, .x = d->x, .kinds = kinds, .target = d->y, .weight = weighted ? d->weight : NULL };
+    drive_data data = { .n_rows = d->n,
+                        .n_columns = d->p,
+                        .x = d->x,
+                        .kinds = kinds,
+                        .target = d->y,
+                        .weight = weighted ? d->weight : NULL };
     double largest = 0;
     for (size_t j = 0; j <= d->p; j++) {
         largest = fmax(largest, fabs(expected[j]));
@@ -40,7 +49,9 @@ static void expect(const skimpi_estimator_class *class_, const char *const *pair
             /* The objective, from the fitted model's own predictions. */
             double *out = calloc(d->n, sizeof *out), objective = 0;
             for (size_t k = 0; k < c->n; k++) {
-                assert_int_equal(class_->predict(fit.self, SKIMPI_PREDICT_LABEL, &c->chunks[k], out + c->chunks[k].first_row, d->n, NULL, NULL), SKIMP_OK);
+                assert_int_equal(class_->predict(fit.self, SKIMPI_PREDICT_LABEL, &c->chunks[k],
+                                                 out + c->chunks[k].first_row, d->n, NULL, NULL),
+                                 SKIMP_OK);
             }
             for (size_t i = 0; i < d->n; i++) {
                 objective += (weighted ? d->weight[i] : 1) * (d->y[i] - out[i]) * (d->y[i] - out[i]);
@@ -107,7 +118,9 @@ static void test_positive_is_optimal(void **state)
     drive_well(LINEAR, pairs, c, 2, &fit);
     double out[N], size = 0;
     for (size_t k = 0; k < c->n; k++) {
-        assert_int_equal(LINEAR->predict(fit.self, SKIMPI_PREDICT_LABEL, &c->chunks[k], out + c->chunks[k].first_row, N, NULL, NULL), SKIMP_OK);
+        assert_int_equal(
+            LINEAR->predict(fit.self, SKIMPI_PREDICT_LABEL, &c->chunks[k], out + c->chunks[k].first_row, N, NULL, NULL),
+            SKIMP_OK);
     }
     for (size_t i = 0; i < N; i++) {
         out[i] = d.y[i] - out[i];
@@ -143,7 +156,8 @@ static void test_collinear(void **state)
     drive_fit fit = { 0 };
     drive_well(LINEAR, no_pairs, c, 2, &fit);
     assert_true(drive_warned(&fit, "constant columns have coefficient 0: x4"));
-    assert_true(drive_warned(&fit, "collinear (rank 3 of 6): the solution of least norm was taken: x0, x1, x2, x3, x5"));
+    assert_true(
+        drive_warned(&fit, "collinear (rank 3 of 6): the solution of least norm was taken: x0, x1, x2, x3, x5"));
     drive_end(LINEAR, &fit);
     drive_release(c);
     data_free(&d);
@@ -180,7 +194,8 @@ static void test_scales_and_offsets(void **state)
             skimpi_tensors *tensors;
             drive_reload(LINEAR, &fit, c, &tensors);
             for (size_t j = 0; j < 6; j++) {
-                drive_near(drive_tensor(tensors, "0.coef_", j) * unit[j], expected_linear[j], kind == 2 ? 1e-5 : 1e-9, 0);
+                drive_near(drive_tensor(tensors, "0.coef_", j) * unit[j], expected_linear[j], kind == 2 ? 1e-5 : 1e-9,
+                           0);
             }
             skimpi_tensors_destroy(tensors);
             drive_end(LINEAR, &fit);
@@ -190,7 +205,9 @@ static void test_scales_and_offsets(void **state)
     }
 }
 
-/* With an offset, the same bits of x must give the same coefficients as without it: to rounding, not to 1e9 times it. */
+/*
+ * With an offset, the same bits of x must give the same coefficients as without it: to rounding, not to 1e9 times it.
+ */
 static void test_offset_loses_nothing(void **state)
 {
     (void)state;
@@ -273,7 +290,9 @@ static void test_forms(void **state)
         }
     }
     for (size_t k = 0; k < 4; k++) {
-        drive_data data = { .n_rows = N, .n_columns = P, .x = x, .kinds = kinds[k], .target = y, .csr_wide = k == 3, .csr_f64 = k == 3 };
+        drive_data data = {
+            .n_rows = N, .n_columns = P, .x = x, .kinds = kinds[k], .target = y, .csr_wide = k == 3, .csr_f64 = k == 3
+        };
         drive_chunks *c = drive_make(&data, 40);
         drive_fit fit = { 0 };
         drive_well(LINEAR, no_pairs, c, 3, &fit);
@@ -309,21 +328,27 @@ static void test_one_hot(void **state)
     assert_int_equal(skimpi_warnings_count(fit.warnings), 0);
     double out[N];
     for (size_t k = 0; k < c->n; k++) {
-        assert_int_equal(LINEAR->predict(fit.self, SKIMPI_PREDICT_LABEL, &c->chunks[k], out + c->chunks[k].first_row, N, NULL, NULL), SKIMP_OK);
+        assert_int_equal(
+            LINEAR->predict(fit.self, SKIMPI_PREDICT_LABEL, &c->chunks[k], out + c->chunks[k].first_row, N, NULL, NULL),
+            SKIMP_OK);
     }
     for (size_t i = 0; i < N; i++) {
         drive_near(out[i], x[i] * 10, 1e-12, 1e-12);
     }
     skimpi_tensors *tensors;
     drive_reload(LINEAR, &fit, c, &tensors);
-    double sum = drive_tensor(tensors, "0.coef_", 0) + drive_tensor(tensors, "0.coef_", 1) + drive_tensor(tensors, "0.coef_", 2);
+    double sum =
+        drive_tensor(tensors, "0.coef_", 0) + drive_tensor(tensors, "0.coef_", 1) + drive_tensor(tensors, "0.coef_", 2);
     drive_near(sum, 0, 0, 1e-11); /* least norm */
     skimpi_tensors_destroy(tensors);
     drive_end(LINEAR, &fit);
     drive_release(c);
 }
 
-/* Wide: the gradient of the objective vanishes; few rows: it interpolates. Dense columns with offsets among the sparse ones. */
+/*
+ * Wide: the gradient of the objective vanishes; few rows: it interpolates. Dense columns with offsets among the sparse
+ * ones.
+ */
 static void test_wide(void **state)
 {
     (void)state;
@@ -334,7 +359,8 @@ static void test_wide(void **state)
     kinds[0] = kinds[1] = 'd';
     for (int kind = 0; kind < 3; kind++) { /* ridge; many rows; few rows */
         size_t n = kind == 1 ? 3000 : 400;
-        double *x = calloc(n * P, sizeof *x), *y = calloc(n, sizeof *y), *r = calloc(n, sizeof *r), *weight = calloc(n, sizeof *weight);
+        double *x = calloc(n * P, sizeof *x), *y = calloc(n, sizeof *y), *r = calloc(n, sizeof *r),
+               *weight = calloc(n, sizeof *weight);
         assert_non_null(x);
         assert_non_null(y);
         assert_non_null(r);
@@ -359,7 +385,9 @@ static void test_wide(void **state)
         assert_true(outcome.n_iter > 1);
         double size = 0, mean = 0;
         for (size_t k = 0; k < c->n; k++) {
-            assert_int_equal(class_->predict(fit.self, SKIMPI_PREDICT_LABEL, &c->chunks[k], r + c->chunks[k].first_row, n, NULL, NULL), SKIMP_OK);
+            assert_int_equal(class_->predict(fit.self, SKIMPI_PREDICT_LABEL, &c->chunks[k], r + c->chunks[k].first_row,
+                                             n, NULL, NULL),
+                             SKIMP_OK);
         }
         for (size_t i = 0; i < n; i++) {
             r[i] = weight[i] * (y[i] - r[i]);
@@ -493,7 +521,8 @@ static void test_failing_allocations(void **state)
         assert_true((status == SKIMP_OK) == (self != NULL));
         skimp_status made = skimpi_tensors_create(&tensors, fit.budget, NULL);
         skimp_status saved = made == SKIMP_OK ? LINEAR->save(fit.self, tensors, "", NULL) : made;
-        skimp_status read = saved == SKIMP_OK ? LINEAR->load(&loaded, fit.budget, tensors, "", &c->problem, fit.params, NULL) : saved;
+        skimp_status read =
+            saved == SKIMP_OK ? LINEAR->load(&loaded, fit.budget, tensors, "", &c->problem, fit.params, NULL) : saved;
         assert_true((read == SKIMP_OK) == (loaded != NULL));
         failed = status != SKIMP_OK || read != SKIMP_OK;
         skimpi_fault_set(0, false);
@@ -513,10 +542,18 @@ static void test_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parity),      cmocka_unit_test(test_positive),     cmocka_unit_test(test_positive_is_optimal),
-        cmocka_unit_test(test_collinear),   cmocka_unit_test(test_scales_and_offsets), cmocka_unit_test(test_offset_loses_nothing),
-        cmocka_unit_test(test_ill_conditioned), cmocka_unit_test(test_forms),    cmocka_unit_test(test_one_hot),
-        cmocka_unit_test(test_wide),        cmocka_unit_test(test_awkward),      cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_parity),
+        cmocka_unit_test(test_positive),
+        cmocka_unit_test(test_positive_is_optimal),
+        cmocka_unit_test(test_collinear),
+        cmocka_unit_test(test_scales_and_offsets),
+        cmocka_unit_test(test_offset_loses_nothing),
+        cmocka_unit_test(test_ill_conditioned),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_one_hot),
+        cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_awkward),
+        cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,10 +2,22 @@
 /* The losses of margins against their definitions, finite differences and their own scalar functions. */
 #include "loss_checks.h"
 
-static double hinge(double z) { return z < 1 ? 1 - z : 0; }
-static double squared_hinge(double z) { return z < 1 ? (1 - z) * (1 - z) : 0; }
-static double modified_huber(double z) { return z >= 1 ? 0 : z >= -1 ? (1 - z) * (1 - z) : -4 * z; }
-static double perceptron(double z) { return z < 0 ? -z : 0; }
+static double hinge(double z)
+{
+    return z < 1 ? 1 - z : 0;
+}
+static double squared_hinge(double z)
+{
+    return z < 1 ? (1 - z) * (1 - z) : 0;
+}
+static double modified_huber(double z)
+{
+    return z >= 1 ? 0 : z >= -1 ? (1 - z) * (1 - z) : -4 * z;
+}
+static double perceptron(double z)
+{
+    return z < 0 ? -z : 0;
+}
 
 static const struct {
     const char *name;

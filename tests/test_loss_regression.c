@@ -2,10 +2,23 @@
 /* The losses of residuals against their definitions, finite differences and their own scalar functions. */
 #include "loss_checks.h"
 
-static double squared(double r, double e) { (void)e; return 0.5 * r * r; }
-static double huber(double r, double e) { return fabs(r) <= e ? 0.5 * r * r : e * (fabs(r) - 0.5 * e); }
-static double insensitive(double r, double e) { return fabs(r) > e ? fabs(r) - e : 0; }
-static double squared_insensitive(double r, double e) { return insensitive(r, e) * insensitive(r, e); }
+static double squared(double r, double e)
+{
+    (void)e;
+    return 0.5 * r * r;
+}
+static double huber(double r, double e)
+{
+    return fabs(r) <= e ? 0.5 * r * r : e * (fabs(r) - 0.5 * e);
+}
+static double insensitive(double r, double e)
+{
+    return fabs(r) > e ? fabs(r) - e : 0;
+}
+static double squared_insensitive(double r, double e)
+{
+    return insensitive(r, e) * insensitive(r, e);
+}
 
 static const struct {
     const char *name;

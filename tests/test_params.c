@@ -30,16 +30,47 @@ static int drop_budget(void **state)
 }
 
 static const skimp_param table[] = {
-    { .name = "C", .type = SKIMP_PARAM_FLOAT, .default_value = "1.0", .minimum = 0, .maximum = INFINITY, .minimum_is_open = true, .help = "strength" },
-    { .name = "l1_ratio", .type = SKIMP_PARAM_FLOAT, .default_value = "null", .may_be_null = true, .minimum = 0, .maximum = 1, .help = "share" },
+    { .name = "C",
+      .type = SKIMP_PARAM_FLOAT,
+      .default_value = "1.0",
+      .minimum = 0,
+      .maximum = INFINITY,
+      .minimum_is_open = true,
+      .help = "strength" },
+    { .name = "l1_ratio",
+      .type = SKIMP_PARAM_FLOAT,
+      .default_value = "null",
+      .may_be_null = true,
+      .minimum = 0,
+      .maximum = 1,
+      .help = "share" },
     { .name = "any", .type = SKIMP_PARAM_FLOAT, .default_value = "0", .help = "no range" },
-    { .name = "max_iter", .type = SKIMP_PARAM_INT, .default_value = "100", .minimum = 1, .maximum = 1e15, .help = "iterations" },
+    { .name = "max_iter",
+      .type = SKIMP_PARAM_INT,
+      .default_value = "100",
+      .minimum = 1,
+      .maximum = 1e15,
+      .help = "iterations" },
     { .name = "fit_intercept", .type = SKIMP_PARAM_BOOL, .default_value = "True", .help = "intercept" },
-    { .name = "penalty", .type = SKIMP_PARAM_CHOICE, .default_value = "l2", .may_be_null = true, .choices = "l1|l2|elasticnet", .help = "penalty" },
-    { .name = "class_weight", .type = SKIMP_PARAM_JSON, .default_value = "None", .may_be_null = true, .help = "weights" },
+    { .name = "penalty",
+      .type = SKIMP_PARAM_CHOICE,
+      .default_value = "l2",
+      .may_be_null = true,
+      .choices = "l1|l2|elasticnet",
+      .help = "penalty" },
+    { .name = "class_weight",
+      .type = SKIMP_PARAM_JSON,
+      .default_value = "None",
+      .may_be_null = true,
+      .help = "weights" },
     { .name = NULL },
 };
-static const skimp_estimator_info info = { .name = "thing", .class_name = "Thing", .module = "linear_model", .kind = SKIMP_CLASSIFIER, .help = "a thing", .params = table };
+static const skimp_estimator_info info = { .name = "thing",
+                                           .class_name = "Thing",
+                                           .module = "linear_model",
+                                           .kind = SKIMP_CLASSIFIER,
+                                           .help = "a thing",
+                                           .params = table };
 
 static skimpi_params *create(void)
 {
@@ -68,17 +99,53 @@ static void test_values(void **state)
 {
     (void)state;
     static const char *const cases[][3] = {
-        { "C", "10", "10" }, { "C", " 1e-3 ", "0.001" }, { "C", "inf", "inf" }, { "C", "Infinity", "inf" }, { "C", "0.1", "0.1" }, { "C", "0", NULL },
-        { "C", "-1", NULL }, { "C", "nan", NULL }, { "C", "1x", NULL }, { "C", "", NULL }, { "C", "None", NULL }, { "C", "null", NULL },
-        { "l1_ratio", "None", "null" }, { "l1_ratio", "1", "1" }, { "l1_ratio", "1.1", NULL }, { "l1_ratio", "0", "0" }, { "l1_ratio", "-0.0", "0" },
-        { "any", "-1e300", "-1e+300" }, { "any", "-inf", "-inf" },
-        { "max_iter", "5", "5" }, { "max_iter", "1e3", "1000" }, { "max_iter", "2.5", NULL }, { "max_iter", "0", NULL }, { "max_iter", "inf", NULL },
-        { "fit_intercept", "False", "false" }, { "fit_intercept", "1", "true" }, { "fit_intercept", "yes", NULL },
-        { "penalty", "None", "null" }, { "penalty", "\"l1\"", "l1" }, { "penalty", "l", NULL }, { "penalty", "l1|l2", NULL }, { "penalty", "", NULL },
-        { "class_weight", "balanced", "balanced" }, { "class_weight", "\"balanced\"", "balanced" }, { "class_weight", "True", "true" },
-        { "class_weight", "\"5\"", "\"5\"" }, { "class_weight", "5.0", "5" }, { "class_weight", "nan", "NaN" }, { "class_weight", "-inf", "-Infinity" },
-        { "class_weight", "{ \"a\" : 1 }", "{\"a\":1}" }, { "class_weight", "[0, 1]", "[0,1]" }, { "class_weight", "{a: 1}", NULL }, { "class_weight", "[1,", NULL },
-        { "class_weight", "\"True\"", "\"True\"" }, { "class_weight", "\"\"", "\"\"" }, { "class_weight", "a \"b\"", "a \"b\"" }, { "class_weight", "\xff", NULL },
+        { "C", "10", "10" },
+        { "C", " 1e-3 ", "0.001" },
+        { "C", "inf", "inf" },
+        { "C", "Infinity", "inf" },
+        { "C", "0.1", "0.1" },
+        { "C", "0", NULL },
+        { "C", "-1", NULL },
+        { "C", "nan", NULL },
+        { "C", "1x", NULL },
+        { "C", "", NULL },
+        { "C", "None", NULL },
+        { "C", "null", NULL },
+        { "l1_ratio", "None", "null" },
+        { "l1_ratio", "1", "1" },
+        { "l1_ratio", "1.1", NULL },
+        { "l1_ratio", "0", "0" },
+        { "l1_ratio", "-0.0", "0" },
+        { "any", "-1e300", "-1e+300" },
+        { "any", "-inf", "-inf" },
+        { "max_iter", "5", "5" },
+        { "max_iter", "1e3", "1000" },
+        { "max_iter", "2.5", NULL },
+        { "max_iter", "0", NULL },
+        { "max_iter", "inf", NULL },
+        { "fit_intercept", "False", "false" },
+        { "fit_intercept", "1", "true" },
+        { "fit_intercept", "yes", NULL },
+        { "penalty", "None", "null" },
+        { "penalty", "\"l1\"", "l1" },
+        { "penalty", "l", NULL },
+        { "penalty", "l1|l2", NULL },
+        { "penalty", "", NULL },
+        { "class_weight", "balanced", "balanced" },
+        { "class_weight", "\"balanced\"", "balanced" },
+        { "class_weight", "True", "true" },
+        { "class_weight", "\"5\"", "\"5\"" },
+        { "class_weight", "5.0", "5" },
+        { "class_weight", "nan", "NaN" },
+        { "class_weight", "-inf", "-Infinity" },
+        { "class_weight", "{ \"a\" : 1 }", "{\"a\":1}" },
+        { "class_weight", "[0, 1]", "[0,1]" },
+        { "class_weight", "{a: 1}", NULL },
+        { "class_weight", "[1,", NULL },
+        { "class_weight", "\"True\"", "\"True\"" },
+        { "class_weight", "\"\"", "\"\"" },
+        { "class_weight", "a \"b\"", "a \"b\"" },
+        { "class_weight", "\xff", NULL },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         skimpi_params *p = create();
@@ -127,7 +194,8 @@ static void test_messages(void **state)
     assert_non_null(strstr(error.message, "it has C, l1_ratio"));
     error = (skimp_error)SKIMP_ERROR_INIT;
     assert_int_equal(skimpi_params_set(p, "penalty", "elastic_net", &error), SKIMP_ERROR_PARAM);
-    assert_non_null(strstr(error.message, "must be one of l1, l2, elasticnet or null, not 'elastic_net'; did you mean 'elasticnet'?"));
+    assert_non_null(strstr(error.message,
+                           "must be one of l1, l2, elasticnet or null, not 'elastic_net'; did you mean 'elasticnet'?"));
     error = (skimp_error)SKIMP_ERROR_INIT;
     assert_int_equal(skimpi_params_set(p, "C", "-3", &error), SKIMP_ERROR_PARAM);
     assert_string_equal(error.message, "thing: parameter C must be a number > 0, not '-3'");
@@ -239,7 +307,8 @@ static void test_registry(void **state)
         assert_ptr_equal(one, &class->info);
         assert_ptr_equal(skimp_estimator_find(one->name), one);
         assert_true(one->class_name != NULL && one->module != NULL && one->help != NULL);
-        assert_true(class->plan != NULL && class->begin != NULL && class->next_pass != NULL && class->end_pass != NULL && class->destroy != NULL);
+        assert_true(class->plan != NULL && class->begin != NULL && class->next_pass != NULL &&
+                    class->end_pass != NULL && class->destroy != NULL);
         assert_true((one->kind == SKIMP_TRANSFORMER) == (class->transform != NULL));
         skimpi_params *p;
         skimp_error error = SKIMP_ERROR_INIT;

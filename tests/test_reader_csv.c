@@ -224,7 +224,7 @@ static void types_from_the_sample(void **state)
     csv_table_free(&t);
     c.roles.n_drop = 2;
     skimp_error error = SKIMP_ERROR_INIT;
-    assert_int_equal(csv_read(budget, &c, &t, &error), SKIMP_ERROR_PARAM);
+    assert_int_equal(csv_read(budget, &c, &t, &error), SKIMP_ERROR_DATA);
     assert_non_null(strstr(error.message, "--drop us,clock"));
     assert_string_equal(error.column, "us");
     csv_table_free(&t);

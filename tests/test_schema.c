@@ -163,7 +163,9 @@ static void refusals(void **state)
         skimpi_schema *s;
         skimp_error error = SKIMP_ERROR_INIT;
         assert_int_equal(make(&s, NULL), SKIMP_OK);
-        assert_int_equal(skimpi_schema_assign(s, &cases[i].roles, "f.csv", &error), SKIMP_ERROR_PARAM);
+        /* Dates are bad data; all else is a bad wish. */
+        bool is_data = strcmp(cases[i].says[0], "dates") == 0 || strcmp(cases[i].says[1], "dates") == 0;
+        assert_int_equal(skimpi_schema_assign(s, &cases[i].roles, "f.csv", &error), is_data ? SKIMP_ERROR_DATA : SKIMP_ERROR_PARAM);
         if (strstr(error.message, cases[i].says[0]) == NULL || strstr(error.message, cases[i].says[1]) == NULL) {
             fail_msg("case %zu: %s", i, error.message);
         }
@@ -180,7 +182,7 @@ static void columns_of_the_same_name(void **state)
     assert_int_equal(make(&s, NULL), SKIMP_OK);
     assert_int_equal(skimpi_schema_set_name(s, 4, "distance", 8, NULL), SKIMP_OK);
     skimpi_roles roles = { .drop = day, .n_drop = 1 };
-    assert_int_equal(skimpi_schema_assign(s, &roles, "f.csv", &error), SKIMP_ERROR_PARAM);
+    assert_int_equal(skimpi_schema_assign(s, &roles, "f.csv", &error), SKIMP_ERROR_DATA);
     assert_non_null(strstr(error.message, "two columns"));
     assert_string_equal(error.column, "distance");
     const char *const by_number[] = { "day", "4" }, *const by_name[] = { "day", "distance" };

@@ -7,6 +7,7 @@
 
 #include "loss/loss.h"
 #include "sgd_data.h"
+#include "solver/sgd.h"
 
 static skimp_budget *budget;
 
@@ -95,8 +96,10 @@ static double batch_optimum(const penalised *p)
     return best;
 }
 
-static const char *const losses[] = { "hinge", "log_loss", "modified_huber", "squared_hinge", "squared_error", "huber", "epsilon_insensitive",
-                                      "squared_epsilon_insensitive" };
+static const char *const losses[] = {
+    "hinge",         "log_loss", "modified_huber",      "squared_hinge",
+    "squared_error", "huber",    "epsilon_insensitive", "squared_epsilon_insensitive"
+};
 
 static void check_objectives(const char *estimator, uint32_t n_classes, size_t first_loss)
 {
@@ -109,9 +112,16 @@ static void check_objectives(const char *estimator, uint32_t n_classes, size_t f
             penalised exact = { &s, skimpi_loss_find(losses[l]), 0.1, strength * (1 - l1_ratio), strength * l1_ratio };
             double best = batch_optimum(&exact);
             for (size_t k = 0; k < 4; k++) {
-                const setting settings[] = { { "loss", losses[l] }, { "penalty", penalties[p] }, { "alpha", "0.01" },
-                                             { "learning_rate", schedules[k] }, { "eta0", k == 1 ? "0.1" : k == 2 ? "0.003" : "0.01" },
-                                             { "tol", "0.0001" }, { "n_iter_no_change", "10" }, { NULL, NULL } };
+                const setting settings[] = { { "loss", losses[l] },
+                                             { "penalty", penalties[p] },
+                                             { "alpha", "0.01" },
+                                             { "learning_rate", schedules[k] },
+                                             { "eta0", k == 1   ? "0.1"
+                                                       : k == 2 ? "0.003"
+                                                                : "0.01" },
+                                             { "tol", "0.0001" },
+                                             { "n_iter_no_change", "10" },
+                                             { NULL, NULL } };
                 fitted f = fit_data(budget, estimator, settings, &s, 50, DENSE_F64, false);
                 double w[16], b;
                 read_model(&f, w, &b);
@@ -119,7 +129,8 @@ static void check_objectives(const char *estimator, uint32_t n_classes, size_t f
                 /* What is reported is the objective; what is reached is the optimum to a few per cent. */
                 assert_true(fabs(f.outcome.objective - reached) < 1e-9 * (1 + reached));
                 if (!(reached <= 1.08 * best + 1e-3)) {
-                    fail_msg("%s %s %s %s: %g, the optimum is %g", estimator, losses[l], penalties[p], schedules[k], reached, best);
+                    fail_msg("%s %s %s %s: %g, the optimum is %g", estimator, losses[l], penalties[p], schedules[k],
+                             reached, best);
                 }
                 assert_true(f.outcome.converged);
                 free_fitted(&f);
@@ -173,7 +184,9 @@ static void test_passive_aggressive_and_perceptron(void **state)
 static void test_sorted_files_are_as_good(void **state)
 {
     (void)state;
-    static const setting settings[] = { { "loss", "log_loss" }, { "max_iter", "3" }, { "tol", "null" }, { NULL, NULL } };
+    static const setting settings[] = {
+        { "loss", "log_loss" }, { "max_iter", "3" }, { "tol", "null" }, { NULL, NULL }
+    };
     for (layout_kind kind = DENSE_F32; kind <= SPARSE; kind += SPARSE - DENSE_F32) {
         data_set s = make_data(6000, 8, 2, 11);
         fitted mixed = fit_data(budget, "sgd_classifier", settings, &s, 100, kind, false);
@@ -205,8 +218,11 @@ static void test_any_scale(void **state)
         for (unsigned k = 0; k < 4; k++) {
             for (unsigned l = 0; l < 3; l++) {
                 /* No penalty: with one the small columns could not count. */
-                const setting settings[] = { { "loss", names[l] }, { "learning_rate", schedules[k] }, { "penalty", "null" },
-                                             { "max_iter", "20" }, { NULL, NULL } };
+                const setting settings[] = { { "loss", names[l] },
+                                             { "learning_rate", schedules[k] },
+                                             { "penalty", "null" },
+                                             { "max_iter", "20" },
+                                             { NULL, NULL } };
                 fitted f = fit_data(budget, "sgd_classifier", settings, &s, 64, DENSE_F64, false);
                 assert_true(isfinite(f.outcome.objective));
                 if (!(score(&f, &s, DENSE_F64) > 0.85)) {
@@ -233,7 +249,10 @@ static void test_offsets_and_constant_columns(void **state)
         s.target[i] = 1e6 * s.target[i] + 1e8;
     }
     for (unsigned optimal = 0; optimal < 2; optimal++) {
-        const setting settings[] = { { "learning_rate", optimal ? "optimal" : "invscaling" }, { "max_iter", "100" }, { "penalty", "null" }, { NULL, NULL } };
+        const setting settings[] = { { "learning_rate", optimal ? "optimal" : "invscaling" },
+                                     { "max_iter", "100" },
+                                     { "penalty", "null" },
+                                     { NULL, NULL } };
         fitted f = fit_data(budget, "sgd_regressor", settings, &s, 64, DENSE_F64, false);
         assert_true(score(&f, &s, DENSE_F64) > 0.75);
         free_fitted(&f);
@@ -266,7 +285,9 @@ static void test_sparse_forms_agree(void **state)
     static const char *const penalties[] = { "l2", "l1", "null" };
     data_set s = make_data(700, 90, 2, 17); /* more entries a row than an unpacked block holds */
     for (unsigned p = 0; p < 3; p++) {
-        const setting settings[] = { { "penalty", penalties[p] }, { "average", p == 0 ? "true" : "false" }, { "max_iter", "5" }, { NULL, NULL } };
+        const setting settings[] = {
+            { "penalty", penalties[p] }, { "average", p == 0 ? "true" : "false" }, { "max_iter", "5" }, { NULL, NULL }
+        };
         double w[2][90], b[2];
         for (unsigned form = 0; form < 2; form++) {
             fitted f = fit_data(budget, "sgd_classifier", settings, &s, 100, form == 0 ? SPARSE : SPARSE_WIDE, false);
@@ -290,7 +311,8 @@ static void test_late_is_as_good(void **state)
     /* The first row has all features, so that their scales are known from the start. */
     for (uint32_t i = 1; i < s.n; i++) {
         for (uint32_t j = 1; j < s.d; j++) {
-            s.x[(size_t)i * s.d + j] = skimpi_random_double(&r) < 0.1 ? fabs(s.x[(size_t)i * s.d + j]) * (s.target[i] > 0 ? 1 : 0.3) : 0;
+            s.x[(size_t)i * s.d + j] =
+                skimpi_random_double(&r) < 0.1 ? fabs(s.x[(size_t)i * s.d + j]) * (s.target[i] > 0 ? 1 : 0.3) : 0;
         }
     }
     filled = s;
@@ -305,8 +327,9 @@ static void test_late_is_as_good(void **state)
         { { "penalty", "l2" }, { "average", "100" }, { NULL, NULL } },
     };
     for (unsigned v = 0; v < 4; v++) {
-        const setting settings[] = { { "alpha", "0.003" }, { "max_iter", "10" }, { "tol", "null" }, { "shuffle", "false" }, variants[v][0],
-                                     variants[v][1], variants[v][2], { NULL, NULL } };
+        const setting settings[] = { { "alpha", "0.003" },   { "max_iter", "10" }, { "tol", "null" },
+                                     { "shuffle", "false" }, variants[v][0],       variants[v][1],
+                                     variants[v][2],         { NULL, NULL } };
         double w[2][12], b[2];
         for (unsigned form = 0; form < 2; form++) {
             fitted f = fit_data(budget, "sgd_classifier", settings, form == 0 ? &s : &filled, 100, SPARSE, false);
@@ -337,19 +360,103 @@ static void test_one_hot_codes(void **state)
     }
     skimpi_dense_column dense = { .feature = 3, .f32 = x };
     skimpi_code_column column = { .feature = 0, .n_codes = 3, .codes = codes };
-    skimpi_chunk chunk = { .n_rows = 12, .n_dense = 1, .n_codes = 1, .dense = &dense, .codes = &column, .target = target };
+    skimpi_chunk chunk = {
+        .n_rows = 12, .n_dense = 1, .n_codes = 1, .dense = &dense, .codes = &column, .target = target
+    };
     chunk_set set = { 1, &chunk };
-    skimpi_problem problem = { .n_rows = 12, .is_exact = true, .n_features = 4, .n_dense = 1, .n_code_columns = 1, .n_classes = 2, .chunk_rows = 12, .n_chunks = 1 };
+    skimpi_problem problem = { .n_rows = 12,
+                               .is_exact = true,
+                               .n_features = 4,
+                               .n_dense = 1,
+                               .n_code_columns = 1,
+                               .n_classes = 2,
+                               .chunk_rows = 12,
+                               .n_chunks = 1 };
     fitted f = { .budget = budget, .class = skimpi_estimator_class_find("sgd_classifier"), .problem = problem };
     assert_int_equal(skimpi_params_create(&f.params, budget, &f.class->info, NULL), SKIMP_OK);
     assert_int_equal(run_fit(&f, &set, false, NULL), SKIMP_OK);
     double out[16];
-    double scratch[16 * 9];
-    assert_int_equal(f.class->predict(f.self, SKIMPI_PREDICT_LABEL, &chunk, out, 16, scratch, NULL), SKIMP_OK);
+    assert_int_equal(f.class->predict(f.self, SKIMPI_PREDICT_LABEL, &chunk, out, 16, NULL, NULL), SKIMP_OK);
     for (uint32_t i = 0; i < 12; i++) {
         assert_true(out[i] == target[i]);
     }
     free_fitted(&f);
+}
+
+/* The CPU's vectors against plain code: rows of every length around their width, repeated and unsorted entries, all rates. */
+static void test_vectors_agree_with_plain_code(void **state)
+{
+    (void)state;
+    enum { WIDTH = 700, ROWS = 3000 };
+    static const skimpi_sgd_schedule schedules[] = { SKIMPI_SGD_OPTIMAL, SKIMPI_SGD_INVSCALING, SKIMPI_SGD_PA1 };
+    for (unsigned v = 0; v < 6; v++) {
+        skimpi_sgd_options options = {
+            .loss = skimpi_loss_find("hinge"),
+            .schedule = schedules[v % 3],
+            .alpha = 1e-3,
+            .l2 = v < 3 ? 1e-3 : 0,
+            .eta0 = 0.1,
+            .power_t = 0.5,
+            .fit_intercept = true,
+            .intercept_rate = 1,
+            .unit = 1,
+            .n_features = WIDTH,
+            .n_problems = 1,
+            .is_classifier = true,
+        };
+        double w[2][WIDTH], b[2], objective;
+        for (unsigned plain = 0; plain < 2; plain++) {
+            skimpi_sgd *sgd;
+            skimpi_random r;
+            skimpi_random_seed(&r, 71);
+            options.plain = plain != 0;
+            assert_int_equal(skimpi_sgd_create(&sgd, budget, &options, NULL), SKIMP_OK);
+            for (uint64_t j = 0; j < 4; j++) {
+                skimpi_sgd_fix(sgd, j, 2);
+            }
+            for (unsigned i = 0; i < ROWS; i++) {
+                uint32_t fixed_index[4], index[WIDTH], n = 0;
+                float fixed_value[4], value[WIDTH];
+                double score = 0;
+                for (uint32_t j = 0; j < i % 5; j++) {
+                    fixed_index[j] = j;
+                    fixed_value[j] = (float)gauss(&r);
+                    score += (double)fixed_value[j];
+                }
+                double share = i % 100 == 0 ? 0.95 : 0.03; /* some rows are longer than the vectors' arrays */
+                for (uint32_t j = 4; j < WIDTH; j++) {
+                    if (skimpi_random_double(&r) < share) {
+                        index[n] = j;
+                        value[n] = (float)(gauss(&r) * (j % 7 == 0 ? 30 : 0.5));
+                        score += (j % 2 != 0 ? 1.0 : -1.0) * (double)value[n++];
+                    }
+                }
+                if (i % 50 == 1 && n > 2) {
+                    index[0] = index[2];
+                }
+                skimpi_sgd_row row = { .fixed_index = fixed_index,
+                                       .fixed_value = fixed_value,
+                                       .n_fixed = i % 5,
+                                       .n_csr = n,
+                                       .index = index,
+                                       .f32 = value,
+                                       .target = score > 0 ? 1 : 0,
+                                       .weight = 1 + i % 2 };
+                skimpi_sgd_step(sgd, &row);
+            }
+            assert_true(skimpi_sgd_end_pass(sgd, &objective));
+            b[plain] = skimpi_sgd_weights(sgd, 0, w[plain]);
+            skimpi_sgd_destroy(sgd);
+        }
+        double apart = 0, size = 0;
+        for (uint32_t j = 0; j < WIDTH; j++) {
+            apart += (w[0][j] - w[1][j]) * (w[0][j] - w[1][j]);
+            size += w[1][j] * w[1][j];
+        }
+        /* Rounding decides now and then on which side of the hinge a row falls. */
+        assert_true(size > 0 && apart < 1e-4 * size);
+        assert_true(fabs(b[0] - b[1]) < 0.02 * (1 + fabs(b[1])));
+    }
 }
 
 /* ---- several classes, probabilities, weights ----------------------------------------------------------------------------- */
@@ -363,12 +470,14 @@ static void test_several_classes(void **state)
         const setting settings[] = { { "loss", names[l] }, { NULL, NULL } };
         fitted f = fit_data(budget, "sgd_classifier", settings, &s, 100, DENSE_F32, false);
         assert_true(score(&f, &s, DENSE_F32) > 0.7);
+        assert_true(score(&f, &s, SPARSE) == score(&f, &s, DENSE_F32));
         const char *why;
         assert_int_equal(f.class->outputs(f.self, SKIMPI_PREDICT_PROBABILITY, &why), 10);
         assert_int_equal(f.class->outputs(f.self, SKIMPI_PREDICT_DECISION, &why), 10);
         chunk_set set = make_chunks(&s, 2000, DENSE_F32);
         double *p = calloc(2000 * 10, sizeof(double));
-        assert_int_equal(f.class->predict(f.self, SKIMPI_PREDICT_PROBABILITY, &set.chunks[0], p, 2000, NULL, NULL), SKIMP_OK);
+        assert_int_equal(f.class->predict(f.self, SKIMPI_PREDICT_PROBABILITY, &set.chunks[0], p, 2000, NULL, NULL),
+                         SKIMP_OK);
         for (uint32_t i = 0; i < 2000; i++) {
             double sum = 0;
             for (unsigned k = 0; k < 10; k++) {
@@ -395,7 +504,8 @@ static void test_binary_probabilities(void **state)
     const char *why = NULL;
     assert_int_equal(f.class->outputs(f.self, SKIMPI_PREDICT_PROBABILITY, &why), 2);
     assert_int_equal(f.class->outputs(f.self, SKIMPI_PREDICT_DECISION, &why), 1);
-    assert_int_equal(f.class->predict(f.self, SKIMPI_PREDICT_PROBABILITY, &set.chunks[0], p, 100, NULL, NULL), SKIMP_OK);
+    assert_int_equal(f.class->predict(f.self, SKIMPI_PREDICT_PROBABILITY, &set.chunks[0], p, 100, NULL, NULL),
+                     SKIMP_OK);
     assert_int_equal(f.class->predict(f.self, SKIMPI_PREDICT_DECISION, &set.chunks[0], m, 100, NULL, NULL), SKIMP_OK);
     for (uint32_t i = 0; i < 100; i++) {
         assert_true(fabs(p[100 + i] - 1 / (1 + exp(-m[i]))) < 1e-14);
@@ -439,7 +549,9 @@ static void test_stopping(void **state)
     static const setting exactly[] = { { "max_iter", "3" }, { "tol", "null" }, { NULL, NULL } };
     static const setting too_few[] = { { "max_iter", "2" }, { NULL, NULL } };
     static const setting early[] = { { "early_stopping", "true" }, { NULL, NULL } };
-    static const setting early_adaptive[] = { { "early_stopping", "true" }, { "learning_rate", "adaptive" }, { NULL, NULL } };
+    static const setting early_adaptive[] = { { "early_stopping", "true" },
+                                              { "learning_rate", "adaptive" },
+                                              { NULL, NULL } };
     fitted f = fit_data(budget, "sgd_classifier", exactly, &s, 100, DENSE_F32, false);
     assert_true(f.outcome.n_iter == 3 && f.outcome.converged);
     free_fitted(&f);
@@ -464,9 +576,16 @@ static void test_averages_are_steadier(void **state)
 {
     (void)state;
     data_set s = make_data(2000, 5, 2, 41);
-    static const setting plain[] = { { "learning_rate", "constant" }, { "eta0", "0.5" }, { "loss", "log_loss" }, { NULL, NULL } };
-    static const setting average[] = { { "learning_rate", "constant" }, { "eta0", "0.5" }, { "loss", "log_loss" }, { "average", "true" }, { NULL, NULL } };
-    fitted f = fit_data(budget, "sgd_classifier", plain, &s, 100, DENSE_F32, false), g = fit_data(budget, "sgd_classifier", average, &s, 100, DENSE_F32, false);
+    static const setting plain[] = {
+        { "learning_rate", "constant" }, { "eta0", "0.5" }, { "loss", "log_loss" }, { NULL, NULL }
+    };
+    static const setting average[] = { { "learning_rate", "constant" },
+                                       { "eta0", "0.5" },
+                                       { "loss", "log_loss" },
+                                       { "average", "true" },
+                                       { NULL, NULL } };
+    fitted f = fit_data(budget, "sgd_classifier", plain, &s, 100, DENSE_F32, false),
+           g = fit_data(budget, "sgd_classifier", average, &s, 100, DENSE_F32, false);
     assert_true(g.outcome.objective < f.outcome.objective);
     free_fitted(&f);
     free_fitted(&g);
@@ -531,7 +650,9 @@ static void test_save_and_load(void **state)
     for (unsigned regression = 0; regression < 2; regression++) {
         data_set s = make_data(300, 4, regression ? 0 : 3, 53);
         static const setting settings[] = { { "max_iter", "5" }, { NULL, NULL } };
-        fitted f = fit_data(budget, regression ? "sgd_regressor" : "sgd_classifier", settings, &s, 50, DENSE_F32, false), again = f;
+        fitted f = fit_data(budget, regression ? "sgd_regressor" : "sgd_classifier", settings, &s, 50, DENSE_F32,
+                            false),
+               again = f;
         skimpi_tensors *tensors;
         assert_int_equal(skimpi_tensors_create(&tensors, budget, NULL), SKIMP_OK);
         assert_int_equal(f.class->save(f.self, tensors, "", NULL), SKIMP_OK);
@@ -566,7 +687,8 @@ static void test_bad_combinations(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         fitted f;
         skimp_error error = SKIMP_ERROR_INIT;
-        assert_int_equal(fit_on(&f, budget, "sgd_classifier", bad[i], &s, &set, DENSE_F32, false, &error), SKIMP_ERROR_PARAM);
+        assert_int_equal(fit_on(&f, budget, "sgd_classifier", bad[i], &s, &set, DENSE_F32, false, &error),
+                         SKIMP_ERROR_PARAM);
         assert_true(strstr(error.message, bad[i][0].name) != NULL);
         free_fitted(&f);
     }
@@ -577,7 +699,9 @@ static void test_bad_combinations(void **state)
 static void test_memory_is_as_planned(void **state)
 {
     (void)state;
-    static const setting settings[] = { { "penalty", "l1" }, { "average", "true" }, { "max_iter", "2" }, { NULL, NULL } };
+    static const setting settings[] = {
+        { "penalty", "l1" }, { "average", "true" }, { "max_iter", "2" }, { NULL, NULL }
+    };
     const uint32_t classes[] = { 2, 5 };
     for (unsigned i = 0; i < 2; i++) {
         data_set s = make_data(200, 40, classes[i], 61);
@@ -598,7 +722,9 @@ static void test_failing_allocations(void **state)
     (void)state;
     data_set s = make_data(100, 4, 3, 67);
     chunk_set set = make_chunks(&s, 50, DENSE_F32);
-    static const setting settings[] = { { "penalty", "elasticnet" }, { "average", "true" }, { "max_iter", "2" }, { NULL, NULL } };
+    static const setting settings[] = {
+        { "penalty", "elasticnet" }, { "average", "true" }, { "max_iter", "2" }, { NULL, NULL }
+    };
     for (unsigned for_good = 0; for_good < 2; for_good++) {
         bool done = false;
         for (uint64_t nth = 1; !done; nth++) {
@@ -607,7 +733,8 @@ static void test_failing_allocations(void **state)
             skimpi_fault_set(nth, for_good != 0);
             skimp_status status = fit_on(&f, budget, "sgd_classifier", settings, &s, &set, DENSE_F32, true, NULL);
             done = skimpi_fault_set(0, false) < nth;
-            assert_true(done ? status == SKIMP_OK : status == SKIMP_ERROR_NOMEM || status == SKIMP_ERROR_BUDGET || !for_good);
+            assert_true(done ? status == SKIMP_OK
+                             : status == SKIMP_ERROR_NOMEM || status == SKIMP_ERROR_BUDGET || !for_good);
             free_fitted(&f);
             assert_int_equal(skimp_budget_in_use(budget), before);
             assert_true(nth < 10000);
@@ -630,6 +757,7 @@ int main(void)
         cmocka_unit_test(test_sparse_forms_agree),
         cmocka_unit_test(test_late_is_as_good),
         cmocka_unit_test(test_one_hot_codes),
+        cmocka_unit_test(test_vectors_agree_with_plain_code),
         cmocka_unit_test(test_several_classes),
         cmocka_unit_test(test_binary_probabilities),
         cmocka_unit_test(test_weights_tilt),

@@ -36,17 +36,6 @@ static void fill(skimpi_raw *raw, const skimpi_schema *schema, uint32_t chunk)
     }
 }
 
-/* Encodes and writes chunk `chunk`; the caller has room in raw. */
-static skimp_status append(skimpi_store *store, skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t chunk, skimp_error *error)
-{
-    skimp_status status = SKIMP_OK;
-    SKIMPI_TRY(skimpi_encoder_encode(encoder, raw, 2 + chunk * ROWS, error));
-    SKIMPI_TRY(skimpi_store_place_chunk(store, encoder, chunk, error));
-    SKIMPI_TRY(skimpi_store_write_chunk(store, encoder, error));
-out:
-    return status;
-}
-
 /* A digest of all that a chunk shows. */
 static uint64_t digest(const skimpi_chunk *chunk)
 {
@@ -60,7 +49,8 @@ static uint64_t digest(const skimpi_chunk *chunk)
         assert_true((d->f32 != NULL) != (d->f64 != NULL));
         assert_int_equal((uintptr_t)(d->f32 != NULL ? (void *)d->f32 : (void *)d->f64) % 64, 0);
         skimpi_checksum_add(&state, &d->feature, sizeof(d->feature));
-        skimpi_checksum_add(&state, d->f32 != NULL ? (void *)d->f32 : (void *)d->f64, chunk->n_rows * (d->f32 != NULL ? 4u : 8u));
+        skimpi_checksum_add(&state, d->f32 != NULL ? (void *)d->f32 : (void *)d->f64,
+                            chunk->n_rows * (d->f32 != NULL ? 4u : 8u));
     }
     for (uint32_t j = 0; j < chunk->n_codes; j++) {
         skimpi_checksum_add(&state, &chunk->codes[j].n_codes, sizeof(uint32_t));
@@ -70,10 +60,12 @@ static uint64_t digest(const skimpi_chunk *chunk)
         const skimpi_csr_block *csr = &chunk->csr;
         uint64_t n = csr->indptr[chunk->n_rows];
         skimpi_checksum_add(&state, csr->indptr, (chunk->n_rows + 1) * sizeof(uint32_t));
-        skimpi_checksum_add(&state, csr->indices != NULL ? (void *)csr->indices : (void *)csr->indices64, n * (csr->indices != NULL ? 4 : 8));
+        skimpi_checksum_add(&state, csr->indices != NULL ? (void *)csr->indices : (void *)csr->indices64,
+                            n * (csr->indices != NULL ? 4 : 8));
         skimpi_checksum_add(&state, "fd1", 1);
         if (csr->f32 != NULL || csr->f64 != NULL) {
-            skimpi_checksum_add(&state, csr->f32 != NULL ? (void *)csr->f32 : (void *)csr->f64, n * (csr->f32 != NULL ? 4 : 8));
+            skimpi_checksum_add(&state, csr->f32 != NULL ? (void *)csr->f32 : (void *)csr->f64,
+                                n * (csr->f32 != NULL ? 4 : 8));
         }
     }
     skimpi_checksum_add(&state, chunk->target, chunk->n_rows * sizeof(double));
@@ -102,7 +94,8 @@ static void check_chunk(const skimpi_chunk *chunk, const skimpi_raw *raw, const 
     for (uint32_t j = 0; j < chunk->n_codes; j++) {
         assert_int_equal(chunk->codes[j].slot, j);
         assert_int_equal(chunk->codes[j].n_codes, j == 0 ? 5 : 400);
-        assert_memory_equal(chunk->codes[j].codes, raw->codes + (size_t)j * raw->capacity, raw->n_rows * sizeof(uint32_t));
+        assert_memory_equal(chunk->codes[j].codes, raw->codes + (size_t)j * raw->capacity,
+                            raw->n_rows * sizeof(uint32_t));
     }
     assert_int_equal(chunk->has_csr, schema->sparse);
     if (schema->sparse) {
@@ -127,7 +120,9 @@ static void check_chunk(const skimpi_chunk *chunk, const skimpi_raw *raw, const 
 
 static skimpi_schema *schema_of(skimp_budget *budget, int which)
 {
-    return which == 0 ? data_table(budget, DATA_KINDS, 2) : which == 1 ? data_sparse(budget, 50000, false) : data_sparse(budget, (uint64_t)1 << 40, true);
+    return which == 0   ? data_table(budget, DATA_KINDS, 2)
+           : which == 1 ? data_sparse(budget, 50000, false)
+                        : data_sparse(budget, (uint64_t)1 << 40, true);
 }
 
 /* Fills a store of a place, spilling it after chunk spill_at, and reads it in order and at random. */
@@ -138,13 +133,15 @@ static uint64_t fill_and_read(int which, skimpi_place place, uint32_t spill_at, 
     skimpi_raw raw;
     skimpi_store *store;
     skimpi_encoder *encoder;
-    skimpi_store_options options = { .place = place, .spill_directory = ".", .allow_tmpfs = true, .expected_bytes = 1 << 20 };
+    skimpi_store_options options = {
+        .place = place, .spill_directory = ".", .allow_tmpfs = true, .expected_bytes = 1 << 20
+    };
     assert_int_equal(skimpi_raw_create(&raw, budget, schema, 1, 1, NULL), SKIMP_OK);
     assert_int_equal(skimpi_store_create(&store, budget, schema, &options, NULL), SKIMP_OK);
     assert_int_equal(skimpi_encoder_create(&encoder, store, 1, 1, NULL), SKIMP_OK);
     for (uint32_t c = 0; c < CHUNKS; c++) {
         fill(&raw, schema, c);
-        assert_int_equal(append(store, encoder, &raw, c, NULL), SKIMP_OK);
+        assert_int_equal(data_append(store, encoder, &raw, c, 2 + c * ROWS, NULL), SKIMP_OK);
         if (c == spill_at) {
             assert_int_equal(skimpi_store_spill(store, NULL), SKIMP_OK);
             assert_int_equal(skimpi_store_place(store), SKIMPI_PLACE_SPILL);
@@ -158,8 +155,8 @@ static uint64_t fill_and_read(int which, skimpi_place place, uint32_t spill_at, 
     uint64_t before = skimp_budget_tag_in_use(budget, SKIMP_TAG_CHUNKS);
     assert_int_equal(skimpi_decoder_create(&decoder, store, NULL, NULL), SKIMP_OK);
     assert_int_equal(skimp_budget_tag_in_use(budget, SKIMP_TAG_CHUNKS) - before,
-                     skimpi_decoder_bytes(schema, summary->largest_chunk_rows, summary->largest_chunk_nonzeros, summary->largest_chunk_bytes,
-                                          skimpi_store_place(store)));
+                     skimpi_decoder_bytes(schema, summary->largest_chunk_rows, summary->largest_chunk_nonzeros,
+                                          summary->largest_chunk_bytes, skimpi_store_place(store)));
     uint64_t digests[CHUNKS], sum = 0, rows = 0;
     for (int pass = 0; pass < 2; pass++) {
         skimpi_scan scan;
@@ -241,7 +238,8 @@ static void bounds_are_exact(void **state)
             skimpi_encoder *encoder;
             skimpi_store_options options = { .place = SKIMPI_PLACE_MEMORY };
             assert_int_equal(skimpi_store_create(&store, budget, schema, &options, NULL), SKIMP_OK);
-            assert_int_equal(skimp_budget_tag_in_use(budget, SKIMP_TAG_STORE), skimpi_store_bytes(schema, 0, SKIMPI_PLACE_MEMORY));
+            assert_int_equal(skimp_budget_tag_in_use(budget, SKIMP_TAG_STORE),
+                             skimpi_store_bytes(schema, 0, SKIMPI_PLACE_MEMORY));
             uint64_t before = skimp_budget_in_use(budget);
             assert_int_equal(skimpi_encoder_create(&encoder, store, rows, nonzeros, NULL), SKIMP_OK);
             assert_int_equal(skimp_budget_in_use(budget) - before, skimpi_encoder_bytes(schema, rows, nonzeros));
@@ -254,12 +252,13 @@ static void bounds_are_exact(void **state)
                 data_fill_sparse(&raw, schema, rows, 6, 2, 1);
             }
             before = skimp_budget_tag_in_use(budget, SKIMP_TAG_PARSE);
-            assert_int_equal(append(store, encoder, &raw, 0, NULL), SKIMP_OK);
+            assert_int_equal(data_append(store, encoder, &raw, 0, 2, NULL), SKIMP_OK);
             assert_int_equal(skimp_budget_tag_in_use(budget, SKIMP_TAG_PARSE), before);
             assert_int_equal(skimpi_store_finish(store, &encoder, 1, NULL), SKIMP_OK);
             const skimpi_summary *summary = skimpi_store_summary(store);
             uint64_t targets = 2 * skimp_alloc_cost(summary->n_target_values * sizeof(double));
-            assert_int_equal(skimp_budget_tag_in_use(budget, SKIMP_TAG_STORE) - (summary->n_target_values != 0 ? targets : 0),
+            assert_int_equal(skimp_budget_tag_in_use(budget, SKIMP_TAG_STORE) -
+                                 (summary->n_target_values != 0 ? targets : 0),
                              skimpi_store_bytes(schema, summary->store_bytes, SKIMPI_PLACE_MEMORY));
             assert_true(summary->store_bytes <= skimpi_chunk_bound(schema, rows, raw.nonzeros));
             skimpi_raw_destroy(&raw, schema);
@@ -284,18 +283,22 @@ static void moves_out_when_the_budget_refuses(void **state)
         assert_int_equal(skimpi_raw_create(&raw, root, schema, ROWS, 0, NULL), SKIMP_OK);
         skimp_budget *budget;
         uint64_t encoder_bytes = skimpi_encoder_bytes(schema, ROWS, 0);
-        skimp_budget_options limited = { .size = sizeof(limited), .parent = root, .limit = encoder_bytes + (1 << 20) + (200 << 10) };
+        skimp_budget_options limited = { .size = sizeof(limited),
+                                         .parent = root,
+                                         .limit = encoder_bytes + (1 << 20) + (200 << 10) };
         assert_int_equal(skimp_budget_create(&budget, &limited, NULL), SKIMP_OK);
         skimpi_store *store;
         skimpi_encoder *encoder;
-        skimpi_store_options options = { .place = SKIMPI_PLACE_MEMORY, .spill_directory = with_directory ? "." : NULL, .allow_tmpfs = true };
+        skimpi_store_options options = { .place = SKIMPI_PLACE_MEMORY,
+                                         .spill_directory = with_directory ? "." : NULL,
+                                         .allow_tmpfs = true };
         assert_int_equal(skimpi_store_create(&store, budget, schema, &options, NULL), SKIMP_OK);
         assert_int_equal(skimpi_encoder_create(&encoder, store, ROWS, 0, NULL), SKIMP_OK);
         skimp_status status = SKIMP_OK;
         skimp_error error = SKIMP_ERROR_INIT;
         for (uint32_t c = 0; c < CHUNKS && status == SKIMP_OK; c++) {
             fill(&raw, schema, c);
-            status = append(store, encoder, &raw, c, &error);
+            status = data_append(store, encoder, &raw, c, 2 + c * ROWS, &error);
         }
         if (with_directory) {
             assert_int_equal(status, SKIMP_OK);
@@ -352,7 +355,9 @@ static void reclaiming_spills_the_store_that_grows(void **state)
     skimpi_store *store = NULL;
     skimpi_encoder *encoder;
     uint64_t soft = skimpi_encoder_bytes(schema, ROWS, 0) + (1 << 20) + (200 << 10);
-    skimp_budget_options limits = { .size = sizeof(limits), .parent = root, .limit = soft + (8 << 20), .soft_limit = soft };
+    skimp_budget_options limits = {
+        .size = sizeof(limits), .parent = root, .limit = soft + (8 << 20), .soft_limit = soft
+    };
     skimpi_store_options options = { .place = SKIMPI_PLACE_MEMORY, .spill_directory = ".", .allow_tmpfs = true };
     assert_int_equal(skimp_budget_create(&budget, &limits, NULL), SKIMP_OK);
     assert_int_equal(skimp_budget_on_reclaim(budget, reclaim_by_spilling, &store, NULL), SKIMP_OK);
@@ -360,7 +365,7 @@ static void reclaiming_spills_the_store_that_grows(void **state)
     assert_int_equal(skimpi_encoder_create(&encoder, store, ROWS, 0, NULL), SKIMP_OK);
     for (uint32_t c = 0; c < CHUNKS; c++) {
         fill(&raw, schema, c);
-        assert_int_equal(append(store, encoder, &raw, c, NULL), SKIMP_OK);
+        assert_int_equal(data_append(store, encoder, &raw, c, 2 + c * ROWS, NULL), SKIMP_OK);
     }
     assert_int_equal(skimpi_store_place(store), SKIMPI_PLACE_SPILL);
     assert_true(skimp_budget_tag_in_use(budget, SKIMP_TAG_STORE) < 1 << 20);
@@ -375,17 +380,20 @@ static void reclaiming_spills_the_store_that_grows(void **state)
 
 /* ---- failures ------------------------------------------------------------------------------------------------------ */
 
-static skimp_status whole_life(int which, skimpi_place place, const skimpi_schema *schema, skimp_budget *budget, skimpi_raw *raws, skimp_error *error)
+static skimp_status whole_life(int which, skimpi_place place, const skimpi_schema *schema, skimp_budget *budget,
+                               skimpi_raw *raws, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_store *store = NULL;
     skimpi_encoder *encoder = NULL;
     skimpi_decoder *decoder = NULL;
-    skimpi_store_options options = { .place = place, .spill_directory = place == SKIMPI_PLACE_SPILL ? "." : NULL, .allow_tmpfs = true };
+    skimpi_store_options options = { .place = place,
+                                     .spill_directory = place == SKIMPI_PLACE_SPILL ? "." : NULL,
+                                     .allow_tmpfs = true };
     SKIMPI_TRY(skimpi_store_create(&store, budget, schema, &options, error));
     SKIMPI_TRY(skimpi_encoder_create(&encoder, store, 1, 1, error));
     for (uint32_t c = 0; c < 3; c++) {
-        SKIMPI_TRY(append(store, encoder, &raws[c], c, error));
+        SKIMPI_TRY(data_append(store, encoder, &raws[c], c, 2 + c * ROWS, error));
     }
     SKIMPI_TRY(skimpi_store_finish(store, &encoder, 1, error));
     SKIMPI_TRY(skimpi_decoder_create(&decoder, store, NULL, error));
@@ -466,7 +474,9 @@ static void unfit_spill_directories(void **state)
         skimpi_store_destroy(store);
     }
     error = (skimp_error)SKIMP_ERROR_INIT;
-    options = (skimpi_store_options){ .place = SKIMPI_PLACE_SPILL, .spill_directory = ".", .allow_tmpfs = true, .expected_bytes = (uint64_t)1 << 60 };
+    options = (skimpi_store_options){
+        .place = SKIMPI_PLACE_SPILL, .spill_directory = ".", .allow_tmpfs = true, .expected_bytes = (uint64_t)1 << 60
+    };
     assert_int_equal(skimpi_store_create(&store, budget, schema, &options, &error), SKIMP_ERROR_IO);
     assert_true(error.requested > options.expected_bytes);
     options = (skimpi_store_options){ .place = SKIMPI_PLACE_SPILL };
@@ -495,7 +505,7 @@ static void a_failed_spill_leaves_the_store(void **state)
     assert_int_equal(skimpi_store_create(&store, budget, schema, &options, NULL), SKIMP_OK);
     assert_int_equal(skimpi_encoder_create(&encoder, store, 1, 1, NULL), SKIMP_OK);
     fill(&raw, schema, 0);
-    assert_int_equal(append(store, encoder, &raw, 0, NULL), SKIMP_OK);
+    assert_int_equal(data_append(store, encoder, &raw, 0, 2, NULL), SKIMP_OK);
     assert_int_equal(skimpi_store_spill(store, &error), SKIMP_ERROR_IO);
     assert_int_equal(skimpi_store_place(store), SKIMPI_PLACE_MEMORY);
     assert_int_equal(skimpi_store_finish(store, &encoder, 1, NULL), SKIMP_OK);
@@ -543,7 +553,7 @@ static void summary_says_what_was_there(void **state)
             raw.rows_bad = 2;
             raw.rows_missing = 1;
         }
-        assert_int_equal(append(store, encoders[c % 2], &raw, c, NULL), SKIMP_OK);
+        assert_int_equal(data_append(store, encoders[c % 2], &raw, c, 2 + c * ROWS, NULL), SKIMP_OK);
     }
     /* A unit without rows is counted too. */
     skimpi_raw_clear(&raw);
@@ -599,7 +609,7 @@ static void many_target_values(void **state)
         for (uint32_t i = 0; i < n; i++) {
             raw.target[i] = (double)(i * 7919u % n) * 0.1;
         }
-        assert_int_equal(append(store, encoder, &raw, 0, NULL), SKIMP_OK);
+        assert_int_equal(data_append(store, encoder, &raw, 0, 2, NULL), SKIMP_OK);
         assert_int_equal(skimpi_encoder_encode(encoder, &raw, 0, NULL), SKIMP_OK);
         assert_int_equal(skimpi_store_place_chunk(store, encoder, 1, NULL), SKIMP_OK);
         assert_int_equal(skimpi_store_write_chunk(store, encoder, NULL), SKIMP_OK);
@@ -645,7 +655,7 @@ static void a_small_index_finds_many_chunks(void **state)
         raw.numeric[1] = (double)c + 0.5;
         raw.target[0] = raw.target[1] = 0;
         raw.weight[0] = raw.weight[1] = 1;
-        assert_int_equal(append(store, encoder, &raw, c, NULL), SKIMP_OK);
+        assert_int_equal(data_append(store, encoder, &raw, c, 2 + c * ROWS, NULL), SKIMP_OK);
     }
     assert_int_equal(skimpi_store_finish(store, &encoder, 1, NULL), SKIMP_OK);
     assert_int_equal(skimpi_decoder_create(&decoder, store, NULL, NULL), SKIMP_OK);
@@ -727,7 +737,10 @@ static void same_from_any_number_of_threads(void **state)
         memset(&t, 0, sizeof(t));
         skimpi_schema *schema = schema_of(budget, 0);
         skimpi_pool *pool;
-        skimpi_store_options options = { .place = SKIMPI_PLACE_MEMORY, .spill_directory = ".", .allow_tmpfs = true, .write_back_early = round % 2 == 0 };
+        skimpi_store_options options = { .place = SKIMPI_PLACE_MEMORY,
+                                         .spill_directory = ".",
+                                         .allow_tmpfs = true,
+                                         .write_back_early = round % 2 == 0 };
         t.schema = schema;
         t.spill = round >= 3;
         assert_int_equal(skimpi_pool_create(&pool, budget, n, NULL), SKIMP_OK);
@@ -762,78 +775,7 @@ static void same_from_any_number_of_threads(void **state)
     }
 }
 
-/* ---- chunks -------------------------------------------------------------------------------------------------------- */
-
-static void compacting_keeps_the_rows_asked_for(void **state)
-{
-    (void)state;
-    for (int which = 0; which < 3; which++) {
-        skimp_budget *budget = data_budget(0);
-        skimpi_schema *schema = schema_of(budget, which);
-        skimpi_raw raw;
-        skimpi_store *store;
-        skimpi_encoder *encoder;
-        skimpi_decoder *before, *after;
-        skimpi_store_options options = { .place = SKIMPI_PLACE_MEMORY };
-        assert_int_equal(skimpi_raw_create(&raw, budget, schema, 1, 1, NULL), SKIMP_OK);
-        assert_int_equal(skimpi_store_create(&store, budget, schema, &options, NULL), SKIMP_OK);
-        assert_int_equal(skimpi_encoder_create(&encoder, store, 1, 1, NULL), SKIMP_OK);
-        for (uint32_t c = 0; c < 3; c++) {
-            fill(&raw, schema, c);
-            assert_int_equal(append(store, encoder, &raw, c, NULL), SKIMP_OK);
-        }
-        assert_int_equal(skimpi_store_finish(store, &encoder, 1, NULL), SKIMP_OK);
-        assert_int_equal(skimpi_decoder_create(&before, store, NULL, NULL), SKIMP_OK);
-        assert_int_equal(skimpi_decoder_create(&after, store, NULL, NULL), SKIMP_OK);
-        for (uint32_t c = 0; c < 3; c++) {
-            for (unsigned pattern = 0; pattern < 4; pattern++) {
-                static uint8_t keep[ROWS];
-                skimpi_chunk *a, *b;
-                assert_int_equal(skimpi_store_read_chunk(store, before, c, &a, NULL), SKIMP_OK);
-                assert_int_equal(skimpi_store_read_chunk(store, after, c, &b, NULL), SKIMP_OK);
-                for (uint32_t i = 0; i < a->n_rows; i++) {
-                    keep[i] = pattern == 0 ? 0 : pattern == 1 ? 2 : pattern == 2 ? i % 3 == 1 : skimpi_mix64(i) % 2 != 0;
-                }
-                skimpi_chunk_compact(b, keep);
-                uint32_t k = 0;
-                for (uint32_t i = 0; i < a->n_rows; i++) {
-                    if (keep[i] == 0) {
-                        continue;
-                    }
-                    assert_true(k < b->n_rows);
-                    assert_memory_equal(&a->target[i], &b->target[k], sizeof(double));
-                    assert_true(a->weight == NULL || a->weight[i] == b->weight[k]);
-                    for (uint32_t j = 0; j < a->n_dense; j++) {
-                        assert_true(a->dense[j].f32 == NULL || memcmp(&a->dense[j].f32[i], &b->dense[j].f32[k], 4) == 0);
-                        assert_true(a->dense[j].f64 == NULL || memcmp(&a->dense[j].f64[i], &b->dense[j].f64[k], 8) == 0);
-                    }
-                    for (uint32_t j = 0; j < a->n_codes; j++) {
-                        assert_int_equal(a->codes[j].codes[i], b->codes[j].codes[k]);
-                    }
-                    if (a->has_csr) {
-                        uint32_t n = a->csr.indptr[i + 1] - a->csr.indptr[i], from = a->csr.indptr[i], to = b->csr.indptr[k];
-                        assert_int_equal(b->csr.indptr[k + 1] - to, n);
-                        for (uint32_t e = 0; e < n; e++) {
-                            assert_true(a->csr.indices == NULL || a->csr.indices[from + e] == b->csr.indices[to + e]);
-                            assert_true(a->csr.indices64 == NULL || a->csr.indices64[from + e] == b->csr.indices64[to + e]);
-                            assert_true(a->csr.f32 == NULL || a->csr.f32[from + e] == b->csr.f32[to + e]);
-                            assert_true(a->csr.f64 == NULL || a->csr.f64[from + e] == b->csr.f64[to + e]);
-                        }
-                    }
-                    k++;
-                }
-                assert_int_equal(b->n_rows, k);
-            }
-        }
-        skimpi_decoder_destroy(before);
-        skimpi_decoder_destroy(after);
-        skimpi_encoder_destroy(encoder);
-        skimpi_store_destroy(store);
-        skimpi_raw_destroy(&raw, schema);
-        skimpi_schema_destroy(schema);
-        assert_int_equal(skimp_budget_destroy(budget), 0);
-    }
-}
+/* ---- options ---------------------------------------------------------------------------------------------------- */
 
 static void decoder_options_place_features(void **state)
 {
@@ -849,14 +791,16 @@ static void decoder_options_place_features(void **state)
     const uint32_t *ranks[2] = { reversed, NULL };
     const uint64_t features[2] = { 3, 500 }, code_features[2] = { 4, 10 };
     const uint32_t n_codes[2] = { 5, 300 };
-    skimpi_decoder_options options = { .ranks = ranks, .features = features, .code_features = code_features, .n_codes = n_codes };
+    skimpi_decoder_options options = {
+        .ranks = ranks, .features = features, .code_features = code_features, .n_codes = n_codes
+    };
     skimpi_store_options store_options = { .place = SKIMPI_PLACE_MEMORY };
     assert_int_equal(skimpi_raw_create(&raw, budget, schema, 1, 1, NULL), SKIMP_OK);
     assert_int_equal(skimpi_store_create(&store, budget, schema, &store_options, NULL), SKIMP_OK);
     assert_int_equal(skimpi_encoder_create(&encoder, store, 1, 1, NULL), SKIMP_OK);
     data_fill_table(&raw, schema, 100, 5);
     assert_int_equal(skimpi_decoder_create(&decoder, store, NULL, NULL), SKIMP_ERROR_INTERNAL);
-    assert_int_equal(append(store, encoder, &raw, 0, NULL), SKIMP_OK);
+    assert_int_equal(data_append(store, encoder, &raw, 0, 2, NULL), SKIMP_OK);
     assert_int_equal(skimpi_store_place_chunk(store, encoder, 0, NULL), SKIMP_ERROR_INTERNAL);
     assert_int_equal(skimpi_store_finish(store, &encoder, 1, NULL), SKIMP_OK);
     assert_int_equal(skimpi_decoder_create(&decoder, store, &options, NULL), SKIMP_OK);
@@ -893,7 +837,6 @@ int main(void)
         cmocka_unit_test(many_target_values),
         cmocka_unit_test(a_small_index_finds_many_chunks),
         cmocka_unit_test(same_from_any_number_of_threads),
-        cmocka_unit_test(compacting_keeps_the_rows_asked_for),
         cmocka_unit_test(decoder_options_place_features),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

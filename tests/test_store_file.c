@@ -33,7 +33,8 @@ static skimpi_schema *make_schema(skimp_budget *budget, int which)
 }
 
 /* Writes n chunks of `rows` rows to PATH. */
-static skimp_status write_store(skimp_budget *budget, int which, uint32_t n, uint32_t rows, uint64_t *digest, skimp_error *error)
+static skimp_status write_store(skimp_budget *budget, int which, uint32_t n, uint32_t rows, uint64_t *digest,
+                                skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_schema *schema = make_schema(budget, which);
@@ -240,7 +241,9 @@ static void damage_is_found(void **state)
         bytes[size] = 0;
         assert_int_equal(look_at_bytes(bytes, size + 1, &error), SKIMP_ERROR_DATA);
         /* Any bit of what means something. (The rest of the head's page is not looked at.) */
-        for (size_t at = 0; at < size; at += at == 19 ? SKIMPI_STORE_FILE_HEAD - 19 : at > SKIMPI_STORE_FILE_HEAD + 400 && at + 400 < size ? 7 : 1) {
+        for (size_t at = 0; at < size; at += at == 19 ? SKIMPI_STORE_FILE_HEAD - 19
+                                             : at > SKIMPI_STORE_FILE_HEAD + 400 && at + 400 < size ? 7
+                                                                                                    : 1) {
             bytes[at] ^= (uint8_t)(1u << at % 8);
             assert_int_equal(look_at_bytes(bytes, size, &error), SKIMP_ERROR_DATA);
             bytes[at] ^= (uint8_t)(1u << at % 8);
@@ -273,7 +276,8 @@ static void deceit_does_no_harm(void **state)
             for (uint64_t k = skimpi_random_below(&r, 3); k < 3; k++) {
                 size_t at = SKIMPI_STORE_FILE_HEAD + skimpi_random_below(&r, size - SKIMPI_STORE_FILE_HEAD);
                 static const uint8_t likely[] = { 0, 1, 2, 4, 7, 8, 0x7f, 0x80, 0xff };
-                copy[at] = skimpi_random_below(&r, 2) ? likely[skimpi_random_below(&r, 9)] : (uint8_t)skimpi_random_u64(&r);
+                copy[at] =
+                    skimpi_random_below(&r, 2) ? likely[skimpi_random_below(&r, 9)] : (uint8_t)skimpi_random_u64(&r);
             }
             store_repair(copy, size);
             skimp_status status = look_at_bytes(copy, size, &error);

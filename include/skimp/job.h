@@ -66,6 +66,7 @@ typedef struct skimp_job_options {
     char delimiter;             /* CSV: 0: guessed */
     int header;                 /* CSV: -1 guessed, 0 none, 1 first row */
     int zero_based;             /* svmlight: -1 guessed, 0, 1 */
+    bool index64;               /* svmlight: indices may need 64 bits (else one over 2^32 - 2 is an error) */
     const char *target;         /* column, or a comparison: "arr_delay>15" */
     const char *weight;         /* column of sample weights, or NULL */
     const char *const *drop; size_t n_drop;      /* columns that are not read */

@@ -12,8 +12,8 @@
 typedef struct skimpi_near_names {
     const char *wanted;
     size_t wanted_length;
-    size_t n;                               /* found so far, nearest first; ties in the order they were offered */
-    const char *names[SKIMPI_NEAR_NAMES];   /* the caller's; must live until the text is made */
+    size_t n;                             /* found so far, nearest first; ties in the order they were offered */
+    const char *names[SKIMPI_NEAR_NAMES]; /* the caller's; must live until the text is made */
     size_t lengths[SKIMPI_NEAR_NAMES];
     size_t distances[SKIMPI_NEAR_NAMES];
 } skimpi_near_names;

@@ -31,43 +31,44 @@ bool skimpi_decodes_to_float(const skimpi_chunk_column *column)
     }
 }
 
+/* NaN is added where a value is missing: choosing between it and the value would keep the compiler from making vectors. */
 static ALWAYS_INLINE void u8_to_f32(const uint8_t *restrict in, size_t n, int32_t base, float *restrict out)
 {
     for (size_t i = 0; i < n; i++) {
-        float value = (float)(base + (int32_t)in[i]);
-        out[i] = in[i] == UINT8_MAX ? NAN : value;
+        float missing = in[i] == UINT8_MAX ? NAN : 0;
+        out[i] = (float)(base + (int32_t)in[i]) + missing;
     }
 }
 
 static ALWAYS_INLINE void u16_to_f32(const uint16_t *restrict in, size_t n, int32_t base, float *restrict out)
 {
     for (size_t i = 0; i < n; i++) {
-        float value = (float)(base + (int32_t)in[i]);
-        out[i] = in[i] == UINT16_MAX ? NAN : value;
+        float missing = in[i] == UINT16_MAX ? NAN : 0;
+        out[i] = (float)(base + (int32_t)in[i]) + missing;
     }
 }
 
 static ALWAYS_INLINE void u8_to_f64(const uint8_t *restrict in, size_t n, double base, double *restrict out)
 {
     for (size_t i = 0; i < n; i++) {
-        double value = base + (double)in[i];
-        out[i] = in[i] == UINT8_MAX ? NAN : value;
+        double missing = in[i] == UINT8_MAX ? NAN : 0;
+        out[i] = base + (double)in[i] + missing;
     }
 }
 
 static ALWAYS_INLINE void u16_to_f64(const uint16_t *restrict in, size_t n, double base, double *restrict out)
 {
     for (size_t i = 0; i < n; i++) {
-        double value = base + (double)in[i];
-        out[i] = in[i] == UINT16_MAX ? NAN : value;
+        double missing = in[i] == UINT16_MAX ? NAN : 0;
+        out[i] = base + (double)in[i] + missing;
     }
 }
 
 static ALWAYS_INLINE void u32_to_f64(const uint32_t *restrict in, size_t n, double base, double *restrict out)
 {
     for (size_t i = 0; i < n; i++) {
-        double value = base + (double)in[i];
-        out[i] = in[i] == UINT32_MAX ? NAN : value;
+        double missing = in[i] == UINT32_MAX ? NAN : 0;
+        out[i] = base + (double)in[i] + missing;
     }
 }
 
@@ -126,7 +127,8 @@ static ALWAYS_INLINE void to_double_body(const skimpi_chunk_column *column, cons
 }
 
 /* The two special codes keep their place at the top of every width. */
-static ALWAYS_INLINE void codes_body(const skimpi_chunk_column *column, const void *bytes, size_t n, uint32_t *restrict out)
+static ALWAYS_INLINE void codes_body(const skimpi_chunk_column *column, const void *bytes, size_t n,
+                                     uint32_t *restrict out)
 {
     const uint8_t *restrict in8 = bytes;
     const uint16_t *restrict in16 = bytes;
@@ -154,7 +156,8 @@ static ALWAYS_INLINE void codes_body(const skimpi_chunk_column *column, const vo
     }
 }
 
-static ALWAYS_INLINE void indices_body(const skimpi_chunk_column *column, const void *bytes, size_t n, uint32_t *restrict out)
+static ALWAYS_INLINE void indices_body(const skimpi_chunk_column *column, const void *bytes, size_t n,
+                                       uint32_t *restrict out)
 {
     const uint16_t *restrict in16 = bytes;
     if (column->encoding == SKIMPI_ENC_U16) {
@@ -196,7 +199,8 @@ SKIMPI_TARGET_AVX2 static void to_float_avx2(const skimpi_chunk_column *column, 
 {
     to_float_body(column, bytes, n, out);
 }
-SKIMPI_TARGET_AVX2 static void to_double_avx2(const skimpi_chunk_column *column, const void *bytes, size_t n, double *out)
+SKIMPI_TARGET_AVX2 static void to_double_avx2(const skimpi_chunk_column *column, const void *bytes, size_t n,
+                                              double *out)
 {
     to_double_body(column, bytes, n, out);
 }
@@ -204,25 +208,30 @@ SKIMPI_TARGET_AVX2 static void codes_avx2(const skimpi_chunk_column *column, con
 {
     codes_body(column, bytes, n, out);
 }
-SKIMPI_TARGET_AVX2 static void indices_avx2(const skimpi_chunk_column *column, const void *bytes, size_t n, uint32_t *out)
+SKIMPI_TARGET_AVX2 static void indices_avx2(const skimpi_chunk_column *column, const void *bytes, size_t n,
+                                            uint32_t *out)
 {
     indices_body(column, bytes, n, out);
 }
 static const loops avx2_loops = { to_float_avx2, to_double_avx2, codes_avx2, indices_avx2 };
 
-SKIMPI_TARGET_AVX512 static void to_float_avx512(const skimpi_chunk_column *column, const void *bytes, size_t n, float *out)
+SKIMPI_TARGET_AVX512 static void to_float_avx512(const skimpi_chunk_column *column, const void *bytes, size_t n,
+                                                 float *out)
 {
     to_float_body(column, bytes, n, out);
 }
-SKIMPI_TARGET_AVX512 static void to_double_avx512(const skimpi_chunk_column *column, const void *bytes, size_t n, double *out)
+SKIMPI_TARGET_AVX512 static void to_double_avx512(const skimpi_chunk_column *column, const void *bytes, size_t n,
+                                                  double *out)
 {
     to_double_body(column, bytes, n, out);
 }
-SKIMPI_TARGET_AVX512 static void codes_avx512(const skimpi_chunk_column *column, const void *bytes, size_t n, uint32_t *out)
+SKIMPI_TARGET_AVX512 static void codes_avx512(const skimpi_chunk_column *column, const void *bytes, size_t n,
+                                              uint32_t *out)
 {
     codes_body(column, bytes, n, out);
 }
-SKIMPI_TARGET_AVX512 static void indices_avx512(const skimpi_chunk_column *column, const void *bytes, size_t n, uint32_t *out)
+SKIMPI_TARGET_AVX512 static void indices_avx512(const skimpi_chunk_column *column, const void *bytes, size_t n,
+                                                uint32_t *out)
 {
     indices_body(column, bytes, n, out);
 }
@@ -253,8 +262,8 @@ void skimpi_decode_to_double(const skimpi_chunk_column *column, const void *byte
     best_loops()->to_double(column, bytes, n, out);
 }
 
-void skimpi_decode_codes(const skimpi_chunk_column *column, const void *bytes, size_t n, const uint32_t *rank, uint32_t n_ranks,
-                         uint32_t *out)
+void skimpi_decode_codes(const skimpi_chunk_column *column, const void *bytes, size_t n, const uint32_t *rank,
+                         uint32_t n_ranks, uint32_t *out)
 {
     best_loops()->codes(column, bytes, n, out);
     if (rank != NULL && n_ranks != 0) {
@@ -264,7 +273,8 @@ void skimpi_decode_codes(const skimpi_chunk_column *column, const void *bytes, s
     }
 }
 
-void skimpi_decode_indices(const skimpi_chunk_column *column, const void *bytes, size_t n, uint32_t *out32, uint64_t *out64)
+void skimpi_decode_indices(const skimpi_chunk_column *column, const void *bytes, size_t n, uint32_t *out32,
+                           uint64_t *out64)
 {
     if (out32 != NULL) {
         best_loops()->indices(column, bytes, n, out32);

@@ -29,8 +29,8 @@ int skimpi_encoding_loops(void)
 {
     int best = SKIMPI_LOOPS_PLAIN;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
-        && __builtin_cpu_supports("avx512vl")) {
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl")) {
         best = SKIMPI_LOOPS_AVX512;
     } else if (__builtin_cpu_supports("avx2")) {
         best = SKIMPI_LOOPS_AVX2;
@@ -50,7 +50,8 @@ uint32_t skimpi_chunk_columns(const skimpi_schema *schema)
 
 uint64_t skimpi_chunk_head_bytes(uint32_t n_columns)
 {
-    return sizeof(skimpi_chunk_header) + skimpi_round_up((size_t)n_columns * sizeof(skimpi_chunk_column), SKIMPI_CHUNK_ALIGN);
+    return sizeof(skimpi_chunk_header) +
+           skimpi_round_up((size_t)n_columns * sizeof(skimpi_chunk_column), SKIMPI_CHUNK_ALIGN);
 }
 
 /* count columns of n values of `width` bytes, or UINT64_MAX. */
@@ -120,7 +121,8 @@ static void look_plain(look *l, const double *v, size_t n)
 SKIMPI_TARGET_AVX2 static void look_avx2(look *l, const double *v, size_t n)
 {
     __m256d low = _mm256_set1_pd(l->low), high = _mm256_set1_pd(l->high);
-    __m256i first = _mm256_set1_epi64x((long long)l->first), same = _mm256_set1_epi64x(-1), missing = _mm256_setzero_si256();
+    __m256i first = _mm256_set1_epi64x((long long)l->first), same = _mm256_set1_epi64x(-1),
+            missing = _mm256_setzero_si256();
     __m256i zero = _mm256_set1_epi64x((long long)NEGATIVE_ZERO);
     __m256d fraction = _mm256_setzero_pd(), rounds = _mm256_setzero_pd();
     size_t i = 0;
@@ -201,8 +203,13 @@ void skimpi_column_scan_run(const double *values, size_t n, skimpi_column_scan *
 {
     look l = { .low = INFINITY, .high = -INFINITY, .first = n != 0 ? bits_of(values[0]) : 0 };
     look_at(&l, values, n);
-    *scan = (skimpi_column_scan){ .minimum = l.low, .maximum = l.high, .n_missing = l.missing, .first = n != 0 ? values[0] : 0,
-                                  .constant = !l.differs, .integers = !l.not_integer, .floats = !l.not_float };
+    *scan = (skimpi_column_scan){ .minimum = l.low,
+                                  .maximum = l.high,
+                                  .n_missing = l.missing,
+                                  .first = n != 0 ? values[0] : 0,
+                                  .constant = !l.differs,
+                                  .integers = !l.not_integer,
+                                  .floats = !l.not_float };
     if (n != l.missing && (l.low == -INFINITY || l.high == INFINITY)) {
         scan->integers = false;
         scan->minimum = INFINITY;
@@ -330,23 +337,32 @@ typedef struct code_look {
 
 static ALWAYS_INLINE code_look look_at_codes_body(const uint32_t *codes, size_t n)
 {
-    uint32_t largest = 0, missing = 0, differs = 0;
+    uint32_t largest = 2, missing = 0, differs = 0, first = n != 0 ? codes[0] : 0;
     for (size_t i = 0; i < n; i++) {
-        uint32_t code = codes[i] < SKIMPI_CODE_UNKNOWN ? codes[i] : 0;
+        uint32_t code = codes[i] + 2; /* the special ones become 0 and 1 */
         largest = code > largest ? code : largest;
-        missing += codes[i] == SKIMPI_CODE_MISSING;
-        differs |= codes[i] ^ codes[0];
+        missing += codes[i] == SKIMPI_CODE_MISSING ? 1 : 0;
+        differs |= codes[i] ^ first;
     }
-    return (code_look){ .largest = largest, .missing = missing, .constant = differs == 0 };
+    return (code_look){ .largest = largest - 2, .missing = missing, .constant = differs == 0 };
 }
 
 static void numbers_plain(const skimpi_chunk_column *column, const double *values, size_t n, void *out)
 {
     numbers_body(column, values, n, out);
 }
-static void halve_plain(const uint32_t *in, size_t n, uint16_t *out) { halve_body(in, n, out); }
-static void quarter_plain(const uint32_t *in, size_t n, uint8_t *out) { quarter_body(in, n, out); }
-static code_look look_at_codes_plain(const uint32_t *codes, size_t n) { return look_at_codes_body(codes, n); }
+static void halve_plain(const uint32_t *in, size_t n, uint16_t *out)
+{
+    halve_body(in, n, out);
+}
+static void quarter_plain(const uint32_t *in, size_t n, uint8_t *out)
+{
+    quarter_body(in, n, out);
+}
+static code_look look_at_codes_plain(const uint32_t *codes, size_t n)
+{
+    return look_at_codes_body(codes, n);
+}
 
 typedef struct loops {
     void (*numbers)(const skimpi_chunk_column *, const double *, size_t, void *);
@@ -358,21 +374,41 @@ typedef struct loops {
 static const loops plain_loops = { numbers_plain, halve_plain, quarter_plain, look_at_codes_plain };
 
 #if defined(__x86_64__)
-SKIMPI_TARGET_AVX2 static void numbers_avx2(const skimpi_chunk_column *column, const double *values, size_t n, void *out)
+SKIMPI_TARGET_AVX2 static void numbers_avx2(const skimpi_chunk_column *column, const double *values, size_t n,
+                                            void *out)
 {
     numbers_body(column, values, n, out);
 }
-SKIMPI_TARGET_AVX2 static void halve_avx2(const uint32_t *in, size_t n, uint16_t *out) { halve_body(in, n, out); }
-SKIMPI_TARGET_AVX2 static void quarter_avx2(const uint32_t *in, size_t n, uint8_t *out) { quarter_body(in, n, out); }
-SKIMPI_TARGET_AVX2 static code_look look_at_codes_avx2(const uint32_t *codes, size_t n) { return look_at_codes_body(codes, n); }
+SKIMPI_TARGET_AVX2 static void halve_avx2(const uint32_t *in, size_t n, uint16_t *out)
+{
+    halve_body(in, n, out);
+}
+SKIMPI_TARGET_AVX2 static void quarter_avx2(const uint32_t *in, size_t n, uint8_t *out)
+{
+    quarter_body(in, n, out);
+}
+SKIMPI_TARGET_AVX2 static code_look look_at_codes_avx2(const uint32_t *codes, size_t n)
+{
+    return look_at_codes_body(codes, n);
+}
 
-SKIMPI_TARGET_AVX512 static void numbers_avx512(const skimpi_chunk_column *column, const double *values, size_t n, void *out)
+SKIMPI_TARGET_AVX512 static void numbers_avx512(const skimpi_chunk_column *column, const double *values, size_t n,
+                                                void *out)
 {
     numbers_body(column, values, n, out);
 }
-SKIMPI_TARGET_AVX512 static void halve_avx512(const uint32_t *in, size_t n, uint16_t *out) { halve_body(in, n, out); }
-SKIMPI_TARGET_AVX512 static void quarter_avx512(const uint32_t *in, size_t n, uint8_t *out) { quarter_body(in, n, out); }
-SKIMPI_TARGET_AVX512 static code_look look_at_codes_avx512(const uint32_t *codes, size_t n) { return look_at_codes_body(codes, n); }
+SKIMPI_TARGET_AVX512 static void halve_avx512(const uint32_t *in, size_t n, uint16_t *out)
+{
+    halve_body(in, n, out);
+}
+SKIMPI_TARGET_AVX512 static void quarter_avx512(const uint32_t *in, size_t n, uint8_t *out)
+{
+    quarter_body(in, n, out);
+}
+SKIMPI_TARGET_AVX512 static code_look look_at_codes_avx512(const uint32_t *codes, size_t n)
+{
+    return look_at_codes_body(codes, n);
+}
 
 static const loops avx2_loops = { numbers_avx2, halve_avx2, quarter_avx2, look_at_codes_avx2 };
 static const loops avx512_loops = { numbers_avx512, halve_avx512, quarter_avx512, look_at_codes_avx512 };
@@ -410,7 +446,8 @@ uint64_t skimpi_encode_numbers(const skimpi_chunk_column *column, const double *
 /* ---- codes and sparse blocks ------------------------------------------------------------------------------------- */
 
 /* Codes as they are, in bytes or pairs of them: MISSING and UNKNOWN are all ones and all ones but the last in every width. */
-uint64_t skimpi_encode_codes(const uint32_t *codes, uint32_t n, skimpi_chunk_column *column, void *out, uint64_t *n_missing)
+uint64_t skimpi_encode_codes(const uint32_t *codes, uint32_t n, skimpi_chunk_column *column, void *out,
+                             uint64_t *n_missing)
 {
     const loops *best = best_loops();
     code_look l = best->look_at_codes(codes, n);
@@ -469,11 +506,11 @@ static uint64_t index_at(const skimpi_csr_view *csr, uint64_t i)
 
 static bool small_values_survive(const double *values, uint64_t n)
 {
-    bool lost = false;
+    int lost = 0;
     for (uint64_t i = 0; i < n; i++) {
-        lost |= fabs(values[i]) < FLT_MIN && (double)(float)values[i] != values[i];
+        lost |= (fabs(values[i]) < FLT_MIN) & ((double)(float)values[i] != values[i]);
     }
-    return !lost;
+    return lost == 0;
 }
 
 /*
@@ -523,7 +560,8 @@ static bool common_features_allow_floats(const skimpi_csr_view *csr, common_feat
     return true;
 }
 
-uint64_t skimpi_encode_values(const skimpi_csr_view *csr, const skimpi_column_scan *scan, skimpi_chunk_column *column, void *out)
+uint64_t skimpi_encode_values(const skimpi_csr_view *csr, const skimpi_column_scan *scan, skimpi_chunk_column *column,
+                              void *out)
 {
     *column = (skimpi_chunk_column){ .encoding = SKIMPI_ENC_F64 };
     if (csr->nonzeros == 0 || (scan->constant && scan->first == 1)) {
@@ -532,9 +570,9 @@ uint64_t skimpi_encode_values(const skimpi_csr_view *csr, const skimpi_column_sc
         return 0;
     }
     /* Three rows or more: the shortest has at most a third of the entries, and 24 bytes for each of them are there. */
-    if (scan->floats
-        || (csr->n_rows >= 3 && scan->n_infinite + scan->n_missing == 0 && fmax(-scan->minimum, scan->maximum) <= FLT_MAX
-            && small_values_survive(csr->values, csr->nonzeros) && common_features_allow_floats(csr, out))) {
+    if (scan->floats || (csr->n_rows >= 3 && scan->n_infinite + scan->n_missing == 0 &&
+                         fmax(-scan->minimum, scan->maximum) <= FLT_MAX &&
+                         small_values_survive(csr->values, csr->nonzeros) && common_features_allow_floats(csr, out))) {
         column->encoding = SKIMPI_ENC_F32;
     }
     best_loops()->numbers(column, csr->values, csr->nonzeros, out);

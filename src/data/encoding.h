@@ -41,16 +41,16 @@ typedef enum skimpi_encoding {
     SKIMPI_ENC_U32,
     SKIMPI_ENC_F32,
     SKIMPI_ENC_F64,
-    SKIMPI_ENC_U64,      /* indices only */
+    SKIMPI_ENC_U64, /* indices only */
     SKIMPI_ENC_COUNT
 } skimpi_encoding;
 
 typedef struct skimpi_chunk_header {
     uint32_t magic;
     uint32_t n_rows;
-    uint64_t bytes;           /* of all of the chunk; a multiple of 64 */
-    uint64_t checksum;        /* XXH3-64 of what follows the header */
-    uint64_t index;           /* its number in the store */
+    uint64_t bytes;    /* of all of the chunk; a multiple of 64 */
+    uint64_t checksum; /* XXH3-64 of what follows the header */
+    uint64_t index;    /* its number in the store */
     uint64_t first_row;
     uint64_t nonzeros;
     uint32_t n_columns;
@@ -107,9 +107,9 @@ typedef struct skimpi_column_scan {
     double minimum, maximum; /* of the finite values; +inf, -inf when there are none */
     uint64_t n_missing, n_infinite;
     double first;
-    bool constant;           /* every value has the same bits */
-    bool integers;           /* every value that is not missing is an integer, and none is -0 */
-    bool floats;             /* every value that is not missing is a float exactly */
+    bool constant; /* every value has the same bits */
+    bool integers; /* every value that is not missing is an integer, and none is -0 */
+    bool floats;   /* every value that is not missing is a float exactly */
 } skimpi_column_scan;
 void skimpi_column_scan_run(const double *values, size_t n, skimpi_column_scan *scan);
 
@@ -118,7 +118,8 @@ skimpi_chunk_column skimpi_encoding_choose(const skimpi_column_scan *scan, bool 
 /* Writes the column's bytes; returns how many. */
 uint64_t skimpi_encode_numbers(const skimpi_chunk_column *column, const double *values, uint32_t n, void *out);
 /* Chooses and writes. *n_missing: codes that are SKIMPI_CODE_MISSING. */
-uint64_t skimpi_encode_codes(const uint32_t *codes, uint32_t n, skimpi_chunk_column *column, void *out, uint64_t *n_missing);
+uint64_t skimpi_encode_codes(const uint32_t *codes, uint32_t n, skimpi_chunk_column *column, void *out,
+                             uint64_t *n_missing);
 /* Indices of a CSR block, all less than `limit`; exactly one of the arrays is given. */
 uint64_t skimpi_encode_indices(const uint32_t *indices, const uint64_t *indices64, uint64_t n, uint64_t limit,
                                skimpi_chunk_column *column, void *out);
@@ -131,11 +132,12 @@ typedef struct skimpi_csr_view {
     uint32_t n_rows;
     uint64_t nonzeros;
     const uint32_t *row_end;
-    const uint32_t *indices;   /* one of these */
+    const uint32_t *indices; /* one of these */
     const uint64_t *indices64;
     const double *values;
 } skimpi_csr_view;
-uint64_t skimpi_encode_values(const skimpi_csr_view *csr, const skimpi_column_scan *scan, skimpi_chunk_column *column, void *out);
+uint64_t skimpi_encode_values(const skimpi_csr_view *csr, const skimpi_column_scan *scan, skimpi_chunk_column *column,
+                              void *out);
 
 /* ---- decode.c ---------------------------------------------------------------------------------------------------- */
 
@@ -144,8 +146,9 @@ bool skimpi_decodes_to_float(const skimpi_chunk_column *column);
 void skimpi_decode_to_float(const skimpi_chunk_column *column, const void *bytes, size_t n, float *out);
 void skimpi_decode_to_double(const skimpi_chunk_column *column, const void *bytes, size_t n, double *out);
 /* rank may be NULL; n_ranks entries. Codes at or over n_ranks stay as they are. */
-void skimpi_decode_codes(const skimpi_chunk_column *column, const void *bytes, size_t n, const uint32_t *rank, uint32_t n_ranks,
-                         uint32_t *out);
-void skimpi_decode_indices(const skimpi_chunk_column *column, const void *bytes, size_t n, uint32_t *out32, uint64_t *out64);
+void skimpi_decode_codes(const skimpi_chunk_column *column, const void *bytes, size_t n, const uint32_t *rank,
+                         uint32_t n_ranks, uint32_t *out);
+void skimpi_decode_indices(const skimpi_chunk_column *column, const void *bytes, size_t n, uint32_t *out32,
+                           uint64_t *out64);
 
 #endif

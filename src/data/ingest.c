@@ -99,8 +99,8 @@ static uint64_t text_bytes(uint64_t unit_bytes, uint64_t margin)
     return skimpi_add_sat(1 + SKIMPI_NUMBER_PADDING, skimpi_add_sat(unit_bytes, margin));
 }
 
-skimpi_ingest_cost skimpi_ingest_plan(const skimpi_schema *schema, uint64_t unit_bytes, uint64_t longest_row, uint32_t rows,
-                                      uint64_t nonzeros, unsigned workers, bool with_store)
+skimpi_ingest_cost skimpi_ingest_plan(const skimpi_schema *schema, uint64_t unit_bytes, uint64_t longest_row,
+                                      uint32_t rows, uint64_t nonzeros, unsigned workers, bool with_store)
 {
     uint64_t margin = margin_of(longest_row);
     uint64_t parse = skimpi_raw_bytes(schema, rows, nonzeros);
@@ -140,7 +140,8 @@ static void fail_data(const ingest *in, const ingest_worker *w, skimp_error *err
     const char *column = found->column[0] != '\0' ? found->column : NULL;
     *error = (skimp_error)SKIMP_ERROR_INIT;
     /* The column is in the message already. */
-    skimp_status status = skimpi_fail_at(error, (skimp_status)found->code, in->path, in->line + found->row, NULL, "%s", found->message);
+    skimp_status status =
+        skimpi_fail_at(error, (skimp_status)found->code, in->path, in->line + found->row, NULL, "%s", found->message);
     (void)status;
     if (column != NULL) {
         memcpy(error->column, found->column, sizeof(error->column));
@@ -233,7 +234,8 @@ static skimp_status fetch_in_order(ingest *in, ingest_worker *w, skimp_error *er
     skimp_status status = SKIMP_OK;
     text_block *text = &w->text;
     uint64_t wanted = w->end + in->margin;
-    SKIMPI_TRY(reserve_text(in->budget, text, skimpi_max_u64(wanted - text->base, in->carry.length) + SKIMPI_NUMBER_PADDING, error));
+    SKIMPI_TRY(reserve_text(in->budget, text,
+                            skimpi_max_u64(wanted - text->base, in->carry.length) + SKIMPI_NUMBER_PADDING, error));
     if (in->carry.length != 0) {
         memcpy(text->data, in->carry.data, in->carry.length);
         text->length = in->carry.length;
@@ -269,8 +271,12 @@ static skimp_status parse_from(ingest *in, ingest_worker *w, uint64_t from, bool
         skimpi_raw_clear(&w->raw);
         w->more = false;
         w->guess = from;
-        skimpi_unit unit = { .index = w->unit, .text = text->data, .length = text->length, .begin = (size_t)(from - text->base),
-                             .end = (size_t)skimpi_min_u64(w->end - text->base, text->length), .is_last = w->is_last };
+        skimpi_unit unit = { .index = w->unit,
+                             .text = text->data,
+                             .length = text->length,
+                             .begin = (size_t)(from - text->base),
+                             .end = (size_t)skimpi_min_u64(w->end - text->base, text->length),
+                             .is_last = w->is_last };
         SKIMPI_TRY(options->reader_class->parse(options->reader, options->schema, &unit, &w->raw, &w->more, error));
         if (!w->more || !read_on) {
             break;
@@ -324,7 +330,8 @@ static skimp_status take_left_over(ingest *in, ingest_worker *w, skimp_error *er
     text_block *text = &w->text, *left = &in->left_over;
     size_t n = (size_t)(text->base - left->base);
     w->row_too_long = true;
-    skimp_status status = reserve_text(in->budget, text, skimpi_add_sat(text->length, n + SKIMPI_NUMBER_PADDING), error);
+    skimp_status status =
+        reserve_text(in->budget, text, skimpi_add_sat(text->length, n + SKIMPI_NUMBER_PADDING), error);
     if (status == SKIMP_OK) {
         w->row_too_long = false;
         memmove(text->data + n, text->data, text->length);
@@ -395,10 +402,11 @@ static void fail_long_row(ingest *in, ingest_worker *w, skimp_error *error)
     error->requested = found.requested;
     error->in_use = found.in_use;
     error->limit = found.limit;
-    skimp_status status = skimpi_fail_at(error, SKIMP_ERROR_BUDGET, in->path, line, NULL,
-                                         "a row is longer than %" PRIu64 " bytes, and the budget has no room for the %" PRIu64
-                                         " bytes that more of it takes: allow more memory, or check the delimiter and the quotes",
-                                         beyond, found.requested);
+    skimp_status status =
+        skimpi_fail_at(error, SKIMP_ERROR_BUDGET, in->path, line, NULL,
+                       "a row is longer than %" PRIu64 " bytes, and the budget has no room for the %" PRIu64
+                       " bytes that more of it takes: allow more memory, or check the delimiter and the quotes",
+                       beyond, found.requested);
     (void)status;
 }
 
@@ -435,8 +443,8 @@ static skimp_status enter_categories(ingest *in, ingest_worker *w, skimp_error *
     for (size_t i = 0; i < n; i++) {
         uint32_t code;
         const char *text = (const char *)w->raw.fresh_text.data + fresh[i].offset;
-        SKIMPI_TRY(skimpi_dictionary_insert(in->options->schema->dictionaries[fresh[i].slot], text, fresh[i].length, fresh[i].hash,
-                                            &code, error));
+        SKIMPI_TRY(skimpi_dictionary_insert(in->options->schema->dictionaries[fresh[i].slot], text, fresh[i].length,
+                                            fresh[i].hash, &code, error));
         fresh[i].offset = code;
     }
 out:
@@ -621,11 +629,16 @@ static skimp_status make_workers(ingest *in, skimp_error *error)
         ingest_worker *w = &in->workers[i];
         if (in->is_text) {
             uint64_t unit_bytes = options->reader_class->unit_bytes(options->reader, options->schema);
+            if (options->text_hint > 0) {
+                unit_bytes = skimpi_min_u64(unit_bytes, options->text_hint);
+            }
             SKIMPI_TRY(reserve_text(in->budget, &w->text, text_bytes(unit_bytes, in->margin), error));
         }
-        SKIMPI_TRY(skimpi_raw_create(&w->raw, in->budget, options->schema, options->rows_hint, options->nonzeros_hint, error));
+        SKIMPI_TRY(
+            skimpi_raw_create(&w->raw, in->budget, options->schema, options->rows_hint, options->nonzeros_hint, error));
         if (options->store != NULL) {
-            SKIMPI_TRY(skimpi_encoder_create(&in->encoders[i], options->store, options->rows_hint, options->nonzeros_hint, error));
+            SKIMPI_TRY(skimpi_encoder_create(&in->encoders[i], options->store, options->rows_hint,
+                                             options->nonzeros_hint, error));
             w->encoder = in->encoders[i];
         }
     }
@@ -667,7 +680,8 @@ static void destroy(ingest *in)
     skimp_free(in->budget, SKIMP_TAG_PARSE, in, 1, own_bytes(in->n_workers));
 }
 
-skimp_status skimpi_ingest_run(skimp_budget *budget, const skimpi_ingest_options *options, skimpi_ingest_result *result, skimp_error *error)
+skimp_status skimpi_ingest_run(skimp_budget *budget, const skimpi_ingest_options *options, skimpi_ingest_result *result,
+                               skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     unsigned n = skimpi_pool_size(options->pool);

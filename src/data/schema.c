@@ -223,7 +223,7 @@ static skimp_status assign_target(skimpi_schema *schema, const char *target, con
     if (column != NULL) {
         column->role = SKIMPI_ROLE_TARGET;
         if (column->type == SKIMPI_TYPE_DATE) {
-            return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, column->name, "holds dates, which cannot be a target");
+            return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, column->name, "holds dates, which cannot be a target");
         }
     }
     if (schema->comparison != SKIMPI_CMP_NONE) {
@@ -307,7 +307,7 @@ static skimp_status check_dates(const skimpi_schema *schema, const char *file, s
         return SKIMP_OK;
     }
     names[used] = '\0';
-    return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, first, "holds dates or times, which are not numbers: leave them out with --drop %s, or turn them into numbers first", names);
+    return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, first, "holds dates or times, which are not numbers: leave them out with --drop %s, or turn them into numbers first", names);
 }
 
 static skimp_status check_duplicates(const skimpi_schema *schema, const char *file, skimp_error *error)
@@ -325,7 +325,7 @@ static skimp_status check_duplicates(const skimpi_schema *schema, const char *fi
         uint32_t code;
         SKIMPI_TRY(skimpi_dictionary_insert(names, name, length, skimpi_dictionary_hash(name, length), &code, error));
         if (code != used++) {
-            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, name,
+            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, name,
                                       "is the name of two columns: rename one, or drop one by its number (--drop NUMBER; the first column is 0)"));
         }
     }

@@ -32,7 +32,8 @@ uint64_t skimpi_store_bytes(const skimpi_schema *schema, uint64_t encoded, skimp
         uint64_t extents = (encoded - 1) / SKIMPI_EXTENT_BYTES + 1;
         uint64_t blocks = (extents - 1) / SKIMPI_EXTENT_FANOUT + 1;
         bytes = skimpi_add_sat(bytes, skimpi_mul_sat(extents, skimp_alloc_cost(SKIMPI_EXTENT_BYTES)));
-        bytes = skimpi_add_sat(bytes, skimpi_mul_sat(blocks, skimp_alloc_cost(SKIMPI_EXTENT_FANOUT * sizeof(uint8_t *))));
+        bytes =
+            skimpi_add_sat(bytes, skimpi_mul_sat(blocks, skimp_alloc_cost(SKIMPI_EXTENT_FANOUT * sizeof(uint8_t *))));
     }
     return bytes;
 }
@@ -78,8 +79,9 @@ static skimp_status open_spill(skimpi_store *store, int *fd, skimp_error *error)
     *fd = -1;
     SKIMPI_TRY(skimpi_os_disk(directory, &free_bytes, &is_memory, error));
     if (is_memory && !store->allow_tmpfs) {
-        return skimpi_fail_at(error, SKIMP_ERROR_IO, directory, 0, NULL,
-                              "is memory, not a disk: spilling there would save nothing; name a directory on a disk with --spill-dir");
+        return skimpi_fail_at(
+            error, SKIMP_ERROR_IO, directory, 0, NULL,
+            "is memory, not a disk: spilling there would save nothing; name a directory on a disk with --spill-dir");
     }
     uint64_t wanted = skimpi_max_u64(store->end, skimpi_add_sat(store->expected_bytes, store->expected_bytes / 20));
     if (free_bytes < wanted) {
@@ -88,7 +90,8 @@ static skimp_status open_spill(skimpi_store *store, int *fd, skimp_error *error)
         }
         return skimpi_fail_at(error, SKIMP_ERROR_IO, directory, 0, NULL,
                               "the chunk store needs %" PRIu64 " bytes of disk and %" PRIu64
-                              " are free; name another directory with --spill-dir", wanted, free_bytes);
+                              " are free; name another directory with --spill-dir",
+                              wanted, free_bytes);
     }
     SKIMPI_TRY(skimpi_os_spill_file(fd, directory, error));
 out:
@@ -101,8 +104,8 @@ skimp_status skimpi_store_create(skimpi_store **out, skimp_budget *budget, const
     skimp_status status = SKIMP_OK;
     skimpi_store *store = NULL;
     *out = NULL;
-    if ((options->place == SKIMPI_PLACE_SPILL && options->spill_directory == NULL)
-        || (options->place == SKIMPI_PLACE_FILE && options->path == NULL)) {
+    if ((options->place == SKIMPI_PLACE_SPILL && options->spill_directory == NULL) ||
+        (options->place == SKIMPI_PLACE_FILE && options->path == NULL)) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "a chunk store outside memory needs a %s",
                            options->place == SKIMPI_PLACE_FILE ? "path" : "spill directory");
     }
@@ -111,11 +114,12 @@ skimp_status skimpi_store_create(skimpi_store **out, skimp_budget *budget, const
     store->write_back_early = options->write_back_early;
     store->expected_bytes = options->expected_bytes;
     if (options->spill_directory != NULL) {
-        SKIMPI_TRY(skimpi_string_copy(budget, SKIMP_TAG_STORE, options->spill_directory, strlen(options->spill_directory),
-                                      &store->spill_directory, error));
+        SKIMPI_TRY(skimpi_string_copy(budget, SKIMP_TAG_STORE, options->spill_directory,
+                                      strlen(options->spill_directory), &store->spill_directory, error));
     }
     if (options->place == SKIMPI_PLACE_FILE) {
-        SKIMPI_TRY(skimpi_string_copy(budget, SKIMP_TAG_STORE, options->path, strlen(options->path), &store->path, error));
+        SKIMPI_TRY(
+            skimpi_string_copy(budget, SKIMP_TAG_STORE, options->path, strlen(options->path), &store->path, error));
         SKIMPI_TRY(skimpi_store_file_begin(store, error));
     } else if (options->place == SKIMPI_PLACE_SPILL) {
         SKIMPI_TRY(open_spill(store, &store->fd, error));
@@ -158,7 +162,8 @@ void skimpi_store_destroy(skimpi_store *store)
     skimpi_target_set_free(&store->targets);
     skimp_free(budget, SKIMP_TAG_STORE, summary->target_values, summary->n_target_values, sizeof(double));
     skimp_free(budget, SKIMP_TAG_STORE, summary->target_counts, summary->n_target_values, sizeof(uint64_t));
-    skimp_free(budget, SKIMP_TAG_STORE, summary->numeric, skimpi_summary_columns(store->schema), sizeof(skimpi_column_summary));
+    skimp_free(budget, SKIMP_TAG_STORE, summary->numeric, skimpi_summary_columns(store->schema),
+               sizeof(skimpi_column_summary));
     skimp_free(budget, SKIMP_TAG_STORE, summary->category_missing, store->schema->n_category, sizeof(uint64_t));
     skimpi_string_free(budget, SKIMP_TAG_STORE, store->path);
     skimpi_string_free(budget, SKIMP_TAG_STORE, store->spill_directory);

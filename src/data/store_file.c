@@ -40,7 +40,8 @@ typedef struct window {
     skimpi_checksum_state checksum;
 } window;
 
-static skimp_status window_open(window *w, skimp_budget *budget, int fd, const char *path, uint64_t offset, skimp_error *error)
+static skimp_status window_open(window *w, skimp_budget *budget, int fd, const char *path, uint64_t offset,
+                                skimp_error *error)
 {
     void *block;
     *w = (window){ .budget = budget, .path = path, .fd = fd, .offset = offset };
@@ -85,7 +86,10 @@ out:
     return status;
 }
 
-static skimp_status put_u32(window *w, uint32_t value, skimp_error *error) { return put(w, &value, sizeof(value), error); }
+static skimp_status put_u32(window *w, uint32_t value, skimp_error *error)
+{
+    return put(w, &value, sizeof(value), error);
+}
 
 static skimp_status put_text(window *w, const char *text, size_t length, skimp_error *error)
 {
@@ -133,7 +137,10 @@ out:
     return status;
 }
 
-static skimp_status get_u32(window *w, uint32_t *value, skimp_error *error) { return get(w, value, sizeof(*value), error); }
+static skimp_status get_u32(window *w, uint32_t *value, skimp_error *error)
+{
+    return get(w, value, sizeof(*value), error);
+}
 
 /* A text into `text`, NUL-terminated there; *present false where there is none (allowed only if present is given). */
 static skimp_status get_text(window *w, skimpi_buffer *text, bool *present, skimp_error *error)
@@ -177,10 +184,17 @@ static uint32_t dictionary_count(const skimpi_schema *schema)
 static skimp_status put_schema(window *w, const skimpi_schema *schema, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    schema_record record = { .sparse = schema->sparse, .delimited = schema->delimited, .index64 = schema->index64,
-                             .zero_based = schema->zero_based, .target_type = schema->target_type, .comparison = schema->comparison,
-                             .hash_bits = schema->hash_bits, .n_columns = schema->n_columns, .target = schema->target,
-                             .weight = schema->weight, .comparison_value = schema->comparison_value,
+    schema_record record = { .sparse = schema->sparse,
+                             .delimited = schema->delimited,
+                             .index64 = schema->index64,
+                             .zero_based = schema->zero_based,
+                             .target_type = schema->target_type,
+                             .comparison = schema->comparison,
+                             .hash_bits = schema->hash_bits,
+                             .n_columns = schema->n_columns,
+                             .target = schema->target,
+                             .weight = schema->weight,
+                             .comparison_value = schema->comparison_value,
                              .n_sparse_features = schema->n_sparse_features };
     SKIMPI_TRY(put(w, &record, sizeof(record), error));
     if (schema->comparison_text == NULL) {
@@ -215,14 +229,16 @@ out:
 static bool record_is_sound(const schema_record *r, uint64_t footer_left)
 {
     bool flags = r->sparse <= 1 && r->delimited <= 1 && r->index64 <= 1 && r->zero_based <= 1;
-    bool kinds = r->target_type <= SKIMPI_TYPE_CATEGORY && r->comparison <= SKIMPI_CMP_NE && r->hash_bits <= MAX_HASH_BITS
-                 && (r->comparison == SKIMPI_CMP_NONE || r->target_type == SKIMPI_TYPE_NUMERIC);
+    bool kinds = r->target_type <= SKIMPI_TYPE_CATEGORY && r->comparison <= SKIMPI_CMP_NE &&
+                 r->hash_bits <= MAX_HASH_BITS &&
+                 (r->comparison == SKIMPI_CMP_NONE || r->target_type == SKIMPI_TYPE_NUMERIC);
     int64_t n_targets = r->sparse != 0 ? 1 : (int64_t)r->n_columns;
-    bool places = r->target >= -1 && r->target < n_targets && r->weight >= -1 && r->weight < (int64_t)r->n_columns
-                  && (r->target < 0 || r->target != r->weight);
-    bool shape = r->sparse != 0 ? r->n_columns == 0 && r->target_type == SKIMPI_TYPE_NUMERIC
-                                      && r->n_sparse_features <= (r->index64 != 0 ? (uint64_t)INT64_MAX : (uint64_t)UINT32_MAX + 1)
-                                : r->n_columns <= footer_left / 6 && r->n_columns <= INT32_MAX && r->index64 == 0;
+    bool places = r->target >= -1 && r->target < n_targets && r->weight >= -1 && r->weight < (int64_t)r->n_columns &&
+                  (r->target < 0 || r->target != r->weight);
+    bool shape = r->sparse != 0
+                     ? r->n_columns == 0 && r->target_type == SKIMPI_TYPE_NUMERIC &&
+                           r->n_sparse_features <= (r->index64 != 0 ? (uint64_t)INT64_MAX : (uint64_t)UINT32_MAX + 1)
+                     : r->n_columns <= footer_left / 6 && r->n_columns <= INT32_MAX && r->index64 == 0;
     return flags && kinds && places && shape;
 }
 
@@ -234,10 +250,10 @@ static skimp_status get_columns(window *w, skimpi_schema *schema, skimpi_buffer 
         SKIMPI_TRY(get(w, &column->role, 1, error));
         SKIMPI_TRY(get(w, &column->type, 1, error));
         SKIMPI_TRY(get_text(w, text, NULL, error));
-        bool sound = column->role <= SKIMPI_ROLE_DROPPED && column->type <= SKIMPI_TYPE_DATE
-                     && (column->role == SKIMPI_ROLE_TARGET) == (schema->target == (int64_t)i)
-                     && (column->role == SKIMPI_ROLE_WEIGHT) == (schema->weight == (int64_t)i)
-                     && (column->role == SKIMPI_ROLE_DROPPED || column->type != SKIMPI_TYPE_DATE);
+        bool sound = column->role <= SKIMPI_ROLE_DROPPED && column->type <= SKIMPI_TYPE_DATE &&
+                     (column->role == SKIMPI_ROLE_TARGET) == (schema->target == (int64_t)i) &&
+                     (column->role == SKIMPI_ROLE_WEIGHT) == (schema->weight == (int64_t)i) &&
+                     (column->role == SKIMPI_ROLE_DROPPED || column->type != SKIMPI_TYPE_DATE);
         if (!sound) {
             return damaged(w->path, "a column has a role or type that it cannot have", error);
         }
@@ -295,7 +311,8 @@ static skimp_status get_schema(window *w, skimpi_schema **out, skimp_error *erro
     schema->n_sparse_features = r.n_sparse_features;
     SKIMPI_TRY(get_text(w, &text, &present, error));
     if (present) {
-        SKIMPI_TRY(skimpi_string_copy(w->budget, SKIMP_TAG_OTHER, text.data, text.length, &schema->comparison_text, error));
+        SKIMPI_TRY(
+            skimpi_string_copy(w->budget, SKIMP_TAG_OTHER, text.data, text.length, &schema->comparison_text, error));
     }
     SKIMPI_TRY(get_columns(w, schema, &text, error));
     SKIMPI_TRY(skimpi_schema_settle(schema, error));
@@ -315,9 +332,11 @@ out:
 /* ---- summary and index --------------------------------------------------------------------------------------------- */
 
 typedef struct summary_record {
-    uint64_t n_rows, n_chunks, nonzeros, largest_chunk_rows, largest_chunk_nonzeros, largest_chunk_bytes, rows_bad, rows_missing;
+    uint64_t n_rows, n_chunks, nonzeros, largest_chunk_rows, largest_chunk_nonzeros, largest_chunk_bytes, rows_bad,
+        rows_missing;
     uint32_t n_target_values, index_shift;
 } summary_record;
+_Static_assert(sizeof(summary_record) == 72, "no padding");
 _Static_assert(sizeof(skimpi_column_summary) == 48, "no padding");
 
 static uint64_t index_entries(uint64_t n_chunks, unsigned shift)
@@ -329,8 +348,16 @@ static skimp_status put_summary(window *w, const skimpi_store *store, skimp_erro
 {
     skimp_status status = SKIMP_OK;
     const skimpi_summary *s = &store->summary;
-    summary_record record = { s->n_rows, s->n_chunks, s->nonzeros, s->largest_chunk_rows, s->largest_chunk_nonzeros,
-                              s->largest_chunk_bytes, s->rows_bad, s->rows_missing, s->n_target_values, store->index_shift };
+    summary_record record = { s->n_rows,
+                              s->n_chunks,
+                              s->nonzeros,
+                              s->largest_chunk_rows,
+                              s->largest_chunk_nonzeros,
+                              s->largest_chunk_bytes,
+                              s->rows_bad,
+                              s->rows_missing,
+                              s->n_target_values,
+                              store->index_shift };
     SKIMPI_TRY(put(w, &record, sizeof(record), error));
     SKIMPI_TRY(put(w, s->numeric, skimpi_summary_columns(store->schema) * sizeof(*s->numeric), error));
     SKIMPI_TRY(put(w, &s->target, sizeof(s->target), error));
@@ -345,12 +372,12 @@ out:
 
 static bool summary_is_sound(const summary_record *r, const skimpi_store *store)
 {
-    return r->n_chunks <= r->n_rows && r->largest_chunk_rows <= r->n_rows && r->largest_chunk_rows <= UINT32_MAX
-           && r->n_rows <= INT64_MAX && (r->n_chunks == 0) == (store->end == 0) && (r->n_chunks == 0) == (r->n_rows == 0)
-           && r->n_chunks <= store->end / sizeof(skimpi_chunk_header) && r->largest_chunk_bytes <= store->end
-           && r->largest_chunk_nonzeros <= r->nonzeros && r->nonzeros <= (store->schema->sparse ? store->end : 0)
-           && r->n_target_values <= SKIMPI_MAX_CLASSES && r->index_shift < 64
-           && index_entries(r->n_chunks, r->index_shift) <= SKIMPI_INDEX_ENTRIES;
+    return r->n_chunks <= r->n_rows && r->largest_chunk_rows <= r->n_rows && r->largest_chunk_rows <= UINT32_MAX &&
+           r->n_rows <= INT64_MAX && (r->n_chunks == 0) == (store->end == 0) &&
+           (r->n_chunks == 0) == (r->n_rows == 0) && r->n_chunks <= store->end / sizeof(skimpi_chunk_header) &&
+           r->largest_chunk_bytes <= store->end && r->largest_chunk_nonzeros <= r->nonzeros &&
+           r->nonzeros <= (store->schema->sparse ? store->end : 0) && r->n_target_values <= SKIMPI_MAX_CLASSES &&
+           r->index_shift < 64 && index_entries(r->n_chunks, r->index_shift) <= SKIMPI_INDEX_ENTRIES;
 }
 
 static skimp_status get_targets(window *w, skimpi_store *store, uint32_t n, skimp_error *error)
@@ -379,8 +406,9 @@ static skimp_status get_targets(window *w, skimpi_store *store, uint32_t n, skim
     double n_texts = text ? skimpi_dictionary_size(schema->dictionaries[schema->n_category]) : 0;
     for (uint32_t i = 0; i < n; i++) {
         double value = s->target_values[i];
-        bool sound = schema->target >= 0 && value == value && (i == 0 || value > s->target_values[i - 1]) && s->target_counts[i] != 0
-                     && (!text || (value >= 0 && value < n_texts && value == (double)(uint32_t)value));
+        bool sound = schema->target >= 0 && value == value && (i == 0 || value > s->target_values[i - 1]) &&
+                     s->target_counts[i] != 0 &&
+                     (!text || (value >= 0 && value < n_texts && value == (double)(uint32_t)value));
         if (!sound) {
             return damaged(w->path, "its list of target values is out of order", error);
         }
@@ -418,7 +446,8 @@ static skimp_status get_summary(window *w, skimpi_store *store, skimp_error *err
     bool sound = left(w) == 0;
     for (uint64_t i = 0; i < n; i++) {
         uint64_t offset = store->index[i];
-        sound &= offset < store->end && offset % SKIMPI_CHUNK_ALIGN == 0 && (i == 0 ? offset == 0 : offset > store->index[i - 1]);
+        sound &= offset < store->end && offset % SKIMPI_CHUNK_ALIGN == 0 &&
+                 (i == 0 ? offset == 0 : offset > store->index[i - 1]);
     }
     if (!sound) {
         return damaged(w->path, "its index is out of order", error);
@@ -452,7 +481,8 @@ skimp_status skimpi_store_file_begin(skimpi_store *store, skimp_error *error)
             error->requested = wanted;
         }
         SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_IO, store->path, 0, NULL,
-                                  "the store needs %" PRIu64 " bytes of disk and %" PRIu64 " are free", wanted, free_bytes));
+                                  "the store needs %" PRIu64 " bytes of disk and %" PRIu64 " are free", wanted,
+                                  free_bytes));
     }
     SKIMPI_TRY(skimp_alloc(store->budget, SKIMP_TAG_STORE, 1, sizeof(*store->output), &block, error));
     SKIMPI_TRY(skimpi_os_output_begin(block, store->path, error));
@@ -511,20 +541,21 @@ static skimp_status check_file(int fd, const char *path, skimpi_store_trailer *t
         return skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "is not a chunk store");
     }
     if (head.version != VERSION) {
-        return skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "is a chunk store of version %u; this program reads version %u",
-                              head.version, VERSION);
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL,
+                              "is a chunk store of version %u; this program reads version %u", head.version, VERSION);
     }
     if (stat.size < SKIMPI_STORE_FILE_HEAD + sizeof(*trailer)) {
         return damaged(path, "it was cut short", error);
     }
     SKIMPI_TRY(skimpi_os_pread(fd, path, trailer, sizeof(*trailer), stat.size - sizeof(*trailer), &got, error));
-    if (got != sizeof(*trailer) || memcmp(trailer->magic, magic, sizeof(magic)) != 0
-        || trailer->checksum != skimpi_checksum(trailer, offsetof(skimpi_store_trailer, checksum))) {
+    if (got != sizeof(*trailer) || memcmp(trailer->magic, magic, sizeof(magic)) != 0 ||
+        trailer->checksum != skimpi_checksum(trailer, offsetof(skimpi_store_trailer, checksum))) {
         return damaged(path, "its end is missing; it was cut short, or has something after it", error);
     }
-    bool sound = trailer->file_bytes == stat.size && trailer->footer_offset >= SKIMPI_STORE_FILE_HEAD
-                 && trailer->footer_offset % SKIMPI_CHUNK_ALIGN == 0 && trailer->footer_offset <= stat.size - sizeof(*trailer)
-                 && trailer->footer_bytes == stat.size - sizeof(*trailer) - trailer->footer_offset;
+    bool sound = trailer->file_bytes == stat.size && trailer->footer_offset >= SKIMPI_STORE_FILE_HEAD &&
+                 trailer->footer_offset % SKIMPI_CHUNK_ALIGN == 0 &&
+                 trailer->footer_offset <= stat.size - sizeof(*trailer) &&
+                 trailer->footer_bytes == stat.size - sizeof(*trailer) - trailer->footer_offset;
     return sound ? SKIMP_OK : damaged(path, "its trailer contradicts its length", error);
 out:
     return status;
@@ -556,7 +587,8 @@ out:
     return status;
 }
 
-skimp_status skimpi_store_open(skimpi_store **out, skimp_budget *budget, const char *path, skimpi_schema **schema, skimp_error *error)
+skimp_status skimpi_store_open(skimpi_store **out, skimp_budget *budget, const char *path, skimpi_schema **schema,
+                               skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_store *store = NULL;

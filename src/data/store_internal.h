@@ -3,7 +3,7 @@
  * The inside of a chunk store.  Shared by store.c (where chunks are), store_write.c, store_read.c and store_file.c.
  *
  * Chunks lie one after the other in one space of offsets, whatever the place.  In memory that space is made of extents
- * of 1 MiB, found through two levels of pointers that never move: so the waste is one extent, nothing is copied as the
+ * of 256 KiB, found through two levels of pointers that never move: so the waste is one extent, nothing is copied as the
  * store grows, and a chunk may straddle extents (each column starts at a multiple of 64, and an extent ends at one).
  *
  * The index keeps the offset of every 2^index_shift-th chunk; the headers in between say how long each is.
@@ -21,7 +21,7 @@
 #include "data/target_set.h"
 #include "os/os.h"
 
-#define SKIMPI_EXTENT_BYTES ((uint64_t)1 << 20)
+#define SKIMPI_EXTENT_BYTES ((uint64_t)256 << 10)
 #define SKIMPI_EXTENT_FANOUT 1024u
 #define SKIMPI_INDEX_ENTRIES 4096u
 #define SKIMPI_STORE_FILE_HEAD 4096u /* the chunks of a kept file start here */
@@ -46,12 +46,12 @@ _Static_assert(sizeof(skimpi_store_trailer) == 64, "the trailer is 64 bytes");
 struct skimpi_store {
     skimp_budget *budget;
     const skimpi_schema *schema;
-    char *path;            /* FILE */
+    char *path; /* FILE */
     char *spill_directory;
     bool allow_tmpfs, write_back_early, finished;
     uint64_t expected_bytes;
 
-    pthread_mutex_t lock;     /* of scans and of the counters below while chunks are placed */
+    pthread_mutex_t lock; /* of scans and of the counters below while chunks are placed */
     pthread_rwlock_t content;
     skimpi_place place;
     int fd;                   /* SPILL and FILE; -1 otherwise */
@@ -89,7 +89,8 @@ static inline uint8_t *skimpi_store_piece(const skimpi_store *store, uint64_t of
 }
 
 /* A store with its summary's arrays, of place MEMORY, empty. */
-SKIMP_CHECKED skimp_status skimpi_store_new(skimpi_store **out, skimp_budget *budget, const skimpi_schema *schema, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_store_new(skimpi_store **out, skimp_budget *budget, const skimpi_schema *schema,
+                                            skimp_error *error);
 /* Makes room in memory for the offsets below `end`; moves to a spill file where the budget refuses. One caller at a time. */
 SKIMP_CHECKED skimp_status skimpi_store_grow(skimpi_store *store, uint64_t end, skimp_error *error);
 /* Reserves disk for the offsets below `end`. */

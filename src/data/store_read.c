@@ -20,11 +20,11 @@ struct skimpi_decoder {
     skimpi_store *store;
     skimpi_decoder_options options;
     skimpi_chunk chunk;
-    uint64_t total;        /* bytes of this block */
-    uint8_t *area;         /* decoded columns */
+    uint64_t total; /* bytes of this block */
+    uint8_t *area;  /* decoded columns */
     uint64_t area_bytes, area_used;
-    uint8_t *file;         /* the chunk as it is in a file; NULL while the store is in memory */
-    uint64_t file_bytes;   /* of a block of its own, for a store that moved to disk later; else 0 */
+    uint8_t *file;       /* the chunk as it is in a file; NULL while the store is in memory */
+    uint64_t file_bytes; /* of a block of its own, for a store that moved to disk later; else 0 */
 };
 
 /* ---- the decoder --------------------------------------------------------------------------------------------------- */
@@ -34,7 +34,8 @@ typedef struct layout {
     uint64_t dense, codes, area, file, total;
 } layout;
 
-static layout lay_out(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded_bytes, skimpi_place place)
+static layout lay_out(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded_bytes,
+                      skimpi_place place)
 {
     layout l;
     l.dense = skimpi_round_up(sizeof(skimpi_decoder), 64);
@@ -47,18 +48,21 @@ static layout lay_out(const skimpi_schema *schema, uint32_t rows, uint64_t nonze
     return l;
 }
 
-uint64_t skimpi_decoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded_bytes, skimpi_place place)
+uint64_t skimpi_decoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded_bytes,
+                              skimpi_place place)
 {
     return skimp_alloc_cost(lay_out(schema, rows, nonzeros, encoded_bytes, place).total);
 }
 
-skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store, const skimpi_decoder_options *options, skimp_error *error)
+skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store, const skimpi_decoder_options *options,
+                                   skimp_error *error)
 {
     static const skimpi_decoder_options none;
     const skimpi_schema *schema = store->schema;
     const skimpi_summary *summary = &store->summary;
     skimpi_place place = skimpi_store_place(store);
-    layout l = lay_out(schema, summary->largest_chunk_rows, summary->largest_chunk_nonzeros, summary->largest_chunk_bytes, place);
+    layout l = lay_out(schema, summary->largest_chunk_rows, summary->largest_chunk_nonzeros,
+                       summary->largest_chunk_bytes, place);
     void *block;
     *out = NULL;
     if (!store->finished) {
@@ -110,31 +114,35 @@ static skimp_status need_file_buffer(skimpi_decoder *decoder, skimp_error *error
 static skimp_status damaged(const skimpi_store *store, uint64_t index, const char *what, skimp_error *error)
 {
     if (store->place == SKIMPI_PLACE_FILE) {
-        return skimpi_fail_at(error, SKIMP_ERROR_DATA, store->path, 0, NULL, "chunk %" PRIu64 " of the store is damaged: %s", index, what);
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, store->path, 0, NULL,
+                              "chunk %" PRIu64 " of the store is damaged: %s", index, what);
     }
     return skimpi_fail_at(error, SKIMP_ERROR_IO, store->spill_directory, 0, NULL,
-                          "chunk %" PRIu64 " came back from the spill file with other bytes than were written: %s", index, what);
+                          "chunk %" PRIu64 " came back from the spill file with other bytes than were written: %s",
+                          index, what);
 }
 
-static skimp_status check_header(const skimpi_store *store, const skimpi_chunk_header *header, uint64_t index, uint64_t offset,
-                                 skimp_error *error)
+static skimp_status check_header(const skimpi_store *store, const skimpi_chunk_header *header, uint64_t index,
+                                 uint64_t offset, skimp_error *error)
 {
     const skimpi_summary *summary = &store->summary;
-    if (header->magic != SKIMPI_CHUNK_MAGIC
-        || header->header_checksum != skimpi_checksum(header, offsetof(skimpi_chunk_header, header_checksum))) {
+    if (header->magic != SKIMPI_CHUNK_MAGIC ||
+        header->header_checksum != skimpi_checksum(header, offsetof(skimpi_chunk_header, header_checksum))) {
         return damaged(store, index, "its header's checksum is wrong", error);
     }
     uint32_t n_columns = skimpi_chunk_columns(store->schema);
-    bool sound = header->index == index && header->n_columns == n_columns && header->bytes % SKIMPI_CHUNK_ALIGN == 0
-                 && header->bytes >= skimpi_chunk_head_bytes(n_columns) && header->bytes <= summary->largest_chunk_bytes
-                 && header->bytes <= store->end - offset && header->n_rows != 0 && header->n_rows <= summary->largest_chunk_rows
-                 && header->nonzeros <= summary->largest_chunk_nonzeros && header->nonzeros <= UINT32_MAX
-                 && header->first_row <= summary->n_rows && header->n_rows <= summary->n_rows - header->first_row;
+    bool sound = header->index == index && header->n_columns == n_columns && header->bytes % SKIMPI_CHUNK_ALIGN == 0 &&
+                 header->bytes >= skimpi_chunk_head_bytes(n_columns) && header->bytes <= summary->largest_chunk_bytes &&
+                 header->bytes <= store->end - offset && header->n_rows != 0 &&
+                 header->n_rows <= summary->largest_chunk_rows && header->nonzeros <= summary->largest_chunk_nonzeros &&
+                 header->nonzeros <= UINT32_MAX && header->first_row <= summary->n_rows &&
+                 header->n_rows <= summary->n_rows - header->first_row;
     return sound ? SKIMP_OK : damaged(store, index, "its header contradicts the store's", error);
 }
 
 /* Reads the header at an offset. Needs `content`. */
-static skimp_status read_header(skimpi_store *store, uint64_t index, uint64_t offset, skimpi_chunk_header *header, skimp_error *error)
+static skimp_status read_header(skimpi_store *store, uint64_t index, uint64_t offset, skimpi_chunk_header *header,
+                                skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     size_t got;
@@ -146,7 +154,8 @@ static skimp_status read_header(skimpi_store *store, uint64_t index, uint64_t of
         memcpy(header, skimpi_store_piece(store, offset, &available), sizeof(*header));
         return SKIMP_OK;
     }
-    SKIMPI_TRY(skimpi_os_pread(store->fd, skimpi_store_name(store), header, sizeof(*header), skimpi_store_base(store) + offset, &got, error));
+    SKIMPI_TRY(skimpi_os_pread(store->fd, skimpi_store_name(store), header, sizeof(*header),
+                               skimpi_store_base(store) + offset, &got, error));
     if (got != sizeof(*header)) {
         return damaged(store, index, "the file ends before it", error);
     }
@@ -183,8 +192,8 @@ static void *take(skimpi_decoder *decoder, uint64_t n, uint64_t width)
 /* Values of a column from position `at` on, through as many pieces as it lies in. */
 typedef void piece_fn(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out, const void *context);
 
-static void for_pieces(const source *from, uint64_t at, const skimpi_chunk_column *column, uint64_t n, uint64_t out_width, void *out,
-                       piece_fn *decode, const void *context)
+static void for_pieces(const source *from, uint64_t at, const skimpi_chunk_column *column, uint64_t n,
+                       uint64_t out_width, void *out, piece_fn *decode, const void *context)
 {
     uint64_t width = skimpi_encoding_width(column->encoding);
     if (width == 0) {
@@ -200,13 +209,15 @@ static void for_pieces(const source *from, uint64_t at, const skimpi_chunk_colum
     }
 }
 
-static void decode_floats(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out, const void *context)
+static void decode_floats(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out,
+                          const void *context)
 {
     (void)context;
     skimpi_decode_to_float(column, bytes, n, out);
 }
 
-static void decode_doubles(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out, const void *context)
+static void decode_doubles(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out,
+                           const void *context)
 {
     (void)context;
     skimpi_decode_to_double(column, bytes, n, out);
@@ -223,20 +234,23 @@ static void decode_codes(const skimpi_chunk_column *column, const void *bytes, s
     skimpi_decode_codes(column, bytes, n, r->rank, r->n, out);
 }
 
-static void decode_indices32(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out, const void *context)
+static void decode_indices32(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out,
+                             const void *context)
 {
     (void)context;
     skimpi_decode_indices(column, bytes, n, out, NULL);
 }
 
-static void decode_indices64(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out, const void *context)
+static void decode_indices64(const skimpi_chunk_column *column, const void *bytes, size_t n, void *out,
+                             const void *context)
 {
     (void)context;
     skimpi_decode_indices(column, bytes, n, NULL, out);
 }
 
 /* A column as floats, or as doubles; in place where it is stored so. */
-static float *floats_of(skimpi_decoder *decoder, const source *from, uint64_t at, const skimpi_chunk_column *column, uint64_t n)
+static float *floats_of(skimpi_decoder *decoder, const source *from, uint64_t at, const skimpi_chunk_column *column,
+                        uint64_t n)
 {
     if (from->file != NULL && column->encoding == SKIMPI_ENC_F32) {
         return (float *)(from->file + at);
@@ -246,7 +260,8 @@ static float *floats_of(skimpi_decoder *decoder, const source *from, uint64_t at
     return out;
 }
 
-static double *doubles_of(skimpi_decoder *decoder, const source *from, uint64_t at, const skimpi_chunk_column *column, uint64_t n)
+static double *doubles_of(skimpi_decoder *decoder, const source *from, uint64_t at, const skimpi_chunk_column *column,
+                          uint64_t n)
 {
     if (from->file != NULL && column->encoding == SKIMPI_ENC_F64) {
         return (double *)(from->file + at);
@@ -274,7 +289,8 @@ static uint32_t codes_in(const skimpi_schema *schema, uint32_t slot)
 static const skimpi_chunk_column *descriptor(const source *from, uint32_t i)
 {
     uint64_t available;
-    return (const skimpi_chunk_column *)piece(from, sizeof(skimpi_chunk_header) + (uint64_t)i * sizeof(skimpi_chunk_column), &available);
+    return (const skimpi_chunk_column *)piece(
+        from, sizeof(skimpi_chunk_header) + (uint64_t)i * sizeof(skimpi_chunk_column), &available);
 }
 
 static uint64_t decode_table(skimpi_decoder *decoder, const source *from, uint64_t at)
@@ -345,13 +361,17 @@ static uint64_t decode_sparse(skimpi_decoder *decoder, const source *from, uint6
 }
 
 /* The descriptors of a chunk from a file: encodings that may be there, and lengths that add up to the chunk. */
-static skimp_status check_columns(const skimpi_store *store, const source *from, const skimpi_chunk_header *header, skimp_error *error)
+static skimp_status check_columns(const skimpi_store *store, const source *from, const skimpi_chunk_header *header,
+                                  skimp_error *error)
 {
     const skimpi_schema *schema = store->schema;
-    const uint32_t numbers = 1u << SKIMPI_ENC_CONSTANT | 1u << SKIMPI_ENC_U8 | 1u << SKIMPI_ENC_U16 | 1u << SKIMPI_ENC_U32
-                             | 1u << SKIMPI_ENC_F32 | 1u << SKIMPI_ENC_F64;
-    const uint32_t codes = 1u << SKIMPI_ENC_CONSTANT | 1u << SKIMPI_ENC_U8 | 1u << SKIMPI_ENC_U16 | 1u << SKIMPI_ENC_U32;
-    const uint32_t sparse[3] = { 1u << SKIMPI_ENC_U32, 1u << SKIMPI_ENC_U16 | 1u << SKIMPI_ENC_U32 | (schema->index64 ? 1u << SKIMPI_ENC_U64 : 0),
+    const uint32_t numbers = 1u << SKIMPI_ENC_CONSTANT | 1u << SKIMPI_ENC_U8 | 1u << SKIMPI_ENC_U16 |
+                             1u << SKIMPI_ENC_U32 | 1u << SKIMPI_ENC_F32 | 1u << SKIMPI_ENC_F64;
+    const uint32_t codes =
+        1u << SKIMPI_ENC_CONSTANT | 1u << SKIMPI_ENC_U8 | 1u << SKIMPI_ENC_U16 | 1u << SKIMPI_ENC_U32;
+    const uint32_t sparse[3] = { 1u << SKIMPI_ENC_U32,
+                                 1u << SKIMPI_ENC_U16 | 1u << SKIMPI_ENC_U32 |
+                                     (schema->index64 ? 1u << SKIMPI_ENC_U64 : 0),
                                  1u << SKIMPI_ENC_CONSTANT | 1u << SKIMPI_ENC_F32 | 1u << SKIMPI_ENC_F64 };
     uint64_t end = skimpi_chunk_head_bytes(header->n_columns);
     for (uint32_t i = 0; i < header->n_columns; i++) {
@@ -359,18 +379,20 @@ static skimp_status check_columns(const skimpi_store *store, const source *from,
         bool is_sparse = schema->sparse && i < 3;
         bool is_code = !schema->sparse && i >= schema->n_numeric && i < schema->n_numeric + schema->n_category;
         uint32_t allowed = is_sparse ? sparse[i] : is_code ? codes : numbers;
-        if (column->encoding >= SKIMPI_ENC_COUNT || (allowed >> column->encoding & 1) == 0
-            || (is_sparse && column->encoding == SKIMPI_ENC_CONSTANT && column->base != 1)) {
+        if (column->encoding >= SKIMPI_ENC_COUNT || (allowed >> column->encoding & 1) == 0 ||
+            (is_sparse && column->encoding == SKIMPI_ENC_CONSTANT && column->base != 1)) {
             return damaged(store, header->index, "a column has an encoding that it cannot have", error);
         }
         uint64_t n = !is_sparse ? header->n_rows : i == 0 ? (uint64_t)header->n_rows + 1 : header->nonzeros;
         end += encoded_bytes(column, n);
     }
-    return end == header->bytes ? SKIMP_OK : damaged(store, header->index, "its columns do not add up to its length", error);
+    return end == header->bytes ? SKIMP_OK
+                                : damaged(store, header->index, "its columns do not add up to its length", error);
 }
 
 /* What kernels will use as places: row ends that ascend to the number of non-zeros, indices below the number of features. */
-static skimp_status check_csr(const skimpi_store *store, const skimpi_chunk *chunk, uint64_t nonzeros, skimp_error *error)
+static skimp_status check_csr(const skimpi_store *store, const skimpi_chunk *chunk, uint64_t nonzeros,
+                              skimp_error *error)
 {
     const skimpi_csr_block *csr = &chunk->csr;
     bool sound = csr->indptr[0] == 0 && csr->indptr[chunk->n_rows] == nonzeros;
@@ -394,16 +416,18 @@ static skimp_status check_csr(const skimpi_store *store, const skimpi_chunk *chu
 }
 
 /* Reads, checks and decodes the chunk at an offset. Needs `content`, and the file buffer unless the store is in memory. */
-static skimp_status read_at(skimpi_store *store, skimpi_decoder *decoder, const skimpi_chunk_header *header, uint64_t offset,
-                            skimp_error *error)
+static skimp_status read_at(skimpi_store *store, skimpi_decoder *decoder, const skimpi_chunk_header *header,
+                            uint64_t offset, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_chunk *chunk = &decoder->chunk;
-    source from = { .store = store, .file = store->place == SKIMPI_PLACE_MEMORY ? NULL : decoder->file, .chunk = offset };
+    source from = { .store = store,
+                    .file = store->place == SKIMPI_PLACE_MEMORY ? NULL : decoder->file,
+                    .chunk = offset };
     if (from.file != NULL) {
         size_t got;
-        SKIMPI_TRY(skimpi_os_pread(store->fd, skimpi_store_name(store), from.file, header->bytes, skimpi_store_base(store) + offset,
-                                   &got, error));
+        SKIMPI_TRY(skimpi_os_pread(store->fd, skimpi_store_name(store), from.file, header->bytes,
+                                   skimpi_store_base(store) + offset, &got, error));
         if (got != header->bytes || memcmp(from.file, header, sizeof(*header)) != 0) {
             return damaged(store, header->index, "it changed while it was read", error);
         }
@@ -480,8 +504,8 @@ static skimp_status enter(skimpi_store *store, skimpi_decoder *decoder, skimp_er
     }
 }
 
-skimp_status skimpi_scan_next(skimpi_store *store, skimpi_scan *scan, skimpi_decoder *decoder, skimpi_chunk **chunk, bool *done,
-                              skimp_error *error)
+skimp_status skimpi_scan_next(skimpi_store *store, skimpi_scan *scan, skimpi_decoder *decoder, skimpi_chunk **chunk,
+                              bool *done, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_chunk_header header;
@@ -514,7 +538,8 @@ out:
     return status;
 }
 
-skimp_status skimpi_store_read_chunk(skimpi_store *store, skimpi_decoder *decoder, uint64_t index, skimpi_chunk **chunk, skimp_error *error)
+skimp_status skimpi_store_read_chunk(skimpi_store *store, skimpi_decoder *decoder, uint64_t index, skimpi_chunk **chunk,
+                                     skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_chunk_header header;

@@ -9,9 +9,9 @@
 
 struct skimpi_encoder {
     skimpi_store *store;
-    uint8_t *bytes;       /* the chunk */
+    uint8_t *bytes; /* the chunk */
     uint64_t capacity;
-    uint64_t offset;      /* its place */
+    uint64_t offset; /* its place */
     skimpi_column_summary *numeric;
     uint64_t *category_missing;
     skimpi_column_summary target, weight;
@@ -28,10 +28,12 @@ static uint64_t own_bytes(const skimpi_schema *schema)
 
 uint64_t skimpi_encoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros)
 {
-    return skimpi_add_sat(skimp_alloc_cost(own_bytes(schema)), skimp_alloc_cost(skimpi_chunk_bound(schema, rows, nonzeros)));
+    return skimpi_add_sat(skimp_alloc_cost(own_bytes(schema)),
+                          skimp_alloc_cost(skimpi_chunk_bound(schema, rows, nonzeros)));
 }
 
-skimp_status skimpi_encoder_create(skimpi_encoder **out, skimpi_store *store, uint32_t rows, uint64_t nonzeros, skimp_error *error)
+skimp_status skimpi_encoder_create(skimpi_encoder **out, skimpi_store *store, uint32_t rows, uint64_t nonzeros,
+                                   skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = store->schema;
@@ -86,8 +88,7 @@ static uint64_t row_of_value(const skimpi_raw *raw, const double *values, uint64
 {
     uint64_t row = i;
     if (values == raw->values && raw->row_end != NULL) {
-        for (row = 0; raw->row_end[row] <= i; row++) {
-        }
+        for (row = 0; raw->row_end[row] <= i; row++) {}
     }
     return row;
 }
@@ -99,8 +100,8 @@ static void note_first(uint64_t *first, uint64_t line)
     }
 }
 
-static void note(skimpi_column_summary *summary, const skimpi_column_scan *scan, const skimpi_raw *raw, const double *values,
-                 uint64_t first_line)
+static void note(skimpi_column_summary *summary, const skimpi_column_scan *scan, const skimpi_raw *raw,
+                 const double *values, uint64_t first_line)
 {
     summary->minimum = scan->minimum < summary->minimum ? scan->minimum : summary->minimum;
     summary->maximum = scan->maximum > summary->maximum ? scan->maximum : summary->maximum;
@@ -133,25 +134,27 @@ static uint8_t *encode_numbers(skimpi_chunk_column *column, skimpi_column_summar
     return at + skimpi_encode_numbers(column, values, raw->n_rows, at);
 }
 
-static uint8_t *encode_table(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line, skimpi_chunk_column *columns,
-                             uint8_t *at)
+static uint8_t *encode_table(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line,
+                             skimpi_chunk_column *columns, uint8_t *at)
 {
     const skimpi_schema *schema = encoder->store->schema;
     for (uint32_t j = 0; j < schema->n_numeric; j++) {
-        at = encode_numbers(&columns[j], &encoder->numeric[j], raw, raw->numeric + (size_t)j * raw->capacity, first_line, false, at);
+        at = encode_numbers(&columns[j], &encoder->numeric[j], raw, raw->numeric + (size_t)j * raw->capacity,
+                            first_line, false, at);
     }
     for (uint32_t j = 0; j < schema->n_category; j++) {
         uint64_t missing;
-        at += skimpi_encode_codes(raw->codes + (size_t)j * raw->capacity, raw->n_rows, &columns[schema->n_numeric + j], at, &missing);
+        at += skimpi_encode_codes(raw->codes + (size_t)j * raw->capacity, raw->n_rows, &columns[schema->n_numeric + j],
+                                  at, &missing);
         encoder->category_missing[j] += missing;
     }
     return at;
 }
 
-static uint8_t *encode_sparse(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line, skimpi_chunk_column *columns,
-                              uint8_t *at)
+static uint8_t *encode_sparse(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line,
+                              skimpi_chunk_column *columns, uint8_t *at)
 {
-    skimpi_csr_view csr = { raw->n_rows, raw->nonzeros, raw->row_end, raw->indices64 == NULL ? raw->indices : NULL,
+    skimpi_csr_view csr = { raw->n_rows,    raw->nonzeros, raw->row_end, raw->indices64 == NULL ? raw->indices : NULL,
                             raw->indices64, raw->values };
     uint64_t n = (uint64_t)raw->n_rows + 1;
     uint64_t bytes = skimpi_column_bytes(n, sizeof(uint32_t));
@@ -191,7 +194,8 @@ out:
     return status;
 }
 
-skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line, skimp_error *error)
+skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line,
+                                   skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = encoder->store->schema;
@@ -228,7 +232,9 @@ skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *ra
     if (schema->weight >= 0) {
         at = encode_numbers(column, &encoder->weight, raw, raw->weight, first_line, true, at);
     }
-    *header = (skimpi_chunk_header){ .magic = SKIMPI_CHUNK_MAGIC, .n_rows = raw->n_rows, .nonzeros = raw->nonzeros, .n_columns = n_columns };
+    *header = (skimpi_chunk_header){
+        .magic = SKIMPI_CHUNK_MAGIC, .n_rows = raw->n_rows, .nonzeros = raw->nonzeros, .n_columns = n_columns
+    };
     header->bytes = (uint64_t)(at - encoder->bytes);
     header->checksum = skimpi_checksum(columns, header->bytes - sizeof(*header));
 out:
@@ -244,7 +250,8 @@ skimp_status skimpi_store_place_chunk(skimpi_store *store, skimpi_encoder *encod
     skimpi_summary *summary = &store->summary;
     uint64_t end = store->end + header->bytes;
     if (index != summary->n_chunks || store->finished) {
-        return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "chunk %llu is not the next of the store", (unsigned long long)index);
+        return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "chunk %llu is not the next of the store",
+                           (unsigned long long)index);
     }
     SKIMPI_TRY(skimpi_store_grow(store, end, error));
     SKIMPI_TRY(skimpi_store_reserve(store, end, error));
@@ -256,7 +263,8 @@ skimp_status skimpi_store_place_chunk(skimpi_store *store, skimpi_encoder *encod
     summary->n_chunks++;
     summary->n_rows += header->n_rows;
     summary->nonzeros += header->nonzeros;
-    summary->largest_chunk_rows = header->n_rows > summary->largest_chunk_rows ? header->n_rows : summary->largest_chunk_rows;
+    summary->largest_chunk_rows =
+        header->n_rows > summary->largest_chunk_rows ? header->n_rows : summary->largest_chunk_rows;
     summary->largest_chunk_nonzeros = skimpi_max_u64(summary->largest_chunk_nonzeros, header->nonzeros);
     summary->largest_chunk_bytes = skimpi_max_u64(summary->largest_chunk_bytes, header->bytes);
     /* Another thread may be moving what is below the end to disk. */

@@ -56,7 +56,8 @@ static skimp_status grow(skimpi_target_set *set, skimp_error *error)
 {
     uint32_t n_slots = set->n_slots == 0 ? FIRST_SLOTS : set->n_slots * GROWTH;
     void *block;
-    skimp_status status = skimp_alloc(set->budget, SKIMP_TAG_STORE, n_slots, sizeof(skimpi_target_count), &block, error);
+    skimp_status status =
+        skimp_alloc(set->budget, SKIMP_TAG_STORE, n_slots, sizeof(skimpi_target_count), &block, error);
     if (status == SKIMP_OK) {
         skimpi_target_count *slots = block;
         uint32_t n_values = set->n_values;
@@ -187,7 +188,8 @@ static void sort_counts(skimpi_target_count *counts, size_t n)
     }
 }
 
-skimp_status skimpi_target_set_take(skimpi_target_set *set, double **values, uint64_t **counts, uint32_t *n, skimp_error *error)
+skimp_status skimpi_target_set_take(skimpi_target_set *set, double **values, uint64_t **counts, uint32_t *n,
+                                    skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     void *value_block = NULL, *count_block = NULL;

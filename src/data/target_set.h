@@ -33,14 +33,18 @@ typedef struct skimpi_target_cache { /* one for each encoder; empty between chun
 } skimpi_target_cache;
 
 /* Counts the values but NaN. Any thread, with a cache of its own. -0 counts as 0. */
-SKIMP_CHECKED skimp_status skimpi_target_set_add(skimpi_target_set *set, skimpi_target_cache *cache, const double *values, size_t n, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_target_set_add(skimpi_target_set *set, skimpi_target_cache *cache,
+                                                 const double *values, size_t n, skimp_error *error);
 /* Counts one value `count` times through the cache, and moves the cache's counts to the set. */
-SKIMP_CHECKED skimp_status skimpi_target_set_add_one(skimpi_target_set *set, skimpi_target_cache *cache, double value, uint64_t count, skimp_error *error);
-SKIMP_CHECKED skimp_status skimpi_target_set_flush(skimpi_target_set *set, skimpi_target_cache *cache, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_target_set_add_one(skimpi_target_set *set, skimpi_target_cache *cache, double value,
+                                                     uint64_t count, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_target_set_flush(skimpi_target_set *set, skimpi_target_cache *cache,
+                                                   skimp_error *error);
 /*
  * Ends the counting: the values ascending and their counts, as blocks of *n entries charged under "store" (both NULL and
  * *n 0 where there are none or too many).  The set is empty after.
  */
-SKIMP_CHECKED skimp_status skimpi_target_set_take(skimpi_target_set *set, double **values, uint64_t **counts, uint32_t *n, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_target_set_take(skimpi_target_set *set, double **values, uint64_t **counts,
+                                                  uint32_t *n, skimp_error *error);
 
 #endif

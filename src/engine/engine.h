@@ -103,6 +103,8 @@ size_t skimpi_classes_label(const skimpi_classes *classes, const skimpi_schema *
 typedef struct skimpi_forecast {
     bool exact;
     uint64_t rows, chunks, nonzeros, text_bytes, longest_row, unit_bytes;
+    uint64_t text_hint;            /* text of all inputs where it is known and less than a unit, else 0 */
+    uint64_t target_bytes;         /* counting distinct targets */
     uint32_t unit_rows;            /* rows of a unit: buffers of the ingest */
     uint64_t unit_nonzeros;
     uint64_t features, n_dense, n_code_columns, n_sparse, categories, category_memory;
@@ -135,7 +137,8 @@ struct skimp_job {
     const skimpi_reader_class *reader_class;
     skimpi_reader *reader;
     skimpi_reader_options reader_options;
-    uint8_t *may_miss;
+    uint8_t *may_miss;             /* per table column; one entry when sparse */
+    uint32_t n_may_miss;
     skimpi_schema *schema;
     skimpi_sample sample;
     skimpi_store *store;           /* kept store given as input, or the one being filled */
@@ -164,6 +167,8 @@ struct skimp_job {
 
 skimp_status skimpi_options_copy(skimp_job_options *to, void **block, size_t *bytes, skimp_budget *budget, const skimp_job_options *from, skimp_error *error);
 skimp_status skimpi_job_prepare(skimp_job *job, skimp_error *error); /* plan, refuse a budget that is too small, make the pool */
+/* Completes a BUDGET error of create or plan with the smallest budget that works. */
+void skimpi_job_name_minimum(const skimp_job_options *options, skimp_error *error);
 skimp_status skimpi_job_open_inputs(skimp_job *job, skimp_error *error); /* first input, format, sample, schema (without roles) */
 skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error);       /* roles of the columns, columns of the steps */
 bool skimpi_job_cancelled(skimp_job *job);

@@ -26,7 +26,7 @@ skimp_status skimpi_job_ingest(skimp_job *job, const skimpi_store_options *store
     SKIMPI_TRY(skimpi_store_create(&job->store, job->budget, job->schema, store_options, error));
     const skimpi_ingest_options options = {
         .paths = job->options.inputs, .n_paths = job->options.n_inputs, .reader_class = job->reader_class, .reader = job->reader,
-        .first_input = job->input, .schema = job->schema, .store = job->store, .pool = job->pool, .rows_hint = job->forecast.unit_rows,
+        .first_input = job->input, .schema = job->schema, .store = job->store, .pool = job->pool, .rows_hint = job->forecast.unit_rows, .longest_row = job->forecast.longest_row, .text_hint = job->forecast.text_hint,
         .nonzeros_hint = job->forecast.unit_nonzeros, .cancel = &job->stop, .context = job, .progress = ingest_progress,
     };
     skimpi_ingest_result result = { 0 };
@@ -73,11 +73,7 @@ static skimp_status check_data(const skimp_job *job, skimp_error *error)
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "no target: name the column to be learnt (--target)"));
     }
     if (schema->sparse) {
-        bool imputed = false;
-        for (unsigned i = 0; i < job->pipeline.n_steps; i++) {
-            imputed |= job->pipeline.steps[i].class->removes_missing;
-        }
-        SKIMPI_TRY(check_column(&summary->numeric[0], file, NULL, imputed, hint, error));
+        SKIMPI_TRY(check_column(&summary->numeric[0], file, NULL, skimpi_pipeline_may_miss(&job->pipeline, 0), hint, error));
     }
     for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
         SKIMPI_TRY(check_column(&summary->numeric[slot], file, schema->columns[schema->numeric[slot]].name, skimpi_pipeline_may_miss(&job->pipeline, slot), hint,

@@ -71,6 +71,7 @@ skimp_status skimpi_job_open_inputs(skimp_job *job, skimp_error *error)
     job->reader_options.header = options->header;
     job->reader_options.delimiter = options->delimiter;
     job->reader_options.zero_based = options->zero_based;
+    job->reader_options.index64 = options->index64;
     job->reader_options.on_bad_row = options->skip_bad_rows ? SKIMPI_BAD_ROW_SKIP : SKIMPI_BAD_ROW_ERROR;
     job->reader_options.on_missing = options->drop_missing ? SKIMPI_MISSING_DROP : SKIMPI_MISSING_KEEP;
     SKIMPI_TRY(job->reader_class->open(&job->reader, job->budget, job->input, &job->reader_options, &job->schema, &job->sample, error));
@@ -84,12 +85,13 @@ skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
     const skimp_job_options *options = &job->options;
     skimpi_schema *schema = job->schema;
     /* Sparse data has one label, which needs no naming when there is something to fit. */
-    const bool is_label = schema->sparse && options->target == NULL && job->pipeline.estimator.class != NULL;
+    const bool is_label = schema->sparse && options->target == NULL; /* there is one, and a kept store keeps it */
     const skimpi_roles roles = {
         .target = is_label ? "label" : options->target, .weight = options->weight, .drop = options->drop, .n_drop = options->n_drop, .hash_bits = options->hash_bits,
     };
     if (!job->store_is_input) {
         SKIMPI_TRY(skimpi_schema_assign(schema, &roles, options->inputs[0], error));
+        skimpi_sample_settle(&job->sample, schema);
     } else if (options->target != NULL || options->weight != NULL || options->n_drop > 0 || options->hash_bits > 0) {
         /* The roles of a kept store were given when it was made. */
         const int64_t target = options->target != NULL ? skimpi_schema_find(schema, options->target, strlen(options->target)) : -1;
@@ -99,8 +101,10 @@ skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
         }
     }
     SKIMPI_TRY(skimpi_pipeline_bind(&job->pipeline, schema, error));
-    if (!schema->sparse && !job->store_is_input) {
-        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, schema->n_columns, 1, (void **)&job->may_miss, error));
+    if (!job->store_is_input) {
+        job->n_may_miss = schema->sparse ? 1 : schema->n_columns;
+        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, job->n_may_miss, 1, (void **)&job->may_miss, error));
+        job->may_miss[0] = schema->sparse && skimpi_pipeline_may_miss(&job->pipeline, 0);
         for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
             job->may_miss[schema->numeric[slot]] = skimpi_pipeline_may_miss(&job->pipeline, slot);
         }
@@ -148,6 +152,9 @@ out:
             skimp_budget_destroy(budget);
         }
     }
+    if (status == SKIMP_ERROR_BUDGET) {
+        skimpi_job_name_minimum(options, error);
+    }
     return status;
 }
 
@@ -164,7 +171,7 @@ void skimp_job_destroy(skimp_job *job)
     }
     skimpi_input_close(job->input);
     skimpi_store_destroy(job->store);
-    skimp_free(budget, SKIMP_TAG_OTHER, job->may_miss, job->schema != NULL ? job->schema->n_columns : 0, 1);
+    skimp_free(budget, SKIMP_TAG_OTHER, job->may_miss, job->n_may_miss, 1);
     skimpi_schema_destroy(job->schema);
     skimpi_warnings_destroy(job->warnings);
     skimp_free(budget, SKIMP_TAG_OTHER, job->options_block, job->options_bytes, 1);

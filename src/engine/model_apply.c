@@ -416,6 +416,7 @@ skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, cons
     }
     SKIMPI_TRY(load_classes(applied, tensors, error));
     SKIMPI_TRY(load_class_text(applied, tensors, error));
+    skimpi_sample_settle(&job->sample, job->schema);
     job->reader_options.fixed_categories = true;
     job->reader_options.target_optional = !with_target;
     applied->problem = (skimpi_problem){

@@ -18,8 +18,6 @@
 /* Pages of code that a job touches after it was created, beyond those resident then (measured: docs/decisions/0004). */
 #define PROGRAM_GROWTH_SHARE 0.5
 #define PROGRAM_GROWTH_MAX (768u << 10)
-/* An in-memory store grows by this much at a time. */
-#define STORE_EXTENT ((uint64_t)1 << 20)
 /* Estimates from a sample are raised by this, so that they are bounds on ordinary files. */
 #define SAMPLE_SLACK 1.04
 
@@ -89,7 +87,11 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
         f->rows = clamp_u64((double)f->text_bytes / row * (f->exact ? 1 : 1.01)) + 1;
         const uint64_t per_unit = clamp_u64((double)f->unit_bytes / row * 1.12) + 16;
         f->unit_rows = (uint32_t)skimpi_min_u64(per_unit, f->unit_bytes);
-        f->chunks = f->text_bytes / f->unit_bytes + job->options.n_inputs;
+        /* What is less than a unit goes to the worker before: a further worker would cost more than it saves. */
+        f->chunks = skimpi_max_u64(f->text_bytes / f->unit_bytes, 1) + job->options.n_inputs - 1;
+        if (f->text_bytes < f->unit_bytes && skimpi_input_seekable(job->input)) {
+            f->text_hint = f->text_bytes;
+        }
         if (f->text_bytes < f->unit_bytes) {
             f->unit_rows = (uint32_t)skimpi_min_u64(f->unit_rows, clamp_u64((double)f->rows * 1.1) + 16);
         }
@@ -119,6 +121,8 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
     const double overhead = 128 + 96.0 * (schema->n_numeric + schema->n_category + 2);
     f->chunk_bytes = clamp_u64(row_store * f->unit_rows + overhead);
     f->store_bytes = clamp_u64((row_store * (double)f->rows + overhead * (double)f->chunks) * (f->exact ? 1 : SAMPLE_SLACK));
+    const uint64_t distinct = sample->classes < 2048 ? 4 * (uint64_t)sample->classes : f->rows;
+    f->target_bytes = skimpi_min_u64(SKIMPI_TARGET_SET_BYTES, (28u << 10) + 64 * skimpi_min_u64(distinct, f->rows));
     f->classes = sample->classes > 2 ? sample->classes : 2;
 out:
     return status;
@@ -198,22 +202,21 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, unsi
     *layout = (skimpi_layout){ .workers = workers, .in_memory = in_memory, .program = job->layout.program, .other = SMALL_BLOCKS };
     layout->threads = (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + skimp_alloc_cost(workers * 2048);
     layout->categories = f->category_memory;
-    const uint64_t index = 64u << 10;
-    layout->store = index + (in_memory ? skimpi_round_up(f->store_bytes, STORE_EXTENT) : 0);
+    const skimpi_place where = in_memory ? SKIMPI_PLACE_MEMORY : SKIMPI_PLACE_SPILL;
+    layout->store = skimpi_store_bytes(schema, f->store_bytes, where) + (job->store_is_input ? 0 : f->target_bytes);
     layout->disk = job->store_is_input || in_memory ? 0 : f->store_bytes;
     if (!job->store_is_input) {
-        const skimpi_ingest_cost cost = skimpi_ingest_plan(schema, f->unit_bytes, f->longest_row, f->unit_rows, f->unit_nonzeros, workers, true);
+        const skimpi_ingest_cost cost = skimpi_ingest_plan(schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row, f->unit_rows, f->unit_nonzeros, workers, true);
         layout->input = cost.input + skimpi_input_memory(job->input);
         layout->parse = cost.parse;
     }
     if (job->pipeline.estimator.class != NULL) {
-        const skimpi_place place = in_memory ? SKIMPI_PLACE_MEMORY : SKIMPI_PLACE_SPILL;
         SKIMPI_TRY(plan_steps(job, problem, layout, &step_passes, error));
         SKIMPI_TRY(job->pipeline.estimator.class->plan(&problem, job->pipeline.estimator.params, &layout->needs, error));
-        layout->chunks = skimpi_reading_bytes(f, schema, place, workers, job->options.holdout > 0);
+        layout->chunks = skimpi_reading_bytes(f, schema, where, workers, job->options.holdout > 0);
         if (layout->needs.window > 0) {
             layout->chunks += (f->chunks > layout->needs.window ? 2 : 1) * (uint64_t)skimpi_window_chunks(layout->needs.window, f->chunks) *
-                              skimpi_decoder_bytes(schema, f->unit_rows, f->unit_nonzeros, f->chunk_bytes, place);
+                              skimpi_decoder_bytes(schema, f->unit_rows, f->unit_nonzeros, f->chunk_bytes, where);
         }
         layout->solver = layout->needs.state_bytes;
         layout->accumulators = lanes_cost(&layout->needs, workers);
@@ -333,6 +336,45 @@ out:
     return status;
 }
 
+static void refuse_budget(uint64_t minimum, uint64_t limit, skimp_error *error)
+{
+    (void)!skimpi_fail(error, SKIMP_ERROR_BUDGET, "a budget of %.1f MiB is too small: the smallest that works is %.1f MiB", (double)limit / 0x1p20,
+                       ceil((double)minimum / 0x1p20 * 10) / 10);
+    if (error != NULL) {
+        error->limit = limit;
+        error->minimum_bytes = minimum;
+    }
+}
+
+/*
+ * A budget that does not even hold the planning: plans again in what is free, for the figure that the user needs. The
+ * error stays as it is when there is none, or when the budget would do (memory was short for another reason).
+ */
+void skimpi_job_name_minimum(const skimp_job_options *options, skimp_error *error)
+{
+    skimp_job_options roomy = *options;
+    skimp_job *job = NULL;
+    const skimp_plan *plan = NULL;
+    if (error == NULL || options->max_memory == 0 || error->minimum_bytes > 0) {
+        return;
+    }
+    for (size_t i = 0; i < options->n_inputs; i++) {
+        if (strcmp(options->inputs[i], "-") == 0) {
+            return; /* not to be read twice */
+        }
+    }
+    roomy.max_memory = 0;
+    roomy.progress = NULL;
+    if (skimp_job_create(&job, &roomy, NULL) == SKIMP_OK && skimp_job_plan(job, &plan, NULL) == SKIMP_OK && plan->minimum_bytes > options->max_memory) {
+        const skimp_error before = *error;
+        *error = (skimp_error)SKIMP_ERROR_INIT;
+        refuse_budget(plan->minimum_bytes, options->max_memory, error);
+        error->requested = before.requested;
+        error->in_use = before.in_use;
+    }
+    skimp_job_destroy(job);
+}
+
 skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
@@ -353,6 +395,9 @@ skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error
     }
     *plan = &job->plan;
 out:
+    if (status == SKIMP_ERROR_BUDGET) {
+        skimpi_job_name_minimum(&job->options, error);
+    }
     return status;
 }
 
@@ -363,13 +408,11 @@ skimp_status skimpi_job_prepare(skimp_job *job, skimp_error *error)
     SKIMPI_TRY(skimp_job_plan(job, &plan, error));
     const uint64_t limit = skimp_budget_limit(job->budget);
     if (plan->peak_bytes > usable_budget(limit)) {
-        status = skimpi_fail(error, SKIMP_ERROR_BUDGET, "a budget of %.1f MiB is too small: the smallest that works is %.1f MiB", (double)limit / 0x1p20,
-                             ceil((double)plan->minimum_bytes / 0x1p20 * 10) / 10);
+        status = SKIMP_ERROR_BUDGET;
+        refuse_budget(plan->minimum_bytes, limit, error);
         if (error != NULL) {
             error->requested = plan->peak_bytes;
             error->in_use = skimp_budget_in_use(job->budget);
-            error->limit = limit;
-            error->minimum_bytes = plan->minimum_bytes;
         }
         goto out;
     }
@@ -398,7 +441,7 @@ skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t p
     workers = (unsigned)skimpi_max_u64(1, skimpi_min_u64(workers, f->chunks));
     uint64_t peak = 0;
     for (;; workers--) {
-        const skimpi_ingest_cost cost = skimpi_ingest_plan(job->schema, f->unit_bytes, f->longest_row, f->unit_rows, f->unit_nonzeros, workers, false);
+        const skimpi_ingest_cost cost = skimpi_ingest_plan(job->schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row, f->unit_rows, f->unit_nonzeros, workers, false);
         peak = job->layout.program + SMALL_BLOCKS + (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + cost.input + cost.parse + fixed +
                workers * (per_worker + per_row * f->unit_rows * 5 / 4) +
                skimpi_input_memory(job->input);
@@ -407,13 +450,11 @@ skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t p
         }
     }
     if (peak > budget) {
-        status = skimpi_fail(error, SKIMP_ERROR_BUDGET, "a budget of %.1f MiB is too small: the smallest that works is %.1f MiB", (double)limit / 0x1p20,
-                             ceil((double)peak / 0x1p20 * 10) / 10);
+        status = SKIMP_ERROR_BUDGET;
+        refuse_budget(peak + (limit - budget), limit, error);
         if (error != NULL) {
             error->requested = peak;
             error->in_use = skimp_budget_in_use(job->budget);
-            error->limit = limit;
-            error->minimum_bytes = peak + (limit - budget);
         }
         goto out;
     }

@@ -45,6 +45,8 @@ typedef struct skimpi_problem {
     uint64_t n_features;        /* after encoding */
     uint64_t n_dense;           /* dense columns */
     uint64_t n_code_columns;    /* one-hot columns; their features are n_features - n_dense - n_sparse */
+    const uint64_t *code_features; /* n_code_columns: feature of each one's code 0; NULL: unknown */
+    const uint32_t *code_sizes; /* and its n_codes (expected before the data is read) */
     uint64_t n_sparse;          /* width of the CSR block */
     uint64_t nonzeros;          /* of the CSR block */
     uint32_t n_classes;         /* classifiers; 0 for regressors */

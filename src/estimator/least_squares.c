@@ -2,13 +2,13 @@
 /*
  * linear_regression and ridge: the classes.  See least_squares.h for the problem.
  *
- * Narrow (up to 1024 features, or w ≥ 0): one pass for the moments, a direct solution (least_squares_solve.c), then passes
- * for the exact gradient, each with a correction, until the correction is nothing.  Two passes are usual.
+ * Narrow (up to 1024 features, or w ≥ 0): one pass for the moments, a direct solution (least_squares_solve.c), then
+ * passes for the exact gradient, each with a correction, until the correction is nothing.  Two passes are usual.
  *
- * Wide: a pass for means and scales, then conjugate gradients on the normal equations (Hestenes & Stiefel 1952, preconditioned
- * by the diagonal), one pass an iteration, restarted from an exact gradient when it says that it is done.  Without a penalty
- * and with fewer rows than features the diagonal is left out: the iterates then stay in the rows' span and end at the
- * solution of least norm, as LSQR's do.
+ * Wide: a pass for means and scales, then conjugate gradients on the normal equations (Hestenes & Stiefel 1952,
+ * preconditioned by the diagonal), one pass an iteration, restarted from an exact gradient when it says that it is
+ * done.  Without a penalty and with fewer rows than features the diagonal is left out: the iterates then stay in the
+ * rows' span and end at the solution of least norm, as LSQR's do.
  *
  * A solver's name chooses nothing.
  */
@@ -18,8 +18,8 @@
 #include "estimator/least_squares.h"
 #include "kernel/kernel.h"
 
-#define STEP_DONE 1e-9       /* narrow: relative size of a correction that ends the fit */
-#define STEP_GOOD 1e-6       /* … that counts as converged when there is no more progress */
+#define STEP_DONE 1e-9 /* narrow: relative size of a correction that ends the fit */
+#define STEP_GOOD 1e-6 /* … that counts as converged when there is no more progress */
 #define REFINED_AT_MOST 8
 #define GRADIENT_DONE 1e-9   /* wide: of the scaled gradient against the residual's norm */
 #define GRADIENT_NOISE 1e-12 /* … against the target's norm, where the residual vanishes */
@@ -27,35 +27,86 @@
 #define ITERATIONS_AT_MOST 10000
 
 static const skimp_param linear_regression_params[] = {
-    { .name = "fit_intercept", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "whether to fit an intercept" },
-    { .name = "copy_X", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "accepted for scikit-learn's sake; the data are never changed" },
-    { .name = "tol", .type = SKIMP_PARAM_FLOAT, .default_value = "1e-06", .minimum = 0, .maximum = INFINITY,
-      .help = "directions with singular values below this share of the largest (columns scaled) are taken for collinear" },
-    { .name = "n_jobs", .type = SKIMP_PARAM_INT, .default_value = "null", .may_be_null = true, .minimum = -INFINITY, .maximum = INFINITY,
+    { .name = "fit_intercept",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "true",
+      .help = "whether to fit an intercept" },
+    { .name = "copy_X",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "true",
+      .help = "accepted for scikit-learn's sake; the data are never changed" },
+    { .name = "tol",
+      .type = SKIMP_PARAM_FLOAT,
+      .default_value = "1e-06",
+      .minimum = 0,
+      .maximum = INFINITY,
+      .help =
+          "directions with singular values below this share of the largest (columns scaled) are taken for collinear" },
+    { .name = "n_jobs",
+      .type = SKIMP_PARAM_INT,
+      .default_value = "null",
+      .may_be_null = true,
+      .minimum = -INFINITY,
+      .maximum = INFINITY,
       .help = "accepted for scikit-learn's sake; threads are chosen for the whole job" },
-    { .name = "positive", .type = SKIMP_PARAM_BOOL, .default_value = "false", .help = "force the coefficients to be positive or zero" },
+    { .name = "positive",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "false",
+      .help = "force the coefficients to be positive or zero" },
     { .name = NULL },
 };
 
 static const skimp_param ridge_params[] = {
-    { .name = "alpha", .type = SKIMP_PARAM_FLOAT, .default_value = "1.0", .minimum = 0, .maximum = INFINITY, .help = "strength of the L2 penalty" },
-    { .name = "fit_intercept", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "whether to fit an intercept (not penalised)" },
-    { .name = "copy_X", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "accepted for scikit-learn's sake; the data are never changed" },
-    { .name = "max_iter", .type = SKIMP_PARAM_INT, .default_value = "null", .may_be_null = true, .minimum = 1, .maximum = INFINITY,
+    { .name = "alpha",
+      .type = SKIMP_PARAM_FLOAT,
+      .default_value = "1.0",
+      .minimum = 0,
+      .maximum = INFINITY,
+      .help = "strength of the L2 penalty" },
+    { .name = "fit_intercept",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "true",
+      .help = "whether to fit an intercept (not penalised)" },
+    { .name = "copy_X",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "true",
+      .help = "accepted for scikit-learn's sake; the data are never changed" },
+    { .name = "max_iter",
+      .type = SKIMP_PARAM_INT,
+      .default_value = "null",
+      .may_be_null = true,
+      .minimum = 1,
+      .maximum = INFINITY,
       .help = "most iterations of conjugate gradients (wide data only)" },
-    { .name = "tol", .type = SKIMP_PARAM_FLOAT, .default_value = "0.0001", .minimum = 0, .maximum = INFINITY,
+    { .name = "tol",
+      .type = SKIMP_PARAM_FLOAT,
+      .default_value = "0.0001",
+      .minimum = 0,
+      .maximum = INFINITY,
       .help = "precision asked for; the solution is at least this exact" },
-    { .name = "solver", .type = SKIMP_PARAM_CHOICE, .default_value = "auto", .choices = "auto|svd|cholesky|lsqr|sparse_cg|sag|saga|lbfgs",
+    { .name = "solver",
+      .type = SKIMP_PARAM_CHOICE,
+      .default_value = "auto",
+      .choices = "auto|svd|cholesky|lsqr|sparse_cg|sag|saga|lbfgs",
       .help = "scikit-learn's names; all find the same solution here" },
-    { .name = "positive", .type = SKIMP_PARAM_BOOL, .default_value = "false", .help = "force the coefficients to be positive or zero (solver auto or lbfgs)" },
-    { .name = "random_state", .type = SKIMP_PARAM_INT, .default_value = "null", .may_be_null = true, .minimum = 0, .maximum = 4294967295.0,
+    { .name = "positive",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "false",
+      .help = "force the coefficients to be positive or zero (solver auto or lbfgs)" },
+    { .name = "random_state",
+      .type = SKIMP_PARAM_INT,
+      .default_value = "null",
+      .may_be_null = true,
+      .minimum = 0,
+      .maximum = 4294967295.0,
       .help = "accepted for scikit-learn's sake; nothing here is random" },
     { .name = NULL },
 };
 
-/* ---- shape and memory ----------------------------------------------------------------------------------------------- */
+/* ---- shape and memory -------------------------------------------------------------------------------------------- */
 
-static skimp_status find_shape(const skimpi_problem *problem, const skimpi_params *params, least_squares_shape *shape, skimp_error *error)
+static skimp_status find_shape(const skimpi_problem *problem, const skimpi_params *params, least_squares_shape *shape,
+                               skimp_error *error)
 {
     bool ridge = strcmp(skimpi_params_info(params)->name, "ridge") == 0;
     uint64_t p = problem->n_features;
@@ -70,8 +121,16 @@ static skimp_status find_shape(const skimpi_problem *problem, const skimpi_param
     };
     shape->narrow = p <= LEAST_SQUARES_NARROW || shape->positive;
     /* A Gram matrix a lane where it is small; beyond, as many as a modest budget holds. */
-    shape->lanes = shape->narrow ? (p <= 64 ? 16 : p <= 256 ? 8 : p <= 512 ? 4 : p <= 1024 ? 2 : 1)
-                                 : (p <= 8192 ? 16 : p <= 65536 ? 8 : p <= 262144 ? 4 : p <= 1048576 ? 2 : 1);
+    shape->lanes = shape->narrow ? (p <= 64     ? 16
+                                    : p <= 256  ? 8
+                                    : p <= 512  ? 4
+                                    : p <= 1024 ? 2
+                                                : 1)
+                                 : (p <= 8192      ? 16
+                                    : p <= 65536   ? 8
+                                    : p <= 262144  ? 4
+                                    : p <= 1048576 ? 2
+                                                   : 1);
     uint64_t rows = 32768 / (problem->n_dense == 0 ? 1 : problem->n_dense) / 16 * 16;
     shape->tile_rows = rows < 64 ? 64 : rows > 1024 ? 1024 : (uint32_t)rows;
     shape->max_iter = skimpi_min_u64(skimpi_mul_sat(p, 10), ITERATIONS_AT_MOST);
@@ -81,10 +140,12 @@ static skimp_status find_shape(const skimpi_problem *problem, const skimpi_param
     if (ridge) {
         const char *solver = skimpi_params_text(params, "solver");
         if (strcmp(solver, "lbfgs") == 0 && !shape->positive) {
-            return skimpi_fail(error, SKIMP_ERROR_PARAM, "solver lbfgs needs positive=true, as in scikit-learn; use solver=auto");
+            return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                               "solver lbfgs needs positive=true, as in scikit-learn; use solver=auto");
         }
         if (shape->positive && strcmp(solver, "lbfgs") != 0 && strcmp(solver, "auto") != 0) {
-            return skimpi_fail(error, SKIMP_ERROR_PARAM, "solver %s does not take positive=true; use solver=auto or lbfgs", solver);
+            return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                               "solver %s does not take positive=true; use solver=auto or lbfgs", solver);
         }
         if (!skimpi_params_is_null(params, "max_iter")) {
             double most = skimpi_params_number(params, "max_iter");
@@ -97,11 +158,18 @@ static skimp_status find_shape(const skimpi_problem *problem, const skimpi_param
 /* Places the arrays in a block, or only measures when block is NULL. */
 static uint64_t lay_out(least_squares *self, const least_squares_shape *shape, char *block)
 {
-    uint64_t p = shape->n_features, vector = skimpi_round_up((size_t)skimpi_min_u64(p, UINT64_MAX / 64), 8) * sizeof(double);
+    uint64_t p = shape->n_features,
+             vector = skimpi_round_up((size_t)skimpi_min_u64(p, UINT64_MAX / 64), 8) * sizeof(double);
     uint64_t square = shape->narrow ? skimpi_mul_sat(p, vector) : 0;
     uint64_t sizes[13] = {
-        vector, vector, vector, vector, vector,
-        shape->narrow ? 0 : vector, shape->narrow ? 0 : vector, shape->narrow ? 0 : vector,
+        vector,
+        vector,
+        vector,
+        vector,
+        vector,
+        shape->narrow ? 0 : vector,
+        shape->narrow ? 0 : vector,
+        shape->narrow ? 0 : vector,
         skimpi_round_up((size_t)skimpi_min_u64(p, UINT64_MAX / 64), 64),
         square,
         shape->positive ? square : 0,
@@ -113,7 +181,8 @@ static uint64_t lay_out(least_squares *self, const least_squares_shape *shape, c
         starts[i + 1] = skimpi_add_sat(starts[i], sizes[i]);
     }
     if (block != NULL) {
-        double **const vectors[8] = { &self->coef, &self->mean, &self->scale, &self->step, &self->gradient, &self->direction, &self->image, &self->preconditioned };
+        double **const vectors[8] = { &self->coef,     &self->mean,      &self->scale, &self->step,
+                                      &self->gradient, &self->direction, &self->image, &self->preconditioned };
         for (unsigned i = 0; i < 8; i++) {
             *vectors[i] = (double *)(void *)(block + starts[i]);
         }
@@ -127,7 +196,8 @@ static uint64_t lay_out(least_squares *self, const least_squares_shape *shape, c
     return starts[13];
 }
 
-static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs, skimp_error *error)
+static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs,
+                         skimp_error *error)
 {
     least_squares_shape shape;
     skimp_status status = find_shape(problem, params, &shape, error);
@@ -138,7 +208,8 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
     double values = n * (double)(problem->n_dense + problem->n_code_columns) + (double)problem->nonzeros;
     *needs = (skimpi_needs){
         .lanes = shape.lanes,
-        .state_bytes = skimpi_add_sat(skimp_alloc_cost(sizeof(least_squares)), skimp_alloc_cost(lay_out(NULL, &shape, NULL))),
+        .state_bytes =
+            skimpi_add_sat(skimp_alloc_cost(sizeof(least_squares)), skimp_alloc_cost(lay_out(NULL, &shape, NULL))),
         .lane_bytes = least_squares_lane_bytes(&shape),
         .worker_bytes = least_squares_worker_bytes(&shape),
         .model_bytes = skimpi_add_sat(skimpi_mul_sat(shape.n_features, sizeof(double)), 3 * sizeof(double)),
@@ -201,7 +272,7 @@ out:
     return status;
 }
 
-/* ---- passes --------------------------------------------------------------------------------------------------------- */
+/* ---- passes ------------------------------------------------------------------------------------------------------ */
 
 static skimp_status next_pass(void *opaque, skimpi_pass *pass, skimp_error *error)
 {
@@ -210,7 +281,8 @@ static skimp_status next_pass(void *opaque, skimpi_pass *pass, skimp_error *erro
     uint64_t p = self->shape.n_features;
     *pass = (skimpi_pass){ .is_done = self->progress.next == 0, .kind = self->progress.next };
     if (pass->kind == PASS_RESIDUAL || pass->kind == PASS_PRODUCT) {
-        size_t header = skimpi_round_up(sizeof(least_squares_point), 64), vector = (least_squares_point_bytes(&self->shape) - header) / 2;
+        size_t header = skimpi_round_up(sizeof(least_squares_point), 64),
+               vector = (least_squares_point_bytes(&self->shape) - header) / 2;
         const double *at = pass->kind == PASS_RESIDUAL ? self->coef : self->direction;
         least_squares_point *point = (least_squares_point *)(void *)self->point;
         point->target_centre = self->progress.target_mean;
@@ -223,7 +295,8 @@ static skimp_status next_pass(void *opaque, skimpi_pass *pass, skimp_error *erro
     return SKIMP_OK;
 }
 
-static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *scratch, skimp_error *error)
+static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
+                            void *scratch, skimp_error *error)
 {
     const least_squares *self = opaque;
     if (chunk->target == NULL && pass->kind != PASS_PRODUCT) {
@@ -292,7 +365,8 @@ static skimp_status end_narrow(least_squares *self, const void *lane, skimp_erro
         progress->converged = progress->last_step <= STEP_GOOD;
         progress->next = 0;
         if (!progress->converged) {
-            skimpi_warn(self->warnings, "coefficients are exact to %.1g only: columns are nearly collinear", progress->last_step);
+            skimpi_warn(self->warnings, "coefficients are exact to %.1g only: columns are nearly collinear",
+                        progress->last_step);
         }
     }
 out:
@@ -304,7 +378,8 @@ static skimp_status start_wide(least_squares *self, const void *lane, skimp_erro
     const least_squares_lane *head = lane;
     least_squares_progress *progress = &self->progress;
     uint64_t p = self->shape.n_features;
-    const double *centre = least_squares_lane_array(&self->shape, lane, 0, false), *sums = least_squares_lane_array(&self->shape, lane, 1, false);
+    const double *centre = least_squares_lane_array(&self->shape, lane, 0, false),
+                 *sums = least_squares_lane_array(&self->shape, lane, 1, false);
     const double *squares = least_squares_lane_array(&self->shape, lane, 2, false);
     double n = head->weight;
     if (!(n > 0)) {
@@ -315,9 +390,11 @@ static skimp_status start_wide(least_squares *self, const void *lane, skimp_erro
     progress->n_rows = head->n_rows;
     bool centred = self->shape.fit_intercept;
     progress->target_mean = centred ? head->target_centre + head->target_sum / n : 0;
-    progress->target_squares = centred ? fmax(head->target_squares - head->target_sum * (head->target_sum / n), 0) : head->target_squares;
+    progress->target_squares =
+        centred ? fmax(head->target_squares - head->target_sum * (head->target_sum / n), 0) : head->target_squares;
     if (!isfinite(head->target_squares)) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "values of the target are too large: their squares have no finite sum");
+        return skimpi_fail(error, SKIMP_ERROR_DATA,
+                           "values of the target are too large: their squares have no finite sum");
     }
     for (uint64_t j = 0; j < p; j++) {
         double moment = squares[j];
@@ -326,7 +403,8 @@ static skimp_status start_wide(least_squares *self, const void *lane, skimp_erro
             moment -= sums[j] * (sums[j] / n);
         }
         if (!isfinite(moment)) {
-            return skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, self->feature_names != NULL ? self->feature_names[j] : NULL,
+            return skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0,
+                                  self->feature_names != NULL ? self->feature_names[j] : NULL,
                                   "values are too large: their squares have no finite sum");
         }
         double rounding = 1e-15 * self->mean[j];
@@ -372,12 +450,14 @@ static skimp_status end_wide_residual(least_squares *self, const void *lane, ski
     progress->n_refined++;
     bool stuck = progress->n_refined > 1 && norm > progress->best / 2;
     progress->best = fmin(progress->best, norm);
-    if (norm <= progress->wanted || stuck || progress->n_refined > RESTARTS_AT_MOST || progress->n_iter >= self->shape.max_iter) {
+    if (norm <= progress->wanted || stuck || progress->n_refined > RESTARTS_AT_MOST ||
+        progress->n_iter >= self->shape.max_iter) {
         double enough = fmax(fmin(self->shape.tolerance, STEP_GOOD) * size, progress->wanted);
         progress->converged = norm <= enough;
         progress->next = 0;
         if (!progress->converged) {
-            skimpi_warn(self->warnings, "conjugate gradients did not converge in %llu iterations: relative gradient %.1g",
+            skimpi_warn(self->warnings,
+                        "conjugate gradients did not converge in %llu iterations: relative gradient %.1g",
                         (unsigned long long)progress->n_iter, size > 0 ? norm / size : norm);
         }
         return SKIMP_OK;
@@ -426,9 +506,9 @@ static void end_wide_product(least_squares *self, const void *lane)
 static void set_intercept(least_squares *self)
 {
     const least_squares_progress *progress = &self->progress;
-    self->intercept = self->shape.fit_intercept
-                          ? progress->target_mean + progress->residual_shift - skimpi_dot(self->shape.n_features, self->mean, self->coef)
-                          : 0;
+    self->intercept = self->shape.fit_intercept ? progress->target_mean + progress->residual_shift -
+                                                      skimpi_dot(self->shape.n_features, self->mean, self->coef)
+                                                : 0;
 }
 
 static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *lane, skimp_error *error)
@@ -475,7 +555,10 @@ static void result(const void *opaque, skimpi_outcome *outcome)
     };
 }
 
-/* ---- checkpoints and models ------------------------------------------------------------------------------------------ */
+/*
+ * ---- checkpoints and models
+ * ------------------------------------------------------------------------------------------
+ */
 
 static skimp_status state_save(const void *opaque, skimpi_buffer *out, skimp_error *error)
 {
@@ -493,11 +576,13 @@ static skimp_status state_load(void *opaque, const void *bytes, size_t n, skimp_
     }
     memcpy(&progress, bytes, sizeof progress);
     bool first = progress.next == (self->shape.narrow ? PASS_MOMENTS : PASS_SCALES);
-    bool later = progress.next == 0 || progress.next == PASS_RESIDUAL || (!self->shape.narrow && progress.next == PASS_PRODUCT);
+    bool later =
+        progress.next == 0 || progress.next == PASS_RESIDUAL || (!self->shape.narrow && progress.next == PASS_PRODUCT);
     int32_t least = self->shape.narrow && later ? FACTOR_CHOLESKY : FACTOR_NONE;
     int32_t most = !self->shape.narrow ? FACTOR_NONE : self->shape.positive ? FACTOR_BOUNDED : FACTOR_EIGEN;
-    if (!(first || later) || progress.n_null > self->shape.n_features || progress.factor < least || progress.factor > most ||
-        (self->shape.positive && later && progress.factor != FACTOR_BOUNDED) || progress.n_refined > REFINED_AT_MOST + RESTARTS_AT_MOST) {
+    if (!(first || later) || progress.n_null > self->shape.n_features || progress.factor < least ||
+        progress.factor > most || (self->shape.positive && later && progress.factor != FACTOR_BOUNDED) ||
+        progress.n_refined > REFINED_AT_MOST + RESTARTS_AT_MOST) {
         return skimpi_fail(error, SKIMP_ERROR_DATA, "a checkpoint of least squares holds impossible values");
     }
     self->progress = progress;
@@ -537,8 +622,8 @@ out:
     return status;
 }
 
-static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix, const skimpi_problem *problem,
-                         const skimpi_params *params, skimp_error *error)
+static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
+                         const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
 {
     (void)params;
     least_squares *self = NULL;
@@ -573,8 +658,8 @@ static unsigned outputs(const void *opaque, skimpi_predict_kind kind, const char
     return 1;
 }
 
-static skimp_status predict(const void *opaque, skimpi_predict_kind kind, const skimpi_chunk *chunk, double *out, size_t stride, void *scratch,
-                            skimp_error *error)
+static skimp_status predict(const void *opaque, skimpi_predict_kind kind, const skimpi_chunk *chunk, double *out,
+                            size_t stride, void *scratch, skimp_error *error)
 {
     (void)kind;
     (void)scratch;
@@ -594,16 +679,25 @@ static uint64_t predict_worker_bytes(const skimpi_problem *problem, const skimpi
 #define LEAST_SQUARES_FUNCTIONS                                                                                        \
     .plan = plan, .begin = begin, .next_pass = next_pass, .consume = consume, .merge = merge, .end_pass = end_pass,    \
     .progress = progress_value, .state_save = state_save, .state_load = state_load, .result = result, .save = save,    \
-    .load = load, .destroy = destroy, .outputs = outputs, .predict = predict, .predict_worker_bytes = predict_worker_bytes
+    .load = load, .destroy = destroy, .outputs = outputs, .predict = predict,                                          \
+    .predict_worker_bytes = predict_worker_bytes
 
 const skimpi_estimator_class skimpi_class_linear_regression = {
-    .info = { .name = "linear_regression", .class_name = "LinearRegression", .module = "linear_model", .kind = SKIMP_REGRESSOR,
-              .help = "ordinary least squares", .params = linear_regression_params },
+    .info = { .name = "linear_regression",
+              .class_name = "LinearRegression",
+              .module = "linear_model",
+              .kind = SKIMP_REGRESSOR,
+              .help = "ordinary least squares",
+              .params = linear_regression_params },
     LEAST_SQUARES_FUNCTIONS,
 };
 
 const skimpi_estimator_class skimpi_class_ridge = {
-    .info = { .name = "ridge", .class_name = "Ridge", .module = "linear_model", .kind = SKIMP_REGRESSOR,
-              .help = "least squares with an L2 penalty", .params = ridge_params },
+    .info = { .name = "ridge",
+              .class_name = "Ridge",
+              .module = "linear_model",
+              .kind = SKIMP_REGRESSOR,
+              .help = "least squares with an L2 penalty",
+              .params = ridge_params },
     LEAST_SQUARES_FUNCTIONS,
 };

@@ -37,34 +37,34 @@ typedef struct least_squares_shape {
 
 /* A lane: this header, then arrays. MOMENTS: centre (p + 2), gram (p + 2)², dense marks; others: three of p, marks. */
 typedef struct least_squares_lane {
-    double n_rows;            /* rows seen, weights aside */
-    double weight;            /* Σ s */
+    double n_rows;                                    /* rows seen, weights aside */
+    double weight;                                    /* Σ s */
     double target_centre, target_sum, target_squares; /* SCALES: of y - target_centre */
-    double residual_sum;      /* RESIDUAL, PRODUCT: Σ s r */
-    double residual_squares;  /* Σ s r² */
+    double residual_sum;                              /* RESIDUAL, PRODUCT: Σ s r */
+    double residual_squares;                          /* Σ s r² */
 } least_squares_lane;
 
 /* The parameters of RESIDUAL and PRODUCT: this header, then point (p) and centre (p). */
 typedef struct least_squares_point {
     double target_centre;
-    double centre_dot_point;  /* Σ_j centre_j point_j */
+    double centre_dot_point; /* Σ_j centre_j point_j */
 } least_squares_point;
 
 /* All that changes from pass to pass and is not an array: saved in checkpoints as it is. */
 typedef struct least_squares_progress {
-    int32_t next;             /* the kind of the coming pass; 0: done */
+    int32_t next; /* the kind of the coming pass; 0: done */
     int32_t factor;
-    uint64_t rank;            /* narrow: of the centred matrix; 0: unknown */
-    uint64_t n_null;          /* FACTOR_EIGEN: directions cut off, the first rows of the matrix */
+    uint64_t rank;   /* narrow: of the centred matrix; 0: unknown */
+    uint64_t n_null; /* FACTOR_EIGEN: directions cut off, the first rows of the matrix */
     uint64_t n_iter, n_refined;
     double weight, n_rows, target_mean, target_squares; /* target_squares: Σ s (y - mean)² */
-    double residual_shift;    /* what the last exact pass found the intercept to be off by */
+    double residual_shift;                              /* what the last exact pass found the intercept to be off by */
     double objective;
-    double last_step;         /* relative size of the last correction */
+    double last_step;               /* relative size of the last correction */
     double inner_start, inner_norm; /* conjugate gradients: rᵀM⁻¹r at the start and now */
     uint64_t inner_iter;
-    double wanted;            /* wide: the gradient to reach */
-    double best;              /* wide: least gradient so far */
+    double wanted; /* wide: the gradient to reach */
+    double best;   /* wide: least gradient so far */
     uint8_t converged, has_objective, warned, unused[5];
 } least_squares_progress;
 
@@ -74,31 +74,33 @@ typedef struct least_squares {
     const char *const *feature_names;
     least_squares_shape shape;
     least_squares_progress progress;
-    void *block;                                    /* all arrays below; the first saved_bytes of it make a checkpoint */
+    void *block; /* all arrays below; the first saved_bytes of it make a checkpoint */
     size_t block_bytes, saved_bytes;
-    double *coef, *mean, *scale, *step, *gradient;  /* scale: square roots of the diagonal; 0 for a column that is left out */
-    double *direction, *image, *preconditioned;     /* wide */
-    uint8_t *dense;                                 /* which features are dense columns */
-    double *matrix;                                 /* narrow: p × p, factored */
-    double *normal;                                 /* positive: the scaled matrix itself */
-    double *work;                                   /* narrow: 4 p */
-    unsigned char *point;                           /* least_squares_point and its arrays */
+    double *coef, *mean, *scale, *step,
+        *gradient; /* scale: square roots of the diagonal; 0 for a column that is left out */
+    double *direction, *image, *preconditioned; /* wide */
+    uint8_t *dense;                             /* which features are dense columns */
+    double *matrix;                             /* narrow: p × p, factored */
+    double *normal;                             /* positive: the scaled matrix itself */
+    double *work;                               /* narrow: 4 p */
+    unsigned char *point;                       /* least_squares_point and its arrays */
     double intercept;
 } least_squares;
 
-/* ---- least_squares_passes.c --------------------------------------------------------------------------------------- */
+/* ---- least_squares_passes.c -------------------------------------------------------------------------------------- */
 
 uint64_t least_squares_lane_bytes(const least_squares_shape *shape);
 uint64_t least_squares_worker_bytes(const least_squares_shape *shape);
 uint64_t least_squares_point_bytes(const least_squares_shape *shape);
-void least_squares_consume(const least_squares_shape *shape, int kind, const void *parameters, const skimpi_chunk *chunk, void *lane, void *scratch);
+void least_squares_consume(const least_squares_shape *shape, int kind, const void *parameters,
+                           const skimpi_chunk *chunk, void *lane, void *scratch);
 void least_squares_merge(const least_squares_shape *shape, int kind, void *into, const void *from);
 
 /* The arrays of a lane. */
 double *least_squares_lane_array(const least_squares_shape *shape, const void *lane, unsigned which, bool moments);
 uint8_t *least_squares_lane_marks(const least_squares_shape *shape, const void *lane, bool moments);
 
-/* ---- least_squares_solve.c ---------------------------------------------------------------------------------------- */
+/* ---- least_squares_solve.c --------------------------------------------------------------------------------------- */
 
 /* From the moments' lane: means, scales, the factored matrix, and the first solution. */
 SKIMP_CHECKED skimp_status least_squares_start(least_squares *self, const void *lane, skimp_error *error);

@@ -7,12 +7,13 @@
  *
  *     Σ s (x_a - c_a)(x_b - c_b),   Σ s (x_a - c_a)(y - c_y),   Σ s (y - c_y)²,   Σ s (x_a - c_a),   Σ s
  *
- * The centre c is the mean of the first chunk of the lane (dense columns; sparse features are not shifted), near enough to
- * the column's mean that nothing is lost to offsets.  Lanes are merged as means and co-moments (Chan, Golub & LeVeque 1983,
- * eq. 2.1):  M = M_a + M_b + n_a n_b / (n_a + n_b) δ δᵀ.
+ * The centre c is the mean of the first chunk of the lane (dense columns; sparse features are not shifted), near enough
+ * to the column's mean that nothing is lost to offsets.  Lanes are merged as means and co-moments (Chan, Golub &
+ * LeVeque 1983, eq. 2.1):  M = M_a + M_b + n_a n_b / (n_a + n_b) δ δᵀ.
  *
- * Residual and product.  Dense columns are centred before anything is multiplied by them: with x = 1e9 + u, x·w and Σ r x
- * have no digits left for u.  A chunk is therefore gone through in tiles of rows, whose dense columns are centred copies.
+ * Residual and product.  Dense columns are centred before anything is multiplied by them: with x = 1e9 + u, x·w and Σ r
+ * x have no digits left for u.  A chunk is therefore gone through in tiles of rows, whose dense columns are centred
+ * copies.
  */
 #include <math.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 #include "estimator/least_squares.h"
 #include "kernel/kernel.h"
 
-/* ---- layout ------------------------------------------------------------------------------------------------------- */
+/* ---- layout ------------------------------------------------------------------------------------------------------ */
 
 static uint64_t round_64(uint64_t n)
 {
@@ -66,16 +67,19 @@ uint64_t least_squares_point_bytes(const least_squares_shape *shape)
 
 static const double *point_array(const least_squares_shape *shape, const void *parameters, unsigned which)
 {
-    return (const double *)(const void *)((const char *)parameters + round_64(sizeof(least_squares_point)) + which * doubles(shape->n_features));
+    return (const double *)(const void *)((const char *)parameters + round_64(sizeof(least_squares_point)) +
+                                          which * doubles(shape->n_features));
 }
 
-/* A worker's scratch: descriptors of a tile's columns, two or three columns of rows, and either Gram scratch or a tile. */
+/*
+ * A worker's scratch: descriptors of a tile's columns, two or three columns of rows, and either Gram scratch or a tile.
+ */
 typedef struct scratch {
-    skimpi_dense_column *columns; /* n_dense + 2 */
-    skimpi_code_column *codes;    /* n_code_columns */
+    skimpi_dense_column *columns;   /* n_dense + 2 */
+    skimpi_code_column *codes;      /* n_code_columns */
     double *target, *ones, *margin; /* tile_rows */
-    double *means;                /* n_features + 2 */
-    void *gram;                   /* skimpi_gram_scratch_bytes, or n_dense × tile_rows doubles */
+    double *means;                  /* n_features + 2 */
+    void *gram;                     /* skimpi_gram_scratch_bytes, or n_dense × tile_rows doubles */
 } scratch;
 
 static uint64_t lay_out(const least_squares_shape *shape, void *block, scratch *s)
@@ -108,9 +112,12 @@ uint64_t least_squares_worker_bytes(const least_squares_shape *shape)
     return lay_out(shape, NULL, NULL);
 }
 
-/* ---- tiles -------------------------------------------------------------------------------------------------------- */
+/* ---- tiles ------------------------------------------------------------------------------------------------------- */
 
-/* Rows first … of a chunk, as a chunk that uses the scratch's descriptors. Its indptr does not start at 0, which kernels allow. */
+/*
+ * Rows first … of a chunk, as a chunk that uses the scratch's descriptors. Its indptr does not start at 0, which
+ * kernels allow.
+ */
 static skimpi_chunk view(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const scratch *s)
 {
     skimpi_chunk tile = *chunk;
@@ -165,7 +172,8 @@ static void fill(double *x, uint32_t n, double value)
 }
 
 /* The lane's centre: the first chunk's mean of each dense column (and of the target), and which features are dense. */
-static void set_centre(const least_squares_shape *shape, const skimpi_chunk *chunk, double *centre, uint8_t *marks, double *target_centre)
+static void set_centre(const least_squares_shape *shape, const skimpi_chunk *chunk, double *centre, uint8_t *marks,
+                       double *target_centre)
 {
     for (uint32_t j = 0; j < chunk->n_dense; j++) {
         marks[chunk->dense[j].feature] = 1;
@@ -189,14 +197,15 @@ static void set_centre(const least_squares_shape *shape, const skimpi_chunk *chu
     *target_centre = mean;
 }
 
-/* ---- moments (narrow) ---------------------------------------------------------------------------------------------- */
+/* ---- moments (narrow) -------------------------------------------------------------------------------------------- */
 
 static void consume_moments(const least_squares_shape *shape, const skimpi_chunk *chunk, void *lane, const scratch *s)
 {
     const skimpi_kernels *kernels = skimpi_kernels_get();
     least_squares_lane *head = lane;
     uint64_t p = shape->n_features;
-    double *centre = least_squares_lane_array(shape, lane, 0, true), *gram = least_squares_lane_array(shape, lane, 1, true);
+    double *centre = least_squares_lane_array(shape, lane, 0, true),
+           *gram = least_squares_lane_array(shape, lane, 1, true);
     if (head->n_rows == 0) {
         set_centre(shape, chunk, centre, least_squares_lane_marks(shape, lane, true), &centre[p]);
     }
@@ -221,8 +230,10 @@ static void merge_moments(const least_squares_shape *shape, void *into, const vo
     uint64_t p = shape->n_features, q = p + 2;
     least_squares_lane *head = into;
     const least_squares_lane *other = from;
-    double *centre = least_squares_lane_array(shape, into, 0, true), *gram = least_squares_lane_array(shape, into, 1, true);
-    const double *their_centre = least_squares_lane_array(shape, from, 0, true), *theirs = least_squares_lane_array(shape, from, 1, true);
+    double *centre = least_squares_lane_array(shape, into, 0, true),
+           *gram = least_squares_lane_array(shape, into, 1, true);
+    const double *their_centre = least_squares_lane_array(shape, from, 0, true),
+                 *theirs = least_squares_lane_array(shape, from, 1, true);
     if (other->n_rows == 0) {
         return;
     }
@@ -247,13 +258,14 @@ static void merge_moments(const least_squares_shape *shape, void *into, const vo
     gram[(q - 1) * q + q - 1] += n;
 }
 
-/* ---- scales (wide) -------------------------------------------------------------------------------------------------- */
+/* ---- scales (wide) ----------------------------------------------------------------------------------------------- */
 
 static void consume_scales(const least_squares_shape *shape, const skimpi_chunk *chunk, void *lane, const scratch *s)
 {
     const skimpi_kernels *kernels = skimpi_kernels_get();
     least_squares_lane *head = lane;
-    double *centre = least_squares_lane_array(shape, lane, 0, false), *sums = least_squares_lane_array(shape, lane, 1, false);
+    double *centre = least_squares_lane_array(shape, lane, 0, false),
+           *sums = least_squares_lane_array(shape, lane, 1, false);
     double *squares = least_squares_lane_array(shape, lane, 2, false);
     if (head->n_rows == 0) {
         set_centre(shape, chunk, centre, least_squares_lane_marks(shape, lane, false), &head->target_centre);
@@ -284,7 +296,8 @@ static void consume_scales(const least_squares_shape *shape, const skimpi_chunk 
 }
 
 /* One column's sums about `centre` += another's about `their_centre` (merge_moments in one dimension). */
-static void merge_column(double centre, double *sum, double *squares, double their_centre, double their_sum, double their_squares, double n)
+static void merge_column(double centre, double *sum, double *squares, double their_centre, double their_sum,
+                         double their_squares, double n)
 {
     double shift = (their_centre - centre) + their_sum / n;
     *sum += n * shift;
@@ -313,21 +326,22 @@ static void merge_scales(const least_squares_shape *shape, void *into, const voi
         return;
     }
     for (uint64_t j = 0; j < shape->n_features; j++) {
-        merge_column(arrays[0][j], &arrays[1][j], &arrays[2][j], theirs[0][j], theirs[1][j], theirs[2][j], other->weight);
+        merge_column(arrays[0][j], &arrays[1][j], &arrays[2][j], theirs[0][j], theirs[1][j], theirs[2][j],
+                     other->weight);
     }
-    merge_column(head->target_centre, &head->target_sum, &head->target_squares, other->target_centre, other->target_sum, other->target_squares,
-                 other->weight);
+    merge_column(head->target_centre, &head->target_sum, &head->target_squares, other->target_centre, other->target_sum,
+                 other->target_squares, other->weight);
     head->weight += other->weight;
 }
 
-/* ---- residual, product ---------------------------------------------------------------------------------------------- */
+/* ---- residual, product ------------------------------------------------------------------------------------------- */
 
 /*
- * RESIDUAL: r = y - y₀ - (x - c)·w,  PRODUCT: r = (x - c)·v;  both add s r (x - c) for dense columns and s r x for sparse
- * features, whose centre is taken off with Σ s r at the end of the pass.
+ * RESIDUAL: r = y - y₀ - (x - c)·w,  PRODUCT: r = (x - c)·v;  both add s r (x - c) for dense columns and s r x for
+ * sparse features, whose centre is taken off with Σ s r at the end of the pass.
  */
-static void consume_point(const least_squares_shape *shape, bool is_product, const void *parameters, const skimpi_chunk *chunk, void *lane,
-                          const scratch *s)
+static void consume_point(const least_squares_shape *shape, bool is_product, const void *parameters,
+                          const skimpi_chunk *chunk, void *lane, const scratch *s)
 {
     const skimpi_kernels *kernels = skimpi_kernels_get();
     const least_squares_point *point = parameters;
@@ -362,9 +376,10 @@ static void consume_point(const least_squares_shape *shape, bool is_product, con
     head->n_rows += (double)chunk->n_rows;
 }
 
-/* ---- all of them ---------------------------------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------------------------------------- */
 
-void least_squares_consume(const least_squares_shape *shape, int kind, const void *parameters, const skimpi_chunk *chunk, void *lane, void *block)
+void least_squares_consume(const least_squares_shape *shape, int kind, const void *parameters,
+                           const skimpi_chunk *chunk, void *lane, void *block)
 {
     scratch s;
     lay_out(shape, block, &s);
@@ -399,5 +414,6 @@ void least_squares_merge(const least_squares_shape *shape, int kind, void *into,
     head->n_rows += other->n_rows;
     head->residual_sum += other->residual_sum;
     head->residual_squares += other->residual_squares;
-    skimpi_axpy(shape->n_features, 1, least_squares_lane_array(shape, from, 0, false), least_squares_lane_array(shape, into, 0, false));
+    skimpi_axpy(shape->n_features, 1, least_squares_lane_array(shape, from, 0, false),
+                least_squares_lane_array(shape, into, 0, false));
 }

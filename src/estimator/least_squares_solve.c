@@ -2,20 +2,20 @@
 /*
  * The systems of narrow least squares, solved between passes.
  *
- * With M the co-moment matrix of the centred columns and D = diag(sqrt(M_jj + α)), the scaled matrix A = D⁻¹ (M + αI) D⁻¹
- * has ones on its diagonal, whatever the units of the columns; equilibration by columns is within √p of the best scaling
- * there is (van der Sluis 1969).  A constant column has no D: its coefficient is 0.
+ * With M the co-moment matrix of the centred columns and D = diag(sqrt(M_jj + α)), the scaled matrix A = D⁻¹ (M + αI)
+ * D⁻¹ has ones on its diagonal, whatever the units of the columns; equilibration by columns is within √p of the best
+ * scaling there is (van der Sluis 1969).  A constant column has no D: its coefficient is 0.
  *
  *   Cholesky   when no pivot is small.
- *   Eigen      otherwise: eigenvalues below (tol² / p, or what rounding leaves) are cut off, and the solution of least norm
- *              is taken: least in the columns' own units, as numpy's lstsq gives it.  The directions that were cut off,
- *              N, become D⁻¹N there; the solution is made orthogonal to them.
+ *   Eigen      otherwise: eigenvalues below (tol² / p, or what rounding leaves) are cut off, and the solution of least
+ *              norm is taken: least in the columns' own units, as numpy's lstsq gives it.  The directions that were
+ *              cut off, N, become D⁻¹N there; the solution is made orthogonal to them.
  *   Bounded    w ≥ 0: block principal pivoting (Portugal, Júdice & Vicente 1994; Kim & Park 2011, algorithm 1) on
  *              A + μI about the last solution (a proximal step, so that collinear columns do no harm).
  *
- * A is made of squares, so a solution from it has an error of κ² ε.  Corrections from the exact gradient Xᵀ S (y - Xw) - αw,
- * one pass each, bring that down to what the data determine (corrected semi-normal equations: Björck, Numerical Methods for
- * Least Squares Problems, 2.9.2; he shows that one is nearly always enough).
+ * A is made of squares, so a solution from it has an error of κ² ε.  Corrections from the exact gradient Xᵀ S (y - Xw)
+ * - αw, one pass each, bring that down to what the data determine (corrected semi-normal equations: Björck, Numerical
+ * Methods for Least Squares Problems, 2.9.2; he shows that one is nearly always enough).
  */
 #include <float.h>
 #include <math.h>
@@ -24,9 +24,9 @@
 #include "estimator/least_squares.h"
 #include "kernel/kernel.h"
 
-#define SMALL_PIVOT 1e-8   /* of a matrix with ones on the diagonal */
-#define PROXIMAL 1e-10     /* μ of the bounded problem */
-#define NAMED_COLUMNS 8    /* in a warning */
+#define SMALL_PIVOT 1e-8 /* of a matrix with ones on the diagonal */
+#define PROXIMAL 1e-10   /* μ of the bounded problem */
+#define NAMED_COLUMNS 8  /* in a warning */
 
 static const char *feature_name(const least_squares *self, uint64_t j, char text[32])
 {
@@ -93,7 +93,7 @@ void least_squares_warn_constant(least_squares *self)
     }
 }
 
-/* ---- eigen ---------------------------------------------------------------------------------------------------------- */
+/* ---- eigen ------------------------------------------------------------------------------------------------------- */
 
 /*
  * The first n_null rows of the matrix, eigenvectors of the scaled problem, become an orthonormal basis of the same
@@ -114,7 +114,8 @@ static void unscale_null(least_squares *self)
     if (n_null > self->shape.n_code_columns && !self->progress.warned) {
         char names[200];
         name_columns(self, share, 1e-3, names, sizeof names);
-        skimpi_warn(self->warnings, "columns are collinear (rank %llu of %llu): the solution of least norm was taken: %s",
+        skimpi_warn(self->warnings,
+                    "columns are collinear (rank %llu of %llu): the solution of least norm was taken: %s",
                     (unsigned long long)self->progress.rank, (unsigned long long)p, names);
         self->progress.warned = 1;
     }
@@ -159,16 +160,21 @@ static void project(least_squares *self)
     }
 }
 
-/* The kept eigenvectors q become q / sqrt(λ), so that A⁺ is the sum of their outer products. Row e of the matrix: eigenvector e. */
+/*
+ * The kept eigenvectors q become q / sqrt(λ), so that A⁺ is the sum of their outer products. Row e of the matrix:
+ * eigenvector e.
+ */
 static skimp_status factor_eigen(least_squares *self, skimp_error *error)
 {
     uint64_t p = self->shape.n_features;
     double *values = self->work;
     if (!skimpi_symmetric_eigen(p, self->matrix, p, values, self->work + p)) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "the columns' products are not finite numbers: values are too large");
+        return skimpi_fail(error, SKIMP_ERROR_DATA,
+                           "the columns' products are not finite numbers: values are too large");
     }
     double rounding = 8 * (double)p * DBL_EPSILON * values[p - 1];
-    double wanted = self->shape.alpha > 0 ? 0 : self->shape.tolerance * self->shape.tolerance / (double)p * values[p - 1];
+    double wanted =
+        self->shape.alpha > 0 ? 0 : self->shape.tolerance * self->shape.tolerance / (double)p * values[p - 1];
     double cut = fmax(rounding, wanted);
     uint64_t n_null = 0, n_left_out = 0;
     while (n_null < p && values[n_null] <= cut) {
@@ -196,7 +202,7 @@ static skimp_status factor_eigen(least_squares *self, skimp_error *error)
     return SKIMP_OK;
 }
 
-/* ---- bounded -------------------------------------------------------------------------------------------------------- */
+/* ---- bounded ----------------------------------------------------------------------------------------------------- */
 
 /*
  * minimise ½ xᵀ(A + μI)x - bᵀx, x ≥ 0, by block principal pivoting: exchange every index that is infeasible while that
@@ -265,7 +271,10 @@ static bool bounded_solve(least_squares *self, const double *b, double *x)
     return false;
 }
 
-/* ---- start and correct ------------------------------------------------------------------------------------------------ */
+/*
+ * ---- start and correct
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* step := the solution of the factored system for the unscaled right-hand side in gradient. */
 static void apply_factor(least_squares *self)
@@ -359,7 +368,8 @@ skimp_status least_squares_start(least_squares *self, const void *lane, skimp_er
 {
     const least_squares_shape *shape = &self->shape;
     uint64_t p = shape->n_features, q = p + 2;
-    const double *centre = least_squares_lane_array(shape, lane, 0, true), *gram = least_squares_lane_array(shape, lane, 1, true);
+    const double *centre = least_squares_lane_array(shape, lane, 0, true),
+                 *gram = least_squares_lane_array(shape, lane, 1, true);
     const double *sums = gram + (q - 1) * q, *products = gram + p * q;
     double n = sums[q - 1];
     memcpy(self->dense, least_squares_lane_marks(shape, lane, true), p);
@@ -379,7 +389,8 @@ skimp_status least_squares_start(least_squares *self, const void *lane, skimp_er
         }
         if (!isfinite(moment) || !isfinite(self->mean[j])) {
             char number[32];
-            return skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, feature_name(self, j, number), "values are too large: their squares have no finite sum");
+            return skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, feature_name(self, j, number),
+                                  "values are too large: their squares have no finite sum");
         }
         /* A column whose spread is of its mean's rounding is constant. */
         double rounding = 4 * DBL_EPSILON * self->mean[j];
@@ -388,7 +399,8 @@ skimp_status least_squares_start(least_squares *self, const void *lane, skimp_er
         self->coef[j] = 0;
     }
     if (!isfinite(products[p])) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "values of the target are too large: their squares have no finite sum");
+        return skimpi_fail(error, SKIMP_ERROR_DATA,
+                           "values of the target are too large: their squares have no finite sum");
     }
     double *matrix = shape->positive ? self->normal : self->matrix;
     for (uint64_t a = 0; a < p; a++) {

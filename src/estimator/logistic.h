@@ -13,7 +13,8 @@
  *
  * Parameters of a solver: K × p coefficients, row by row, then K intercepts if there are any.  They are those of *centred* columns:
  * with centres c_j (means; dense columns only) the intercept is b' = b + Σ c_j w_j, so that an offset of 1e9 does not couple
- * every column with the intercept.  Gradients: g_w = G_w - c G_b, where G is the gradient of what the user sees.
+ * every column with the intercept.  Gradients: g_w = G_w - c G_b, where G is the gradient of what the user sees.  With a border
+ * (solver_newton.c: a large one-hot column) the border's coefficients come first: skimpi_logistic_place.
  */
 #ifndef SKIMPI_LOGISTIC_H
 #define SKIMPI_LOGISTIC_H
@@ -33,6 +34,9 @@ typedef struct logistic_shape {
     uint64_t n_dense, n_code_columns;
     uint32_t n_classes;
     uint32_t tile_rows;          /* rows at once, a multiple of 16 */
+    uint64_t border_first;       /* features of the column whose parameters border the Newton matrix: see solver.h */
+    uint64_t border;             /* how many; 0: none */
+    uint64_t inner;              /* solver parameters less those */
     bool has_intercept;
     bool is_centred;
     bool has_csr;
@@ -60,10 +64,10 @@ typedef struct logistic_pass {
 typedef struct logistic_lane {
     double value, weight, rows;
     double reserved[5];
-    double sums[];               /* gradient (or product, or moments): K p + K; then diagonal: K p + K; or Hessian: n × n */
+    double sums[];               /* gradient (or product, or moments): K p + K; then diagonal: K p + K; or Hessian: inner × inner, border, and border × inner floats */
 } logistic_lane;
 
-/* The estimator. One block: this, the solver's block, then doubles: centre p, gradient n, diagonal n, product n, the pass. */
+/* The estimator. One block: this, the solver's block, then doubles: the pass, centre p, gradient (or product) n, diagonal n, inner centres. */
 typedef struct logistic {
     skimp_budget *budget;
     skimp_tag tag;
@@ -81,6 +85,7 @@ typedef struct logistic {
     bool converged;
     void *solver;
     double *centre, *gradient, *diagonal, *product;
+    double *inner_centre;        /* centres of the features that are not the border's */
     logistic_pass *pass;
 } logistic;
 
@@ -91,7 +96,19 @@ uint64_t skimpi_logistic_bytes(const logistic_shape *shape);
 skimp_status skimpi_logistic_create(logistic **out, skimp_budget *budget, skimp_tag tag, const skimpi_problem *problem, const logistic_shape *shape,
                                     skimp_error *error);
 void skimpi_logistic_destroy(void *self);
-void skimpi_logistic_describe_pass(logistic *self, skimpi_pass *pass);
+/* The centres are there: inner ones too, and from now on they count. */
+void skimpi_logistic_take_centres(logistic *self);
+
+/* The solver's place of a feature's coefficient; the number of a feature that is not the border's among those. */
+static inline uint64_t skimpi_logistic_place(const logistic_shape *shape, uint64_t feature)
+{
+    uint64_t first = shape->border_first;
+    return feature >= first + shape->border ? feature : feature < first ? feature + shape->border : feature - first;
+}
+static inline uint64_t skimpi_logistic_inner(const logistic_shape *shape, uint64_t feature)
+{
+    return feature < shape->border_first ? feature : feature - shape->border;
+}
 
 /* logistic_passes.c */
 /* A worker's scratch. */
@@ -103,6 +120,8 @@ typedef struct logistic_scratch {
     double *first;               /* K × tile_rows: r, or what a product scatters */
     double *second;              /* K × tile_rows: D, or probabilities */
     double *row;                 /* tile_rows */
+    skimpi_dense_column *inner_dense; /* with a border: the columns without it, renumbered */
+    skimpi_code_column *inner_codes;
     void *gram;                  /* Newton only */
 } logistic_scratch;
 uint32_t skimpi_logistic_tile_rows(uint64_t n_outputs);

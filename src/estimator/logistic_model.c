@@ -87,7 +87,9 @@ skimp_status skimpi_logistic_state_load(void *self_, const void *bytes, size_t n
         memcpy(self->pass->values, at, model);
     }
     self->is_fitted = saved.is_fitted;
-    self->has_centres = saved.has_centres;
+    if (saved.has_centres) {
+        skimpi_logistic_take_centres(self);
+    }
     self->n_iter = saved.n_iter;
     self->converged = saved.converged;
     self->weight = saved.weight;
@@ -140,6 +142,7 @@ static skimp_status model_shape(const skimpi_problem *problem, logistic_shape *s
     shape->n_dense = problem->n_dense;
     shape->n_code_columns = problem->n_code_columns;
     shape->has_csr = problem->n_sparse > 0;
+    shape->border_first = shape->p;
     shape->state_doubles = skimpi_mul_sat(2 * shape->n_outputs, skimpi_add_sat(shape->p, 1));
     shape->tile_rows = skimpi_logistic_tile_rows(shape->n_outputs);
     if (problem->n_classes < 2 || shape->state_doubles > (UINT64_C(1) << 48)) {

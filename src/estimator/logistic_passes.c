@@ -38,7 +38,9 @@ uint64_t skimpi_logistic_lay_out(const logistic_shape *shape, void *block, logis
     PLACE(first, skimpi_mul_sat(k, rows), sizeof(double));
     PLACE(second, skimpi_mul_sat(k, rows), sizeof(double));
     PLACE(row, rows, sizeof(double));
-    PLACE(gram, shape->solver == &skimpi_solver_newton ? skimpi_gram_scratch_bytes(shape->n_dense, shape->p) : 0, 1);
+    PLACE(inner_dense, shape->border > 0 ? shape->n_dense : 0, sizeof(skimpi_dense_column));
+    PLACE(inner_codes, shape->border > 0 ? shape->n_code_columns : 0, sizeof(skimpi_code_column));
+    PLACE(gram, shape->solver == &skimpi_solver_newton ? skimpi_gram_scratch_bytes(shape->n_dense, shape->p - shape->border) : 0, 1);
 #undef PLACE
     return at;
 }
@@ -133,13 +135,65 @@ static void pair_curvature(const skimpi_chunk *tile, const double *pk, const dou
     }
 }
 
+/* The tile without the border's column; that column in *column. */
+static void inner_view(const logistic_shape *shape, const skimpi_chunk *tile, const logistic_scratch *s, skimpi_chunk *out,
+                       const skimpi_code_column **column)
+{
+    *out = *tile;
+    out->n_codes = 0;
+    out->dense = s->inner_dense;
+    out->codes = s->inner_codes;
+    for (uint32_t j = 0; j < tile->n_dense; j++) {
+        s->inner_dense[j] = tile->dense[j];
+        s->inner_dense[j].feature = skimpi_logistic_inner(shape, tile->dense[j].feature);
+    }
+    for (uint32_t j = 0; j < tile->n_codes; j++) {
+        if (tile->codes[j].feature == shape->border_first) {
+            *column = &tile->codes[j];
+        } else {
+            s->inner_codes[out->n_codes] = tile->codes[j];
+            s->inner_codes[out->n_codes++].feature = skimpi_logistic_inner(shape, tile->codes[j].feature);
+        }
+    }
+}
+
+/* The border's diagonal, and its rows against the inner features and the intercept. */
+static void add_border(const logistic *self, const skimpi_chunk *tile, const skimpi_code_column *column, const double *d, double *diagonal,
+                       float *border)
+{
+    const logistic_shape *shape = &self->shape;
+    uint64_t m = shape->inner;
+    for (uint32_t i = 0; i < tile->n_rows; i++) {
+        uint32_t code = column->codes[i];
+        if (code >= column->n_codes) {
+            continue;
+        }
+        float *row = border + code * m, weight = (float)d[i];
+        diagonal[code] += d[i];
+        for (uint32_t j = 0; j < tile->n_dense; j++) {
+            const skimpi_dense_column *dense = &tile->dense[j];
+            double x = dense->f32 != NULL ? (double)dense->f32[i] : dense->f64[i];
+            row[dense->feature] += (float)(d[i] * (self->has_centres ? x - self->inner_centre[dense->feature] : x));
+        }
+        for (uint32_t j = 0; j < tile->n_codes; j++) {
+            uint32_t other = tile->codes[j].codes[i];
+            if (other < tile->codes[j].n_codes) {
+                row[tile->codes[j].feature + other] += weight;
+            }
+        }
+        if (shape->has_intercept) {
+            row[m - 1] += weight;
+        }
+    }
+}
+
 /* Hessian of one pair of outputs, k ≥ l: its lower triangle, the intercept's rows and corner. */
 static void add_pair(const logistic *self, const logistic_pass *parameters, const skimpi_chunk *tile, uint64_t k, uint64_t l, const double *d,
                      const logistic_scratch *s, double *hessian)
 {
     const logistic_shape *shape = &self->shape;
-    uint64_t p = shape->p, n = shape->n, first = shape->n_outputs * p;
-    self->kernels->gram(tile, d, self->has_centres ? self->centre : NULL, hessian + k * p * n + l * p, n, parameters->exact != 0, s->gram);
+    uint64_t p = shape->p - shape->border, n = shape->inner, first = shape->n_outputs * p;
+    self->kernels->gram(tile, d, self->has_centres ? self->inner_centre : NULL, hessian + k * p * n + l * p, n, parameters->exact != 0, s->gram);
     if (shape->has_intercept) {
         self->kernels->scatter(tile, 1, d, shape->tile_rows, hessian + (first + k) * n + l * p, p);
         hessian[(first + k) * n + first + l] += sum_of(tile->n_rows, d);
@@ -149,6 +203,17 @@ static void add_pair(const logistic *self, const logistic_pass *parameters, cons
 static void add_hessian(const logistic *self, const logistic_pass *parameters, const skimpi_chunk *tile, const logistic_scratch *s, double *hessian)
 {
     uint64_t stride = self->shape.tile_rows;
+    if (self->shape.border > 0) {
+        skimpi_chunk inner;
+        const skimpi_code_column *column = NULL;
+        inner_view(&self->shape, tile, s, &inner, &column);
+        add_pair(self, parameters, &inner, 0, 0, s->second, s, hessian);
+        double *diagonal = hessian + self->shape.inner * self->shape.inner;
+        if (column != NULL) {
+            add_border(self, &inner, column, s->second, diagonal, (float *)(diagonal + self->shape.border));
+        }
+        return;
+    }
     if (self->shape.n_outputs == 1) {
         add_pair(self, parameters, tile, 0, 0, s->second, s, hessian);
         return;
@@ -259,7 +324,7 @@ void skimpi_logistic_merge(const void *self_, const skimpi_pass *pass, void *int
     const logistic_lane *from = from_;
     uint64_t m = self->shape.n_outputs * (self->shape.p + 1), n = m;
     if (parameters->kind == LOGISTIC_HESSIAN) {
-        n += self->shape.n * self->shape.n;
+        n += self->shape.inner * self->shape.inner + self->shape.border;
     } else if (parameters->with_diagonal) {
         n += m;
     }
@@ -267,4 +332,9 @@ void skimpi_logistic_merge(const void *self_, const skimpi_pass *pass, void *int
     into->weight += from->weight;
     into->rows += from->rows;
     skimpi_axpy(n, 1.0, from->sums, into->sums);
+    const float *more = (const float *)(from->sums + n);
+    float *border = (float *)(into->sums + n);
+    for (uint64_t i = 0; parameters->kind == LOGISTIC_HESSIAN && i < self->shape.border * self->shape.inner; i++) {
+        border[i] += more[i];
+    }
 }

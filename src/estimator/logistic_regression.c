@@ -16,8 +16,9 @@
 
 #define NEWTON_BINARY 512
 #define NEWTON_MULTINOMIAL 256
+#define BORDER_VALUES (1u << 22) /* floats between a border and the rest: 16 MiB a lane */
 #define NEWTON_EARLY_TOL 1e-5   /* from here on a second sample saves a pass: two are enough */
-#define LANES_BYTES (1u << 20)   /* what the lanes of a narrow problem may take together */
+#define LANES_BYTES (1u << 20)   /* larger lanes are two, lanes of an eighth of it are eight, others four */
 
 static const skimp_param logistic_params[] = {
     { "penalty", SKIMP_PARAM_CHOICE, "deprecated", true, 0, 0, false, "deprecated|l1|l2|elasticnet",
@@ -104,6 +105,31 @@ static skimp_status check_params(const skimpi_problem *problem, const skimpi_par
     return check_class_weight(params, error);
 }
 
+/*
+ * A column of many codes, alone in its features, borders the Newton matrix where the rest is narrow: the widest such one.
+ * Gives the number of the other parameters.
+ */
+static uint64_t choose_border(const skimpi_problem *problem, logistic_shape *shape)
+{
+    for (uint64_t c = 0; c < (problem->code_features != NULL && shape->n_outputs == 1 ? problem->n_code_columns : 0); c++) {
+        uint64_t first = problem->code_features[c], size = problem->code_sizes[c];
+        bool is_alone = true;
+        for (uint64_t other = 0; other < problem->n_code_columns; other++) {
+            uint64_t start = problem->code_features[other];
+            is_alone = is_alone && (other == c || start >= first + size || start + problem->code_sizes[other] <= first);
+        }
+        uint64_t rest = shape->n - skimpi_min_u64(size, shape->n);
+        if (is_alone && size > shape->border && rest <= NEWTON_BINARY && skimpi_mul_sat(size, rest) <= BORDER_VALUES) {
+            shape->border_first = first;
+            shape->border = size;
+        }
+    }
+    if (shape->border == 0) {
+        shape->border_first = shape->p; /* place() leaves all features where they are */
+    }
+    return shape->n - shape->border;
+}
+
 static uint64_t power_of_two_below(uint64_t x)
 {
     uint64_t power = 1;
@@ -160,11 +186,15 @@ skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_p
                              (unsigned long long)p, (unsigned long long)k);
         goto out;
     }
-    bool is_newton = n <= (k == 1 ? NEWTON_BINARY : NEWTON_MULTINOMIAL);
+    uint64_t newton_most = k == 1 ? NEWTON_BINARY : NEWTON_MULTINOMIAL;
+    shape->border_first = p;
+    shape->inner = n > newton_most && !shape->has_csr ? choose_border(problem, shape) : n;
+    bool is_newton = shape->inner <= newton_most;
     shape->solver = is_newton ? &skimpi_solver_newton : &skimpi_solver_quasi;
     shape->tile_rows = skimpi_logistic_tile_rows(k);
     skimpi_solver_options *o = &shape->options;
     o->n = n;
+    o->n_border = shape->border;
     o->n_l1 = k * p;
     o->has_l1 = shape->l1_ratio > 0.0;
     o->l1_rest = shape->intercept_penalty;
@@ -174,10 +204,11 @@ skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_p
     o->max_iter = (uint64_t)skimpi_params_number(params, "max_iter");
     choose_levels(problem, shape);
     shape->solver_bytes = skimpi_round_up(shape->solver->bytes(o), 64);
-    uint64_t lane_doubles = skimpi_add_sat(m, is_newton ? n * n : m);
-    shape->lane_bytes = skimpi_round_up(sizeof(logistic_lane) + lane_doubles * sizeof(double), 64);
-    shape->lanes = (unsigned)skimpi_min_u64(8, skimpi_max_u64(LANES_BYTES / shape->lane_bytes, shape->n > (UINT64_C(1) << 20) ? 2 : 4));
-    shape->state_doubles = p + 2 * n + 2 * m;
+    uint64_t lane_doubles = m + (is_newton ? shape->inner * shape->inner + shape->border : m);
+    uint64_t border_bytes = shape->border * shape->inner * sizeof(float);
+    shape->lane_bytes = skimpi_round_up(sizeof(logistic_lane) + lane_doubles * sizeof(double) + border_bytes, 64);
+    shape->lanes = shape->lane_bytes <= LANES_BYTES / 8 ? 8 : shape->lane_bytes <= LANES_BYTES ? 4 : 2;
+    shape->state_doubles = p + 2 * n + 2 * m + shape->inner;
     shape->worker_bytes = skimpi_logistic_lay_out(shape, NULL, NULL);
 out:
     return status;
@@ -251,6 +282,7 @@ skimp_status skimpi_logistic_create(logistic **out, skimp_budget *budget, skimp_
     self->gradient = self->centre + shape->p;
     self->diagonal = self->gradient + shape->n;
     self->product = self->gradient; /* no pass has both */
+    self->inner_centre = self->diagonal + shape->n;
     *out = self;
     return SKIMP_OK;
 }
@@ -282,6 +314,17 @@ static void warn_of_params(const skimpi_params *params, skimpi_warnings *warning
     }
 }
 
+void skimpi_logistic_take_centres(logistic *self)
+{
+    const logistic_shape *shape = &self->shape;
+    for (uint64_t j = 0; j < shape->p; j++) {
+        if (j < shape->border_first || j >= shape->border_first + shape->border) {
+            self->inner_centre[skimpi_logistic_inner(shape, j)] = self->centre[j];
+        }
+    }
+    self->has_centres = true;
+}
+
 static skimp_status logistic_begin(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
                                    skimpi_warnings *warnings, skimp_error *error)
 {
@@ -298,7 +341,7 @@ static skimp_status logistic_begin(void **out, skimp_budget *budget, const skimp
         self->has_centres = false;
     } else if (problem->dense_mean != NULL) {
         memcpy(self->centre, problem->dense_mean, shape.p * sizeof(double));
-        self->has_centres = true;
+        skimpi_logistic_take_centres(self);
     }
     *out = self;
 out:
@@ -312,7 +355,12 @@ static void user_coordinates(const logistic *self, const double *parameters, dou
 {
     const logistic_shape *shape = &self->shape;
     uint64_t k = shape->n_outputs, p = shape->p;
-    memcpy(coef, parameters, k * p * sizeof(double));
+    for (uint64_t j = 0; j < p && k == 1; j++) {
+        coef[j] = parameters[skimpi_logistic_place(shape, j)];
+    }
+    if (k > 1) {
+        memcpy(coef, parameters, k * p * sizeof(double));
+    }
     for (uint64_t l = 0; l < k; l++) {
         intercept[l] = shape->has_intercept ? parameters[k * p + l] : 0.0;
         if (self->has_centres) {
@@ -326,7 +374,7 @@ static bool needs_moments(const logistic *self)
     return self->shape.is_centred && !self->has_centres;
 }
 
-void skimpi_logistic_describe_pass(logistic *self, skimpi_pass *pass)
+static void describe_pass(logistic *self, skimpi_pass *pass)
 {
     const logistic_shape *shape = &self->shape;
     logistic_pass *parameters = self->pass;
@@ -397,7 +445,10 @@ static void take_model(logistic *self, const skimpi_solution *solution)
 
 static const char *parameter_name(const logistic *self, uint64_t parameter, char *name, size_t size)
 {
-    uint64_t feature = parameter % self->shape.p;
+    uint64_t feature = parameter % self->shape.p, border = self->shape.border;
+    if (feature < self->shape.border_first + border) {
+        feature = feature < border ? self->shape.border_first + feature : feature - border;
+    }
     if (parameter >= self->shape.n_outputs * self->shape.p) {
         snprintf(name, size, "the intercept");
     } else if (self->problem.feature_names != NULL) {
@@ -439,7 +490,7 @@ static skimp_status logistic_next_pass(void *self_, skimpi_pass *pass, skimp_err
         *pass = (skimpi_pass){ .is_done = true };
         return SKIMP_OK;
     }
-    skimpi_logistic_describe_pass(self, pass);
+    describe_pass(self, pass);
     return SKIMP_OK;
 }
 
@@ -478,8 +529,8 @@ static void answer_gradient(logistic *self, const skimpi_request *request, const
     for (uint64_t l = 0; l < k; l++) {
         double intercept = lane->sums[first + l] / lane->weight;
         for (uint64_t j = 0; j < p; j++) {
-            uint64_t at = l * p + j;
-            double w = request->point[at], g = lane->sums[at] / lane->weight + penalty.l2 * w;
+            uint64_t at = l * p + skimpi_logistic_place(shape, j);
+            double w = request->point[at], g = lane->sums[l * p + j] / lane->weight + penalty.l2 * w;
             squares += penalty.l2 * w * w;
             double distance = least_subgradient(g, w, penalty.l1);
             optimality = distance > optimality || isnan(distance) ? distance : optimality;
@@ -529,12 +580,12 @@ static void answer_product(logistic *self, const skimpi_request *request, const 
 }
 
 /* The lower triangle, from the blocks of output pairs as they were summed. */
-static void answer_hessian(const logistic *self, const logistic_lane *lane, penalties penalty, double *hessian)
+static void answer_hessian(const logistic *self, const logistic_lane *lane, penalties penalty, const skimpi_request *request)
 {
     const logistic_shape *shape = &self->shape;
-    uint64_t k = shape->n_outputs, p = shape->p, n = shape->n, first = k * p;
-    const double *sums = lane->sums + k * (p + 1);
-    double scale = 1.0 / lane->weight;
+    uint64_t k = shape->n_outputs, p = shape->p - shape->border, n = shape->inner, first = k * p;
+    const double *sums = lane->sums + k * (shape->p + 1);
+    double *hessian = request->hessian, scale = 1.0 / lane->weight;
     for (uint64_t a = 0; a < k; a++) {
         for (uint64_t b = 0; b <= a; b++) {
             for (uint64_t i = 0; i < p; i++) {
@@ -545,7 +596,7 @@ static void answer_hessian(const logistic *self, const logistic_lane *lane, pena
             }
             for (uint64_t j = 0; j < (shape->has_intercept ? p : 0); j++) {
                 double corner = sums[(first + a) * n + first + b];
-                double sum = (sums[(first + a) * n + b * p + j] - (self->has_centres ? self->centre[j] * corner : 0.0)) * scale;
+                double sum = (sums[(first + a) * n + b * p + j] - (self->has_centres ? self->inner_centre[j] * corner : 0.0)) * scale;
                 hessian[(first + a) * n + b * p + j] = sum;
                 hessian[(first + b) * n + a * p + j] = sum;
             }
@@ -555,7 +606,15 @@ static void answer_hessian(const logistic *self, const logistic_lane *lane, pena
         }
     }
     for (uint64_t j = 0; j < n; j++) {
-        hessian[j * n + j] += l2_of(self, penalty, j);
+        hessian[j * n + j] += l2_of(self, penalty, shape->border + j);
+    }
+    const double *diagonal = sums + n * n;
+    const float *border = (const float *)(diagonal + shape->border);
+    for (uint64_t b = 0; b < shape->border; b++) {
+        request->border_diagonal[b] = diagonal[b] * scale + penalty.l2;
+        for (uint64_t j = 0; j < n; j++) {
+            request->border[b * n + j] = (float)((double)border[b * n + j] * scale);
+        }
     }
 }
 
@@ -572,7 +631,7 @@ static skimp_status logistic_end_pass(void *self_, const skimpi_pass *pass, cons
             double mean = lane->sums[j] / lane->weight;
             self->centre[j] = isfinite(mean) ? mean : 0.0;
         }
-        self->has_centres = true;
+        skimpi_logistic_take_centres(self);
         return SKIMP_OK;
     }
     skimpi_request request;
@@ -588,7 +647,7 @@ static skimp_status logistic_end_pass(void *self_, const skimpi_pass *pass, cons
         answer_gradient(self, &request, lane, penalty, &answer);
     }
     if (request.kind == SKIMPI_REQUEST_HESSIAN) {
-        answer_hessian(self, lane, penalty, request.hessian);
+        answer_hessian(self, lane, penalty, &request);
     } else if (request.with_diagonal) {
         answer_diagonal(self, lane, penalty, &answer);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * max_abs_scaler: x → x / max |x|, each column for itself; sparse data stays sparse.  Missing values stay missing and count
- * for nothing.  A largest value of under 10 ε counts as 1, as in scikit-learn.
+ * max_abs_scaler: x → x / max |x|, each column for itself; sparse data stays sparse.  Missing values stay missing and
+ * count for nothing.  A largest value of under 10 ε counts as 1, as in scikit-learn.
  */
 #include <float.h>
 #include <math.h>
@@ -18,12 +18,19 @@ typedef struct max_abs_scaler {
 enum { LARGEST, SCALE, N_VECTORS };
 
 static const skimp_param params_table[] = {
-    { .name = "copy", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "accepted for scikit-learn's sake; the data are never changed" },
-    { .name = "clip", .type = SKIMP_PARAM_BOOL, .default_value = "false", .help = "cut values of other data to [-1, 1]" },
+    { .name = "copy",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "true",
+      .help = "accepted for scikit-learn's sake; the data are never changed" },
+    { .name = "clip",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "false",
+      .help = "cut values of other data to [-1, 1]" },
     { .name = NULL },
 };
 
-static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs, skimp_error *error)
+static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs,
+                         skimp_error *error)
 {
     (void)params;
     (void)error;
@@ -35,12 +42,14 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
         .model_bytes = skimpi_mul_sat(problem->n_features, 2 * sizeof(double)),
         .passes_expected = 1,
         .passes_max = 1,
-        .seconds_per_pass = 5e-10 * (double)problem->n_rows * (double)problem->n_dense + 2e-9 * (double)problem->nonzeros,
+        .seconds_per_pass =
+            5e-10 * (double)problem->n_rows * (double)problem->n_dense + 2e-9 * (double)problem->nonzeros,
     };
     return SKIMP_OK;
 }
 
-static skimp_status create(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
+static skimp_status create(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
+                           skimp_error *error)
 {
     skimp_status status = skimpi_transformer_create(out, sizeof(max_abs_scaler), budget, problem, N_VECTORS, error);
     if (status == SKIMP_OK) {
@@ -65,8 +74,12 @@ static skimp_status next_pass(void *opaque, skimpi_pass *pass, skimp_error *erro
     return SKIMP_OK;
 }
 
-/* A lane: rows, then of each feature the largest absolute value, and whether there was one (implicit zeros always count). */
-static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *scratch, skimp_error *error)
+/*
+ * A lane: rows, then of each feature the largest absolute value, and whether there was one (implicit zeros always
+ * count).
+ */
+static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
+                            void *scratch, skimp_error *error)
 {
     (void)pass;
     (void)scratch;
@@ -85,7 +98,8 @@ static skimp_status consume(const void *opaque, const skimpi_pass *pass, const s
     if (chunk->has_csr && self->base.n_sparse > 0) {
         for (size_t at = 0; at < chunk->csr.indptr[chunk->n_rows]; at++) {
             uint64_t feature = skimpi_csr_feature(&chunk->csr, at);
-            largest[feature] = fmax(largest[feature], fabs(skimpi_csr_number(&chunk->csr, at))); /* fmax passes NaN over */
+            largest[feature] =
+                fmax(largest[feature], fabs(skimpi_csr_number(&chunk->csr, at))); /* fmax passes NaN over */
         }
     }
     return SKIMP_OK;
@@ -96,7 +110,8 @@ static void merge(const void *opaque, const skimpi_pass *pass, void *into, const
     (void)pass;
     const max_abs_scaler *self = opaque;
     double *rows = into, *largest = rows + 1, *any = largest + self->base.n_features;
-    const double *their_rows = from, *their_largest = their_rows + 1, *their_any = their_largest + self->base.n_features;
+    const double *their_rows = from, *their_largest = their_rows + 1,
+                 *their_any = their_largest + self->base.n_features;
     *rows += *their_rows;
     for (uint64_t j = 0; j < self->base.n_features; j++) {
         largest[j] = fmax(largest[j], their_largest[j]);
@@ -133,21 +148,24 @@ static skimp_status save(const void *opaque, skimpi_tensors *tensors, const char
 {
     const max_abs_scaler *self = opaque;
     skimp_status status = SKIMP_OK;
-    SKIMPI_TRY(skimpi_transformer_save(&self->base, tensors, prefix, "max_abs_", skimpi_transformer_vector(&self->base, LARGEST), error));
-    SKIMPI_TRY(skimpi_transformer_save(&self->base, tensors, prefix, "scale_", skimpi_transformer_vector(&self->base, SCALE), error));
+    SKIMPI_TRY(skimpi_transformer_save(&self->base, tensors, prefix, "max_abs_",
+                                       skimpi_transformer_vector(&self->base, LARGEST), error));
+    SKIMPI_TRY(skimpi_transformer_save(&self->base, tensors, prefix, "scale_",
+                                       skimpi_transformer_vector(&self->base, SCALE), error));
     SKIMPI_TRY(skimpi_transformer_save_seen(&self->base, tensors, prefix, NULL, error));
 out:
     return status;
 }
 
-static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix, const skimpi_problem *problem,
-                         const skimpi_params *params, skimp_error *error)
+static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
+                         const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     *out = NULL;
     SKIMPI_TRY(create(out, budget, problem, params, error));
     max_abs_scaler *self = *out;
-    SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "max_abs_", skimpi_transformer_vector(&self->base, LARGEST), error));
+    SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "max_abs_",
+                                       skimpi_transformer_vector(&self->base, LARGEST), error));
     set_scale(self);
     self->base.passes_done = 1;
 out:
@@ -178,8 +196,12 @@ static void transform(const void *opaque, skimpi_chunk *chunk)
 }
 
 const skimpi_estimator_class skimpi_class_max_abs_scaler = {
-    .info = { .name = "max_abs_scaler", .class_name = "MaxAbsScaler", .module = "preprocessing", .kind = SKIMP_TRANSFORMER,
-              .help = "scale columns by their largest absolute value", .params = params_table },
+    .info = { .name = "max_abs_scaler",
+              .class_name = "MaxAbsScaler",
+              .module = "preprocessing",
+              .kind = SKIMP_TRANSFORMER,
+              .help = "scale columns by their largest absolute value",
+              .params = params_table },
     .plan = plan,
     .begin = begin,
     .next_pass = next_pass,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * min_max_scaler: x → low + (x - min) × (high - low) / (max - min), each column for itself.  Missing values stay missing
- * and count for nothing.  A range of under 10 ε counts as 1, as in scikit-learn.
+ * min_max_scaler: x → low + (x - min) × (high - low) / (max - min), each column for itself.  Missing values stay
+ * missing and count for nothing.  A range of under 10 ε counts as 1, as in scikit-learn.
  */
 #include <float.h>
 #include <math.h>
@@ -20,9 +20,18 @@ typedef struct min_max_scaler {
 enum { LEAST, LARGEST, N_VECTORS };
 
 static const skimp_param params_table[] = {
-    { .name = "feature_range", .type = SKIMP_PARAM_JSON, .default_value = "[0, 1]", .help = "the range to scale to: [low, high]" },
-    { .name = "copy", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "accepted for scikit-learn's sake; the data are never changed" },
-    { .name = "clip", .type = SKIMP_PARAM_BOOL, .default_value = "false", .help = "cut values of other data to the range" },
+    { .name = "feature_range",
+      .type = SKIMP_PARAM_JSON,
+      .default_value = "[0, 1]",
+      .help = "the range to scale to: [low, high]" },
+    { .name = "copy",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "true",
+      .help = "accepted for scikit-learn's sake; the data are never changed" },
+    { .name = "clip",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "false",
+      .help = "cut values of other data to the range" },
     { .name = NULL },
 };
 
@@ -30,7 +39,8 @@ static skimp_status read_range(const skimpi_params *params, double range[2], ski
 {
     const char *text = skimpi_params_text(params, "feature_range");
     skimpi_json value, key, item;
-    bool good = skimpi_json_check(text, strlen(text), &value, NULL) && skimpi_json_kind_of(value) == SKIMPI_JSON_ARRAY && skimpi_json_count(value) == 2;
+    bool good = skimpi_json_check(text, strlen(text), &value, NULL) &&
+                skimpi_json_kind_of(value) == SKIMPI_JSON_ARRAY && skimpi_json_count(value) == 2;
     skimpi_json_items items = { 0 };
     if (good) {
         items = skimpi_json_begin(value);
@@ -41,15 +51,19 @@ static skimp_status read_range(const skimpi_params *params, double range[2], ski
         good = good && isfinite(range[i]);
     }
     if (!good) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "min_max_scaler: feature_range must be two numbers, [low, high], not %s", text);
+        return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                           "min_max_scaler: feature_range must be two numbers, [low, high], not %s", text);
     }
     if (range[0] >= range[1]) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "min_max_scaler: the first number of feature_range must be less than the second, not %s", text);
+        return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                           "min_max_scaler: the first number of feature_range must be less than the second, not %s",
+                           text);
     }
     return SKIMP_OK;
 }
 
-static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs, skimp_error *error)
+static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs,
+                         skimp_error *error)
 {
     double range[2];
     skimp_status status = read_range(params, range, error);
@@ -72,7 +86,8 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
     return SKIMP_OK;
 }
 
-static skimp_status create(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
+static skimp_status create(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
+                           skimp_error *error)
 {
     double range[2];
     *out = NULL;
@@ -116,7 +131,8 @@ static void lane_begin(const void *opaque, const skimpi_pass *pass, void *lane)
     }
 }
 
-static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *scratch, skimp_error *error)
+static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
+                            void *scratch, skimp_error *error)
 {
     (void)pass;
     (void)scratch;
@@ -139,7 +155,8 @@ static void merge(const void *opaque, const skimpi_pass *pass, void *into, const
     (void)pass;
     const min_max_scaler *self = opaque;
     double *rows = into, *least = rows + 1, *largest = least + self->base.n_features;
-    const double *their_rows = from, *their_least = their_rows + 1, *their_largest = their_least + self->base.n_features;
+    const double *their_rows = from, *their_least = their_rows + 1,
+                 *their_largest = their_least + self->base.n_features;
     *rows += *their_rows;
     for (uint64_t j = 0; j < self->base.n_features; j++) {
         least[j] = fmin(least[j], their_least[j]);
@@ -165,7 +182,8 @@ static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *
 
 static double factor_of(const min_max_scaler *self, uint64_t j)
 {
-    double range = skimpi_transformer_vector(&self->base, LARGEST)[j] - skimpi_transformer_vector(&self->base, LEAST)[j];
+    double range =
+        skimpi_transformer_vector(&self->base, LARGEST)[j] - skimpi_transformer_vector(&self->base, LEAST)[j];
     return (self->high - self->low) / (range < 10 * DBL_EPSILON ? 1 : range);
 }
 
@@ -174,7 +192,8 @@ static skimp_status save(const void *opaque, skimpi_tensors *tensors, const char
 {
     static const char *const names[] = { "data_min_", "data_max_", "data_range_", "scale_", "min_" };
     const min_max_scaler *self = opaque;
-    const double *least = skimpi_transformer_vector(&self->base, LEAST), *largest = skimpi_transformer_vector(&self->base, LARGEST);
+    const double *least = skimpi_transformer_vector(&self->base, LEAST),
+                 *largest = skimpi_transformer_vector(&self->base, LARGEST);
     skimpi_buffer values;
     skimpi_buffer_init(&values, self->base.budget, SKIMP_TAG_MODEL);
     skimp_status status = SKIMP_OK;
@@ -196,15 +215,17 @@ out:
     return status;
 }
 
-static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix, const skimpi_problem *problem,
-                         const skimpi_params *params, skimp_error *error)
+static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
+                         const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     *out = NULL;
     SKIMPI_TRY(create(out, budget, problem, params, error));
     min_max_scaler *self = *out;
-    SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "data_min_", skimpi_transformer_vector(&self->base, LEAST), error));
-    SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "data_max_", skimpi_transformer_vector(&self->base, LARGEST), error));
+    SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "data_min_",
+                                       skimpi_transformer_vector(&self->base, LEAST), error));
+    SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "data_max_",
+                                       skimpi_transformer_vector(&self->base, LARGEST), error));
     self->base.passes_done = 1;
 out:
     if (status != SKIMP_OK) {
@@ -220,7 +241,8 @@ static void transform(const void *opaque, skimpi_chunk *chunk)
     const double *least = skimpi_transformer_vector(&self->base, LEAST);
     for (uint32_t j = 0; j < chunk->n_dense; j++) {
         skimpi_dense_column *column = &chunk->dense[j];
-        skimpi_column_affine(column->f32, column->f64, chunk->n_rows, least[column->feature], factor_of(self, column->feature), self->low);
+        skimpi_column_affine(column->f32, column->f64, chunk->n_rows, least[column->feature],
+                             factor_of(self, column->feature), self->low);
         if (self->clip) {
             skimpi_transformer_clip(column->f32, column->f64, chunk->n_rows, self->low, self->high);
         }
@@ -228,8 +250,12 @@ static void transform(const void *opaque, skimpi_chunk *chunk)
 }
 
 const skimpi_estimator_class skimpi_class_min_max_scaler = {
-    .info = { .name = "min_max_scaler", .class_name = "MinMaxScaler", .module = "preprocessing", .kind = SKIMP_TRANSFORMER,
-              .help = "scale columns to a range", .params = params_table },
+    .info = { .name = "min_max_scaler",
+              .class_name = "MinMaxScaler",
+              .module = "preprocessing",
+              .kind = SKIMP_TRANSFORMER,
+              .help = "scale columns to a range",
+              .params = params_table },
     .plan = plan,
     .begin = begin,
     .next_pass = next_pass,

@@ -170,11 +170,12 @@ static bool can_go_bare(const reading *r, const char *bytes, size_t length)
     reading bare = { .info = r->info, .param = r->param, .text = bytes, .length = length };
     double number;
     skimpi_json json;
-    if (length == 0 || length > 64 || strchr("{[\" \t\n\r", bytes[0]) != NULL || strchr(" \t\n\r", bytes[length - 1]) != NULL) {
+    if (length == 0 || length > 64 || strchr("{[\" \t\n\r", bytes[0]) != NULL ||
+        strchr(" \t\n\r", bytes[length - 1]) != NULL) {
         return false;
     }
-    return !text_is_null(&bare) && !text_is(&bare, "True") && !text_is(&bare, "False") && !text_number(&bare, &number) &&
-           !skimpi_json_check(bytes, length, &json, NULL);
+    return !text_is_null(&bare) && !text_is(&bare, "True") && !text_is(&bare, "False") &&
+           !text_number(&bare, &number) && !skimpi_json_check(bytes, length, &json, NULL);
 }
 
 static skimp_status append_quoted(skimpi_buffer *text, const char *bytes, size_t length, skimp_error *error)
@@ -210,7 +211,10 @@ static skimp_status read_json(const reading *r, value *into, skimpi_buffer *text
     if (text_number(r, &number)) {
         into->number = number;
         number_text(number, spelled);
-        return skimpi_buffer_printf(text, error, "%s", isnan(number) ? "NaN" : isinf(number) ? (number > 0 ? "Infinity" : "-Infinity") : spelled);
+        return skimpi_buffer_printf(text, error, "%s",
+                                    isnan(number)   ? "NaN"
+                                    : isinf(number) ? (number > 0 ? "Infinity" : "-Infinity")
+                                                    : spelled);
     }
     if (!skimpi_json_check(r->text, r->length, &json, &bad_at)) {
         if (r->length != 0 && strchr("{[\"", r->text[0]) != NULL) {
@@ -252,12 +256,14 @@ static skimp_status read_value(const skimpi_params *params, const skimp_param *p
         r.length--;
     }
     if (r.length > VALUE_LENGTH) {
-        status = skimpi_fail(error, SKIMP_ERROR_PARAM, "%s: parameter %s: a value of %zu bytes is too long (at most %u)",
-                             r.info->name, param->name, r.length, VALUE_LENGTH);
+        status =
+            skimpi_fail(error, SKIMP_ERROR_PARAM, "%s: parameter %s: a value of %zu bytes is too long (at most %u)",
+                        r.info->name, param->name, r.length, VALUE_LENGTH);
         goto out;
     }
     if (!skimpi_utf8_is_valid(r.text, r.length)) {
-        status = skimpi_fail(error, SKIMP_ERROR_PARAM, "%s: parameter %s: the value is not valid UTF-8", r.info->name, param->name);
+        status = skimpi_fail(error, SKIMP_ERROR_PARAM, "%s: parameter %s: the value is not valid UTF-8", r.info->name,
+                             param->name);
         goto out;
     }
     into->number = NAN;
@@ -294,7 +300,8 @@ static size_t find(const skimp_estimator_info *info, const char *name)
     return i;
 }
 
-skimp_status skimpi_params_create(skimpi_params **out, skimp_budget *budget, const skimp_estimator_info *info, skimp_error *error)
+skimp_status skimpi_params_create(skimpi_params **out, skimp_budget *budget, const skimp_estimator_info *info,
+                                  skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_params *params = NULL;

@@ -11,9 +11,13 @@
 #define ESTIMATORS(X) \
     X(linear_regression) \
     X(logistic_regression) \
+    X(max_abs_scaler) \
+    X(min_max_scaler) \
     X(ridge) \
     X(sgd_classifier) \
-    X(sgd_regressor)
+    X(sgd_regressor) \
+    X(simple_imputer) \
+    X(standard_scaler)
 
 #define DECLARE(name) extern const skimpi_estimator_class skimpi_class_##name;
 #define POINT_TO(name) &skimpi_class_##name,

@@ -18,7 +18,7 @@
 #include "estimator/sgd_fit.h"
 #include "kernel/kernel.h"
 
-#define WINDOW 8       /* chunks that are shuffled together */
+#define WINDOW 8 /* chunks that are shuffled together */
 #define LANES 8
 #define TILE_OUTPUTS 8 /* problems that a lanes pass evaluates at a time */
 
@@ -38,7 +38,8 @@ static skimp_status read_average(uint64_t *from, const char *name, const skimpi_
 {
     double average = skimpi_params_number(params, "average");
     if (!(average >= 0) || average != floor(average) || average > 0x1p53) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "%s: parameter average must be true, false or an integer ≥ 1, not '%.80s'", name,
+        return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                           "%s: parameter average must be true, false or an integer ≥ 1, not '%.80s'", name,
                            skimpi_params_text(params, "average"));
     }
     *from = (uint64_t)average;
@@ -52,8 +53,10 @@ static skimp_status check_combination(const skimpi_sgd_options *o, const skimpi_
     const char *wanted = info->kind == SKIMP_CLASSIFIER ? "hinge" : "epsilon_insensitive";
     bool is_passive = o->schedule == SKIMPI_SGD_PA1 || o->schedule == SKIMPI_SGD_PA2;
     if (o->schedule == SKIMPI_SGD_OPTIMAL && o->alpha == 0) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "%s: alpha must be > 0 with learning_rate=optimal, which it sets; choose penalty=null for no penalty",
-                           info->name);
+        return skimpi_fail(
+            error, SKIMP_ERROR_PARAM,
+            "%s: alpha must be > 0 with learning_rate=optimal, which it sets; choose penalty=null for no penalty",
+            info->name);
     }
     if (is_passive && strcmp(o->loss->name, wanted) != 0) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "%s: learning_rate=%s works with loss=%s only", info->name,
@@ -70,14 +73,17 @@ static double number_or(const skimpi_params *params, const char *name, double ot
     return skimpi_params_is_null(params, name) ? otherwise : skimpi_params_number(params, name);
 }
 
-skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
+skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem *problem, const skimpi_params *params,
+                                    skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimp_estimator_info *info = skimpi_params_info(params);
     const char *penalty = skimpi_params_text(params, "penalty");
     bool is_classifier = info->kind == SKIMP_CLASSIFIER;
     double alpha = skimpi_params_number(params, "alpha");
-    double l1_ratio = strcmp(penalty, "l1") == 0 ? 1 : strcmp(penalty, "l2") == 0 ? 0 : number_or(params, "l1_ratio", 0);
+    double l1_ratio = strcmp(penalty, "l1") == 0   ? 1
+                      : strcmp(penalty, "l2") == 0 ? 0
+                                                   : number_or(params, "l1_ratio", 0);
     double strength = skimpi_params_is_null(params, "penalty") ? 0 : alpha;
     uint64_t width = problem->n_dense + problem->n_code_columns;
     bool is_sparse = problem->n_sparse > 0 && width == 0;
@@ -113,11 +119,12 @@ skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem 
     SKIMPI_TRY(read_average(&o->average_from, info->name, params, error));
     SKIMPI_TRY(check_combination(o, params, error));
     if (problem->n_features >= UINT32_MAX) {
-        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "%s: %llu features are too many (at most 2^32 - 2)", info->name,
-                               (unsigned long long)problem->n_features));
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "%s: %llu features are too many (at most 2^32 - 2)",
+                               info->name, (unsigned long long)problem->n_features));
     }
     if (is_classifier && problem->is_exact && problem->n_classes < 2) {
-        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_DATA, "%s: the target has one class only: at least two are needed", info->name));
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_DATA, "%s: the target has one class only: at least two are needed",
+                               info->name));
     }
 out:
     return status;
@@ -138,20 +145,25 @@ static uint64_t lane_scratch_bytes(uint32_t chunk_rows)
     return skimpi_mul_sat((TILE_OUTPUTS + 2) * sizeof(double), skimpi_column_stride(chunk_rows));
 }
 
-skimp_status skimpi_sgd_fit_plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs, skimp_error *error)
+skimp_status skimpi_sgd_fit_plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs,
+                                 skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_sgd_plan plan;
     SKIMPI_TRY(skimpi_sgd_read_params(&plan, problem, params, error));
-    double epochs = (double)plan.max_iter, around = plan.needs_statistics ? 2 : 1, per_epoch = plan.validation_fraction > 0 ? 2 : 1;
+    double epochs = (double)plan.max_iter, around = plan.needs_statistics ? 2 : 1,
+           per_epoch = plan.validation_fraction > 0 ? 2 : 1;
     unsigned window = plan.shuffle ? (unsigned)skimpi_min_u64(WINDOW, skimpi_max_u64(problem->n_chunks, 1)) : 1;
-    double entries = (double)problem->nonzeros + (double)problem->n_rows * (double)(problem->n_dense + problem->n_code_columns);
+    double entries =
+        (double)problem->nonzeros + (double)problem->n_rows * (double)(problem->n_dense + problem->n_code_columns);
     *needs = (skimpi_needs){
         .lanes = LANES,
         .state_bytes = skimpi_add_sat(skimpi_sgd_bytes(&plan.options), skimpi_sgd_model_bytes(&plan)),
         .lane_bytes = lane_bytes(&plan),
-        .worker_bytes = skimpi_max_u64(lane_scratch_bytes(problem->chunk_rows), skimpi_sgd_window_bytes(&plan, problem->chunk_rows, window)),
-        .model_bytes = skimpi_mul_sat(skimpi_mul_sat(plan.options.n_features + 2, plan.options.n_problems), sizeof(double)),
+        .worker_bytes = skimpi_max_u64(lane_scratch_bytes(problem->chunk_rows),
+                                       skimpi_sgd_window_bytes(&plan, problem->chunk_rows, window)),
+        .model_bytes =
+            skimpi_mul_sat(skimpi_mul_sat(plan.options.n_features + 2, plan.options.n_problems), sizeof(double)),
         .passes_expected = around + per_epoch * fmin(epochs, 3 + (double)plan.n_iter_no_change),
         .passes_max = around + per_epoch * epochs,
         .seconds_per_pass = 8e-9 * entries * plan.options.n_problems,
@@ -161,8 +173,8 @@ out:
     return status;
 }
 
-skimp_status skimpi_sgd_fit_begin(void **self, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
-                                  skimpi_warnings *warnings, skimp_error *error)
+skimp_status skimpi_sgd_fit_begin(void **self, skimp_budget *budget, const skimpi_problem *problem,
+                                  const skimpi_params *params, skimpi_warnings *warnings, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_sgd_fit *fit = NULL;
@@ -239,7 +251,8 @@ static void consume_statistics(const skimpi_chunk *chunk, skimpi_sgd_moments *la
 {
     for (uint32_t c = 0; c < chunk->n_dense; c++) {
         const skimpi_dense_column *column = &chunk->dense[c];
-        skimpi_sgd_moments m = column->f32 != NULL ? moments_f32(chunk->n_rows, column->f32) : moments_f64(chunk->n_rows, column->f64);
+        skimpi_sgd_moments m =
+            column->f32 != NULL ? moments_f32(chunk->n_rows, column->f32) : moments_f64(chunk->n_rows, column->f64);
         merge_moments(&lane[c], &m);
     }
     skimpi_sgd_moments m = moments_f64(chunk->n_rows, chunk->target);
@@ -247,7 +260,8 @@ static void consume_statistics(const skimpi_chunk *chunk, skimpi_sgd_moments *la
 }
 
 /* Sums over the validation rows (VALIDATE) or the others (EVALUATE): lane[k] of problem k; then weight, rows, target, target². */
-static void consume_sums(const skimpi_sgd_fit *fit, bool validate, const skimpi_chunk *chunk, double *lane, double *scratch)
+static void consume_sums(const skimpi_sgd_fit *fit, bool validate, const skimpi_chunk *chunk, double *lane,
+                         double *scratch)
 {
     const skimpi_sgd_options *o = &fit->plan.options;
     uint32_t n = chunk->n_rows;
@@ -263,23 +277,28 @@ static void consume_sums(const skimpi_sgd_fit *fit, bool validate, const skimpi_
     }
     for (uint32_t first = 0; first < o->n_problems; first += TILE_OUTPUTS) {
         uint32_t outputs = o->n_problems - first < TILE_OUTPUTS ? o->n_problems - first : TILE_OUTPUTS;
-        skimpi_kernels_get()->margins(chunk, outputs, fit->coef + (size_t)first * o->n_features, o->n_features, fit->intercept + first, margins, stride);
+        skimpi_kernels_get()->margins(chunk, outputs, fit->coef + (size_t)first * o->n_features, o->n_features,
+                                      fit->intercept + first, margins, stride);
         for (uint32_t k = 0; k < outputs; k++) {
             const double *m = margins + k * stride;
             double sum = 0;
             for (uint32_t i = 0; i < n; i++) {
                 double t = chunk->target[i];
                 bool is_positive = t == (double)(o->n_problems == 1 ? 1 : first + k);
-                target[i] = !o->is_classifier ? t : o->loss->classification ? (is_positive ? 1 : 0) : (is_positive ? 1 : -1);
-                sum += !validate ? 0 : o->is_classifier ? ((m[i] > 0) == is_positive ? weight[i] : 0) : weight[i] * (m[i] - t) * (m[i] - t);
+                target[i] = !o->is_classifier         ? t
+                            : o->loss->classification ? (is_positive ? 1 : 0)
+                                                      : (is_positive ? 1 : -1);
+                sum += !validate          ? 0
+                       : o->is_classifier ? ((m[i] > 0) == is_positive ? weight[i] : 0)
+                                          : weight[i] * (m[i] - t) * (m[i] - t);
             }
             lane[first + k] += validate ? sum : o->loss->evaluate(n, target, weight, m, o->loss_parameter, NULL, NULL);
         }
     }
 }
 
-skimp_status skimpi_sgd_fit_consume(const void *self, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *worker_scratch,
-                                    skimp_error *error)
+skimp_status skimpi_sgd_fit_consume(const void *self, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
+                                    void *worker_scratch, skimp_error *error)
 {
     (void)error;
     if (pass->kind == SKIMPI_SGD_STATISTICS) {
@@ -350,10 +369,11 @@ static void choose_next(skimpi_sgd_fit *fit)
         active += skimpi_sgd_is_active(fit->solver, k) ? 1 : 0;
     }
     fit->progress.converged = active == 0 || fit->plan.tol == -INFINITY ? 1 : 0;
-    fit->progress.phase = active == 0 || fit->progress.n_iter >= fit->plan.max_iter ? SKIMPI_SGD_EVALUATE : SKIMPI_SGD_TRAIN;
+    fit->progress.phase =
+        active == 0 || fit->progress.n_iter >= fit->plan.max_iter ? SKIMPI_SGD_EVALUATE : SKIMPI_SGD_TRAIN;
     if (fit->progress.phase == SKIMPI_SGD_EVALUATE && fit->progress.converged == 0) {
-        skimpi_warn(fit->warnings, "%s: not converged after %llu passes over the data (tol=%g): raise max_iter", fit->name,
-                    (unsigned long long)fit->progress.n_iter, fit->plan.tol);
+        skimpi_warn(fit->warnings, "%s: not converged after %llu passes over the data (tol=%g): raise max_iter",
+                    fit->name, (unsigned long long)fit->progress.n_iter, fit->plan.tol);
     }
 }
 
@@ -362,12 +382,14 @@ static skimp_status end_train(skimpi_sgd_fit *fit, skimp_error *error)
     bool validates = fit->plan.validation_fraction > 0;
     fit->progress.n_iter++;
     if (!skimpi_sgd_end_pass(fit->solver, fit->objectives)) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "%s: the weights are not finite after pass %llu: scale the columns (--step standard_scaler)",
+        return skimpi_fail(error, SKIMP_ERROR_DATA,
+                           "%s: the weights are not finite after pass %llu: scale the columns (--step standard_scaler)",
                            fit->name, (unsigned long long)fit->progress.n_iter);
     }
     fit->progress.steps = skimpi_sgd_steps(fit->solver);
     if (fit->progress.steps == 0) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "%s: no row is left to train on: choose a smaller validation_fraction", fit->name);
+        return skimpi_fail(error, SKIMP_ERROR_DATA,
+                           "%s: no row is left to train on: choose a smaller validation_fraction", fit->name);
     }
     fit->progress.objective = 0;
     for (uint32_t k = 0; k < fit->plan.options.n_problems; k++) {
@@ -390,7 +412,9 @@ static skimp_status end_validate(skimpi_sgd_fit *fit, const double *lane, skimp_
     uint32_t n = fit->plan.options.n_problems;
     double weight = lane[n];
     if (!(weight > 0)) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "%s: early_stopping kept no row with a weight to validate on: raise validation_fraction", fit->name);
+        return skimpi_fail(error, SKIMP_ERROR_DATA,
+                           "%s: early_stopping kept no row with a weight to validate on: raise validation_fraction",
+                           fit->name);
     }
     double spread = lane[n + 3] - lane[n + 2] * (lane[n + 2] / weight);
     for (uint32_t k = 0; k < n; k++) {
@@ -443,7 +467,9 @@ double skimpi_sgd_fit_progress(const void *self)
 void skimpi_sgd_fit_result(const void *self, skimpi_outcome *outcome)
 {
     const skimpi_sgd_fit *fit = self;
-    *outcome = (skimpi_outcome){ .objective = fit->progress.objective, .n_iter = fit->progress.n_iter, .converged = fit->progress.converged != 0 };
+    *outcome = (skimpi_outcome){ .objective = fit->progress.objective,
+                                 .n_iter = fit->progress.n_iter,
+                                 .converged = fit->progress.converged != 0 };
 }
 
 /* ---- checkpoints --------------------------------------------------------------------------------------------------- */
@@ -455,7 +481,8 @@ skimp_status skimpi_sgd_fit_state_save(const void *self, skimpi_buffer *out, ski
     size_t solver_bytes;
     const void *solver = skimpi_sgd_state_const(fit->solver, &solver_bytes);
     SKIMPI_TRY(skimpi_buffer_append(out, &fit->progress, sizeof(fit->progress), error));
-    SKIMPI_TRY(skimpi_buffer_append(out, fit->problems, fit->plan.options.n_problems * sizeof(skimpi_sgd_problem), error));
+    SKIMPI_TRY(
+        skimpi_buffer_append(out, fit->problems, fit->plan.options.n_problems * sizeof(skimpi_sgd_problem), error));
     SKIMPI_TRY(skimpi_buffer_append(out, fit->columns, fit->plan.n_dense * sizeof(skimpi_sgd_column), error));
     SKIMPI_TRY(skimpi_buffer_append(out, solver, solver_bytes, error));
 out:
@@ -465,16 +492,19 @@ out:
 skimp_status skimpi_sgd_fit_state_load(void *self, const void *bytes, size_t n, skimp_error *error)
 {
     skimpi_sgd_fit *fit = self;
-    size_t solver_bytes, problems = fit->plan.options.n_problems * sizeof(skimpi_sgd_problem), columns = fit->plan.n_dense * sizeof(skimpi_sgd_column);
+    size_t solver_bytes, problems = fit->plan.options.n_problems * sizeof(skimpi_sgd_problem),
+                         columns = fit->plan.n_dense * sizeof(skimpi_sgd_column);
     void *solver = skimpi_sgd_state(fit->solver, &solver_bytes);
     skimpi_sgd_progress progress;
     if (n != sizeof(progress) + problems + columns + solver_bytes) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "%s: the checkpoint is of another problem: %zu bytes of state", fit->name, n);
+        return skimpi_fail(error, SKIMP_ERROR_DATA, "%s: the checkpoint is of another problem: %zu bytes of state",
+                           fit->name, n);
     }
     const char *at = bytes;
     memcpy(&progress, at, sizeof(progress));
     at += sizeof(progress);
-    bool is_sane = progress.phase <= SKIMPI_SGD_DONE && progress.has_layout <= 1 && isfinite(progress.target_spread) && progress.target_spread > 0;
+    bool is_sane = progress.phase <= SKIMPI_SGD_DONE && progress.has_layout <= 1 && isfinite(progress.target_spread) &&
+                   progress.target_spread > 0;
     for (size_t c = 0; c < fit->plan.n_dense; c++) {
         skimpi_sgd_column column;
         memcpy(&column, at + problems + c * sizeof(column), sizeof(column));

@@ -13,12 +13,12 @@
 typedef struct skimpi_sgd_plan {
     skimpi_sgd_options options;
     uint64_t max_iter, n_iter_no_change, seed;
-    double tol;                    /* -inf: never stops */
-    double validation_fraction;    /* 0: none */
+    double tol;                 /* -inf: never stops */
+    double validation_fraction; /* 0: none */
     bool shuffle;
-    bool needs_statistics;         /* a pass for means and spreads comes first */
+    bool needs_statistics; /* a pass for means and spreads comes first */
     uint64_t n_dense, n_code_columns;
-    uint32_t tile_rows;            /* rows that are gathered at a time */
+    uint32_t tile_rows; /* rows that are gathered at a time */
 } skimpi_sgd_plan;
 
 enum { SKIMPI_SGD_STATISTICS, SKIMPI_SGD_TRAIN, SKIMPI_SGD_VALIDATE, SKIMPI_SGD_EVALUATE, SKIMPI_SGD_DONE };
@@ -37,38 +37,40 @@ typedef struct skimpi_sgd_progress {
 } skimpi_sgd_progress;
 
 typedef struct skimpi_sgd_problem {
-    double best;                   /* objective, or validation score */
-    uint64_t stale;                /* passes without progress */
+    double best;    /* objective, or validation score */
+    uint64_t stale; /* passes without progress */
 } skimpi_sgd_problem;
 
 typedef struct skimpi_sgd_column {
-    double mean, scale;            /* scale 0: constant */
+    double mean, scale; /* scale 0: constant */
     uint64_t feature;
 } skimpi_sgd_column;
 
 typedef struct skimpi_sgd_fit {
     skimp_budget *budget;
     skimpi_sgd_plan plan;
-    uint32_t n_classes;            /* 0: values */
+    uint32_t n_classes; /* 0: values */
     skimpi_warnings *warnings;
-    const char *name;              /* of the estimator, for messages */
+    const char *name; /* of the estimator, for messages */
     skimpi_sgd_progress progress;
-    skimpi_sgd *solver;            /* NULL in a loaded model */
-    skimpi_sgd_problem *problems;  /* n_problems */
-    skimpi_sgd_column *columns;    /* n_dense */
-    double *coef, *intercept;      /* n_problems × n_features, n_problems */
-    double *objectives;            /* n_problems */
+    skimpi_sgd *solver;           /* NULL in a loaded model */
+    skimpi_sgd_problem *problems; /* n_problems */
+    skimpi_sgd_column *columns;   /* n_dense */
+    double *coef, *intercept;     /* n_problems × n_features, n_problems */
+    double *objectives;           /* n_problems */
 } skimpi_sgd_fit;
 
-skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem *problem, const skimpi_params *params, skimp_error *error);
+skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem *problem, const skimpi_params *params,
+                                    skimp_error *error);
 
 /* ---- sgd_fit.c ---- */
-skimp_status skimpi_sgd_fit_plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs, skimp_error *error);
-skimp_status skimpi_sgd_fit_begin(void **self, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
-                                  skimpi_warnings *warnings, skimp_error *error);
+skimp_status skimpi_sgd_fit_plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs,
+                                 skimp_error *error);
+skimp_status skimpi_sgd_fit_begin(void **self, skimp_budget *budget, const skimpi_problem *problem,
+                                  const skimpi_params *params, skimpi_warnings *warnings, skimp_error *error);
 skimp_status skimpi_sgd_fit_next_pass(void *self, skimpi_pass *pass, skimp_error *error);
-skimp_status skimpi_sgd_fit_consume(const void *self, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *worker_scratch,
-                                    skimp_error *error);
+skimp_status skimpi_sgd_fit_consume(const void *self, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
+                                    void *worker_scratch, skimp_error *error);
 void skimpi_sgd_fit_merge(const void *self, const skimpi_pass *pass, void *into, const void *from);
 skimp_status skimpi_sgd_fit_end_pass(void *self, const skimpi_pass *pass, const void *lane, skimp_error *error);
 double skimpi_sgd_fit_progress(const void *self);
@@ -85,8 +87,8 @@ static inline bool skimpi_sgd_is_validation(const skimpi_sgd_plan *plan, uint64_
 
 /* ---- sgd_window.c ---- */
 uint64_t skimpi_sgd_window_bytes(const skimpi_sgd_plan *plan, uint32_t chunk_rows, unsigned window);
-skimp_status skimpi_sgd_consume_window(void *self, const skimpi_pass *pass, const skimpi_chunk *const *chunks, unsigned n_chunks, void *worker_scratch,
-                                       skimp_error *error);
+skimp_status skimpi_sgd_consume_window(void *self, const skimpi_pass *pass, const skimpi_chunk *const *chunks,
+                                       unsigned n_chunks, void *worker_scratch, skimp_error *error);
 
 /* ---- sgd_model.c ---- */
 /* Takes the solver's weights into coef and intercept, in the units of the data. */
@@ -94,11 +96,11 @@ void skimpi_sgd_take_weights(skimpi_sgd_fit *fit);
 skimp_status skimpi_sgd_allocate_model(skimpi_sgd_fit *fit, skimp_error *error);
 uint64_t skimpi_sgd_model_bytes(const skimpi_sgd_plan *plan);
 skimp_status skimpi_sgd_model_save(const void *self, skimpi_tensors *tensors, const char *prefix, skimp_error *error);
-skimp_status skimpi_sgd_model_load(void **self, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix, const skimpi_problem *problem,
-                                   const skimpi_params *params, skimp_error *error);
+skimp_status skimpi_sgd_model_load(void **self, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
+                                   const skimpi_problem *problem, const skimpi_params *params, skimp_error *error);
 unsigned skimpi_sgd_model_outputs(const void *self, skimpi_predict_kind kind, const char **why);
-skimp_status skimpi_sgd_model_predict(const void *self, skimpi_predict_kind kind, const skimpi_chunk *chunk, double *out, size_t stride,
-                                      void *worker_scratch, skimp_error *error);
+skimp_status skimpi_sgd_model_predict(const void *self, skimpi_predict_kind kind, const skimpi_chunk *chunk,
+                                      double *out, size_t stride, void *worker_scratch, skimp_error *error);
 uint64_t skimpi_sgd_model_predict_bytes(const skimpi_problem *problem, const skimpi_params *params);
 
 #endif

@@ -12,14 +12,17 @@
 #include "kernel/kernel.h"
 
 #define TILE_OUTPUTS 8
+#define TILE_ROWS 1024
 #define NAME_BYTES 128
 
 uint64_t skimpi_sgd_model_bytes(const skimpi_sgd_plan *plan)
 {
     uint64_t k = plan->options.n_problems;
     uint64_t bytes = skimp_alloc_cost(sizeof(skimpi_sgd_fit));
-    bytes = skimpi_add_sat(bytes, skimp_alloc_cost(skimpi_mul_sat(skimpi_mul_sat(k, plan->options.n_features), sizeof(double))));
-    bytes = skimpi_add_sat(bytes, 2 * skimp_alloc_cost(k * sizeof(double)) + skimp_alloc_cost(k * sizeof(skimpi_sgd_problem)));
+    bytes = skimpi_add_sat(
+        bytes, skimp_alloc_cost(skimpi_mul_sat(skimpi_mul_sat(k, plan->options.n_features), sizeof(double))));
+    bytes = skimpi_add_sat(bytes,
+                           2 * skimp_alloc_cost(k * sizeof(double)) + skimp_alloc_cost(k * sizeof(skimpi_sgd_problem)));
     return skimpi_add_sat(bytes, skimp_alloc_cost(skimpi_mul_sat(plan->n_dense, sizeof(skimpi_sgd_column))));
 }
 
@@ -36,7 +39,8 @@ skimp_status skimpi_sgd_allocate_model(skimpi_sgd_fit *fit, skimp_error *error)
     fit->objectives = block;
     SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k, sizeof(double), &block, error));
     fit->intercept = block;
-    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k * fit->plan.options.n_features, sizeof(double), &block, error));
+    SKIMPI_TRY(
+        skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k * fit->plan.options.n_features, sizeof(double), &block, error));
     fit->coef = block;
 out:
     return status;
@@ -74,8 +78,8 @@ void skimpi_sgd_take_weights(skimpi_sgd_fit *fit)
 
 /* ---- saved form ---------------------------------------------------------------------------------------------------- */
 
-static skimp_status add(skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype, unsigned n_dims, const uint64_t *shape,
-                        const void *values, size_t bytes, skimp_error *error)
+static skimp_status add(skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
+                        unsigned n_dims, const uint64_t *shape, const void *values, size_t bytes, skimp_error *error)
 {
     char full[NAME_BYTES];
     void *data;
@@ -99,7 +103,8 @@ skimp_status skimpi_sgd_model_save(const void *self, skimpi_tensors *tensors, co
     int64_t n_iter = (int64_t)fit->progress.n_iter;
     double t = fit->progress.steps + 1;
     /* A regressor's coef_ is a vector. */
-    SKIMPI_TRY(add(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1, fit->coef, k * n * sizeof(double), error));
+    SKIMPI_TRY(add(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1,
+                   fit->coef, k * n * sizeof(double), error));
     SKIMPI_TRY(add(tensors, prefix, "intercept_", SKIMPI_F64, 1, &k, fit->intercept, k * sizeof(double), error));
     SKIMPI_TRY(add(tensors, prefix, "n_iter_", SKIMPI_I64, 1, &one, &n_iter, sizeof(n_iter), error));
     SKIMPI_TRY(add(tensors, prefix, "t_", SKIMPI_F64, 1, &one, &t, sizeof(t), error));
@@ -107,8 +112,8 @@ out:
     return status;
 }
 
-static skimp_status take(const skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype, unsigned n_dims, const uint64_t *shape,
-                         void *values, size_t bytes, skimp_error *error)
+static skimp_status take(const skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
+                         unsigned n_dims, const uint64_t *shape, void *values, size_t bytes, skimp_error *error)
 {
     char full[NAME_BYTES];
     const skimpi_tensor *tensor;
@@ -122,8 +127,8 @@ static skimp_status take(const skimpi_tensors *tensors, const char *prefix, cons
     return status;
 }
 
-skimp_status skimpi_sgd_model_load(void **self, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix, const skimpi_problem *problem,
-                                   const skimpi_params *params, skimp_error *error)
+skimp_status skimpi_sgd_model_load(void **self, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
+                                   const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_sgd_fit *fit = NULL;
@@ -141,11 +146,14 @@ skimp_status skimpi_sgd_model_load(void **self, skimp_budget *budget, const skim
     bool is_classifier = fit->plan.options.is_classifier;
     int64_t n_iter;
     double t;
-    SKIMPI_TRY(take(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1, fit->coef, k * n * sizeof(double), error));
+    SKIMPI_TRY(take(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1,
+                    fit->coef, k * n * sizeof(double), error));
     SKIMPI_TRY(take(tensors, prefix, "intercept_", SKIMPI_F64, 1, &k, fit->intercept, k * sizeof(double), error));
     SKIMPI_TRY(take(tensors, prefix, "n_iter_", SKIMPI_I64, 1, &one, &n_iter, sizeof(n_iter), error));
     SKIMPI_TRY(take(tensors, prefix, "t_", SKIMPI_F64, 1, &one, &t, sizeof(t), error));
-    fit->progress = (skimpi_sgd_progress){ .phase = SKIMPI_SGD_DONE, .n_iter = (uint64_t)n_iter, .objective = NAN, .converged = 1, .steps = t - 1 };
+    fit->progress = (skimpi_sgd_progress){
+        .phase = SKIMPI_SGD_DONE, .n_iter = (uint64_t)n_iter, .objective = NAN, .converged = 1, .steps = t - 1
+    };
     *self = fit;
     fit = NULL;
 out:
@@ -176,24 +184,61 @@ unsigned skimpi_sgd_model_outputs(const void *self, skimpi_predict_kind kind, co
     return fit->n_classes;
 }
 
-/* The class of the largest decision, a tile of classes at a time. scratch: predict_bytes. */
-static void predict_class(const skimpi_sgd_fit *fit, const skimpi_chunk *chunk, double *out, double *scratch)
+/* Scratch of predict_class: some rows of a chunk, and their decisions for some classes. */
+typedef struct label_scratch {
+    double margins[TILE_OUTPUTS * TILE_ROWS], best[TILE_ROWS];
+    uint32_t indptr[TILE_ROWS + 1];
+    skimpi_dense_column columns[]; /* n_dense of them; then n_codes code columns */
+} label_scratch;
+
+/* Rows first … first + n - 1 of a chunk as a chunk. */
+static skimpi_chunk rows_of(const skimpi_chunk *chunk, uint32_t first, uint32_t n, label_scratch *s)
+{
+    skimpi_chunk view = *chunk;
+    view.n_rows = n;
+    view.dense = s->columns;
+    view.codes = (skimpi_code_column *)(void *)(s->columns + chunk->n_dense);
+    for (uint32_t c = 0; c < chunk->n_dense; c++) {
+        view.dense[c] = chunk->dense[c];
+        view.dense[c].f32 = chunk->dense[c].f32 != NULL ? chunk->dense[c].f32 + first : NULL;
+        view.dense[c].f64 = chunk->dense[c].f64 != NULL ? chunk->dense[c].f64 + first : NULL;
+    }
+    for (uint32_t c = 0; c < chunk->n_codes; c++) {
+        view.codes[c] = chunk->codes[c];
+        view.codes[c].codes += first;
+    }
+    if (chunk->has_csr) {
+        uint32_t start = chunk->csr.indptr[first];
+        for (uint32_t i = 0; i <= n; i++) {
+            s->indptr[i] = chunk->csr.indptr[first + i] - start;
+        }
+        view.csr.indptr = s->indptr;
+        view.csr.indices = chunk->csr.indices != NULL ? chunk->csr.indices + start : NULL;
+        view.csr.indices64 = chunk->csr.indices64 != NULL ? chunk->csr.indices64 + start : NULL;
+        view.csr.f32 = chunk->csr.f32 != NULL ? chunk->csr.f32 + start : NULL;
+        view.csr.f64 = chunk->csr.f64 != NULL ? chunk->csr.f64 + start : NULL;
+    }
+    return view;
+}
+
+/* The class of the largest decision. */
+static void predict_class(const skimpi_sgd_fit *fit, const skimpi_chunk *chunk, double *out, label_scratch *s)
 {
     const skimpi_sgd_options *o = &fit->plan.options;
-    uint32_t n = chunk->n_rows;
-    size_t stride = skimpi_column_stride(n);
-    double *margins = scratch, *best = scratch + TILE_OUTPUTS * stride;
-    for (uint32_t first = 0; first < o->n_problems; first += TILE_OUTPUTS) {
-        uint32_t outputs = o->n_problems - first < TILE_OUTPUTS ? o->n_problems - first : TILE_OUTPUTS;
-        skimpi_kernels_get()->margins(chunk, outputs, fit->coef + (size_t)first * o->n_features, o->n_features, fit->intercept + first, margins, stride);
-        for (uint32_t i = 0; i < n; i++) {
-            for (uint32_t k = 0; k < outputs; k++) {
-                double m = margins[k * stride + i];
-                if (o->n_problems == 1) {
-                    out[i] = m > 0 ? 1 : 0;
-                } else if (first + k == 0 || m > best[i]) {
-                    best[i] = m;
-                    out[i] = first + k;
+    for (uint32_t start = 0; start < chunk->n_rows; start += TILE_ROWS) {
+        uint32_t n = chunk->n_rows - start < TILE_ROWS ? chunk->n_rows - start : TILE_ROWS;
+        skimpi_chunk rows = rows_of(chunk, start, n, s);
+        for (uint32_t first = 0; first < o->n_problems; first += TILE_OUTPUTS) {
+            uint32_t outputs = o->n_problems - first < TILE_OUTPUTS ? o->n_problems - first : TILE_OUTPUTS;
+            skimpi_kernels_get()->margins(&rows, outputs, fit->coef + (size_t)first * o->n_features, o->n_features,
+                                          fit->intercept + first, s->margins, TILE_ROWS);
+            for (uint32_t i = 0; i < n; i++) {
+                for (uint32_t k = 0; k < outputs; k++) {
+                    double m = s->margins[k * TILE_ROWS + i];
+                    if (first + k == 0 || m > s->best[i]) {
+                        s->best[i] = m;
+                        out[start + i] = first + k;
+                    }
                 }
             }
         }
@@ -226,23 +271,28 @@ static void probabilities(const skimpi_sgd_fit *fit, uint32_t n, double *out, si
             sum += out[k * stride + i];
         }
         for (uint32_t k = 0; k < o->n_problems; k++) {
-            out[k * stride + i] = sum > 0 ? out[k * stride + i] / sum : 1.0 / o->n_problems; /* no class wants it: all alike */
+            out[k * stride + i] =
+                sum > 0 ? out[k * stride + i] / sum : 1.0 / o->n_problems; /* no class wants it: all alike */
         }
     }
 }
 
-skimp_status skimpi_sgd_model_predict(const void *self, skimpi_predict_kind kind, const skimpi_chunk *chunk, double *out, size_t stride,
-                                      void *worker_scratch, skimp_error *error)
+skimp_status skimpi_sgd_model_predict(const void *self, skimpi_predict_kind kind, const skimpi_chunk *chunk,
+                                      double *out, size_t stride, void *worker_scratch, skimp_error *error)
 {
     (void)error;
     const skimpi_sgd_fit *fit = self;
     const skimpi_sgd_options *o = &fit->plan.options;
-    if (kind == SKIMPI_PREDICT_LABEL && o->is_classifier) {
+    if (kind == SKIMPI_PREDICT_LABEL && o->n_problems > 1) {
         predict_class(fit, chunk, out, worker_scratch);
         return SKIMP_OK;
     }
     skimpi_kernels_get()->margins(chunk, o->n_problems, fit->coef, o->n_features, fit->intercept, out, stride);
-    if (kind == SKIMPI_PREDICT_PROBABILITY) {
+    if (kind == SKIMPI_PREDICT_LABEL && o->is_classifier) {
+        for (uint32_t i = 0; i < chunk->n_rows; i++) {
+            out[i] = out[i] > 0 ? 1 : 0;
+        }
+    } else if (kind == SKIMPI_PREDICT_PROBABILITY) {
         probabilities(fit, chunk->n_rows, out, stride);
     }
     return SKIMP_OK;
@@ -250,6 +300,8 @@ skimp_status skimpi_sgd_model_predict(const void *self, skimpi_predict_kind kind
 
 uint64_t skimpi_sgd_model_predict_bytes(const skimpi_problem *problem, const skimpi_params *params)
 {
-    bool is_classifier = skimpi_params_info(params)->kind == SKIMP_CLASSIFIER;
-    return is_classifier ? skimpi_mul_sat((TILE_OUTPUTS + 1) * sizeof(double), skimpi_column_stride(problem->chunk_rows)) : 0;
+    bool has_classes = skimpi_params_info(params)->kind == SKIMP_CLASSIFIER && problem->n_classes > 2;
+    uint64_t columns = skimpi_add_sat(skimpi_mul_sat(problem->n_dense, sizeof(skimpi_dense_column)),
+                                      skimpi_mul_sat(problem->n_code_columns, sizeof(skimpi_code_column)));
+    return has_classes ? skimpi_add_sat(sizeof(label_scratch), columns) : 0;
 }

@@ -21,12 +21,12 @@ typedef struct strip {
 } strip;
 
 typedef struct tile {
-    strip *strips;      /* of the window */
-    uint32_t *at;       /* tile rows: chunk of each */
-    uint32_t *row;      /* and its row there */
+    strip *strips; /* of the window */
+    uint32_t *at;  /* tile rows: chunk of each */
+    uint32_t *row; /* and its row there */
     uint32_t *order;
-    uint32_t *n_fixed;  /* entries of fixed scale */
-    uint32_t *index;    /* tile rows × width */
+    uint32_t *n_fixed; /* entries of fixed scale */
+    uint32_t *index;   /* tile rows × width */
     float *value;
     uint32_t width;
 } tile;
@@ -129,11 +129,14 @@ static uint32_t gather(const skimpi_sgd_fit *fit, const skimpi_chunk *chunk, con
         const skimpi_sgd_column *column = &fit->columns[c];
         double inverse = column->scale > 0 ? 1 / column->scale : 0;
         for (uint32_t i = 0; i < n; i++) {
-            double x = chunk->dense[c].f32 != NULL ? (double)chunk->dense[c].f32[s->first + i] : chunk->dense[c].f64[s->first + i];
+            double x = chunk->dense[c].f32 != NULL ? (double)chunk->dense[c].f32[s->first + i]
+                                                   : chunk->dense[c].f64[s->first + i];
             t->index[(filled + i) * width + c] = (uint32_t)column->feature;
             /* A constant column's values are zeros even where its mean was rounded; 1 / scale may not be finite. */
             t->value[(filled + i) * width + c] =
-                column->scale > 0 ? (float)(isinf(inverse) ? (x - column->mean) / column->scale : (x - column->mean) * inverse) : 0;
+                column->scale > 0
+                    ? (float)(isinf(inverse) ? (x - column->mean) / column->scale : (x - column->mean) * inverse)
+                    : 0;
         }
     }
     for (uint32_t c = 0; c < chunk->n_codes; c++) {
@@ -197,8 +200,8 @@ static void visit(skimpi_sgd_fit *fit, const skimpi_chunk *const *chunks, const 
     }
 }
 
-skimp_status skimpi_sgd_consume_window(void *self, const skimpi_pass *pass, const skimpi_chunk *const *chunks, unsigned n_chunks, void *worker_scratch,
-                                       skimp_error *error)
+skimp_status skimpi_sgd_consume_window(void *self, const skimpi_pass *pass, const skimpi_chunk *const *chunks,
+                                       unsigned n_chunks, void *worker_scratch, skimp_error *error)
 {
     (void)error;
     skimpi_sgd_fit *fit = self;

@@ -28,15 +28,15 @@ static inline double imputer_number(uint64_t key)
     return u.number;
 }
 
-/* What a search knows of a feature between passes; kept as vectors of doubles would lose bits, so as it is. */
+/* What a search knows of a feature between passes. */
 typedef struct imputer_feature {
-    uint64_t prefix;    /* median: the digits found, of the lower one; most_frequent: where in the hashes the next pass begins */
-    uint64_t below;     /* median: values under the prefix */
-    uint64_t n;         /* values in all */
-    uint64_t upper;     /* median: key of the upper one, when the digits have parted from the lower one's */
+    uint64_t prefix;           /* median: the lower one's digits so far; most_frequent: the first hash not counted yet */
+    uint64_t below;            /* median: the lower one's place among those with its prefix */
+    uint64_t n;                /* values in all */
+    uint64_t upper;            /* median: key of the upper one, when the digits have parted from the lower one's */
     uint64_t best, best_count; /* most_frequent: key and number of the best so far */
     uint32_t done;
-    uint32_t split;     /* median: upper is known to be another value */
+    uint32_t split; /* median: upper is known to be another value */
 } imputer_feature;
 
 typedef struct imputer_shape {
@@ -49,13 +49,15 @@ typedef struct imputer_shape {
 void imputer_search_shape(imputer_shape *shape);
 uint64_t imputer_search_lane_bytes(const imputer_shape *shape);
 double imputer_search_passes(const imputer_shape *shape);
-/* digit: how many passes came before. */
+/* Makes a zeroed lane ready. */
 void imputer_search_begin(const imputer_shape *shape, const imputer_feature *features, void *lane);
-/* n values of a feature; missing ones are NaN. */
-void imputer_search_add(const imputer_shape *shape, const imputer_feature *features, unsigned pass, void *lane, uint64_t feature, const double *x, size_t n);
+/* n values of a feature; missing ones are NaN. pass: how many came before. */
+void imputer_search_add(const imputer_shape *shape, const imputer_feature *features, unsigned pass, void *lane,
+                        uint64_t feature, const double *x, size_t n);
 void imputer_search_rows(void *lane, double n_rows);
-void imputer_search_merge(const imputer_shape *shape, const imputer_feature *features, void *into, void *from);
+void imputer_search_merge(const imputer_shape *shape, const imputer_feature *features, void *into, const void *from);
 /* Takes a pass in; statistics of what is done are set. False: another pass is needed. */
-bool imputer_search_end(const imputer_shape *shape, imputer_feature *features, unsigned pass, void *lane, double *statistics);
+bool imputer_search_end(const imputer_shape *shape, imputer_feature *features, unsigned pass, const void *lane,
+                        double *statistics);
 
 #endif

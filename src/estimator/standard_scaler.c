@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * standard_scaler: z = (x - mean) / standard deviation, each column for itself.  Missing values stay missing and count for
- * nothing; a column that cannot be told from a constant (by the error bound of two-pass variance, Chan, Golub & LeVeque
- * 1983, as scikit-learn takes it) is centred and not scaled.
+ * standard_scaler: z = (x - mean) / standard deviation, each column for itself.  Missing values stay missing and count
+ * for nothing; a column that cannot be told from a constant (by the error bound of two-pass variance, Chan, Golub &
+ * LeVeque 1983, as scikit-learn takes it) is centred and not scaled.
  */
 #include <float.h>
 #include <math.h>
@@ -19,13 +19,23 @@ typedef struct standard_scaler {
 enum { MEAN, VARIANCE, SCALE, SEEN, N_VECTORS };
 
 static const skimp_param params_table[] = {
-    { .name = "copy", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "accepted for scikit-learn's sake; the data are never changed" },
-    { .name = "with_mean", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "centre the columns (not possible on sparse data)" },
-    { .name = "with_std", .type = SKIMP_PARAM_BOOL, .default_value = "true", .help = "scale the columns to unit variance" },
+    { .name = "copy",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "true",
+      .help = "accepted for scikit-learn's sake; the data are never changed" },
+    { .name = "with_mean",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "true",
+      .help = "centre the columns (not possible on sparse data)" },
+    { .name = "with_std",
+      .type = SKIMP_PARAM_BOOL,
+      .default_value = "true",
+      .help = "scale the columns to unit variance" },
     { .name = NULL },
 };
 
-static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs, skimp_error *error)
+static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs,
+                         skimp_error *error)
 {
     if (problem->n_sparse > 0 && skimpi_params_number(params, "with_mean") != 0) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "standard_scaler cannot centre sparse data: set with_mean=false");
@@ -38,12 +48,14 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
         .model_bytes = skimpi_mul_sat(problem->n_features, N_VECTORS * sizeof(double)),
         .passes_expected = 1,
         .passes_max = 1,
-        .seconds_per_pass = 1e-9 * (double)problem->n_rows * (double)problem->n_dense + 3e-9 * (double)problem->nonzeros,
+        .seconds_per_pass =
+            1e-9 * (double)problem->n_rows * (double)problem->n_dense + 3e-9 * (double)problem->nonzeros,
     };
     return SKIMP_OK;
 }
 
-static skimp_status create(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
+static skimp_status create(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
+                           skimp_error *error)
 {
     skimp_status status = skimpi_transformer_create(out, sizeof(standard_scaler), budget, problem, N_VECTORS, error);
     if (status == SKIMP_OK) {
@@ -69,7 +81,8 @@ static skimp_status next_pass(void *opaque, skimpi_pass *pass, skimp_error *erro
     return SKIMP_OK;
 }
 
-static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *scratch, skimp_error *error)
+static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
+                            void *scratch, skimp_error *error)
 {
     (void)pass;
     (void)scratch;
@@ -92,7 +105,8 @@ static void merge(const void *opaque, const skimpi_pass *pass, void *into, const
 {
     (void)pass;
     const standard_scaler *self = opaque;
-    skimpi_moments a = skimpi_moments_of(into, self->base.n_features), b = skimpi_moments_of((void *)(uintptr_t)from, self->base.n_features);
+    skimpi_moments a = skimpi_moments_of(into, self->base.n_features),
+                   b = skimpi_moments_of((void *)(uintptr_t)from, self->base.n_features);
     skimpi_moments_merge(&a, &b, self->base.n_features);
 }
 
@@ -122,29 +136,34 @@ static skimp_status save(const void *opaque, skimpi_tensors *tensors, const char
     const skimpi_transformer *base = &self->base;
     skimp_status status = SKIMP_OK;
     if (self->with_mean || self->with_std) {
-        SKIMPI_TRY(skimpi_transformer_save(base, tensors, prefix, "mean_", skimpi_transformer_vector(base, MEAN), error));
+        SKIMPI_TRY(
+            skimpi_transformer_save(base, tensors, prefix, "mean_", skimpi_transformer_vector(base, MEAN), error));
     }
     if (self->with_std) {
-        SKIMPI_TRY(skimpi_transformer_save(base, tensors, prefix, "var_", skimpi_transformer_vector(base, VARIANCE), error));
-        SKIMPI_TRY(skimpi_transformer_save(base, tensors, prefix, "scale_", skimpi_transformer_vector(base, SCALE), error));
+        SKIMPI_TRY(
+            skimpi_transformer_save(base, tensors, prefix, "var_", skimpi_transformer_vector(base, VARIANCE), error));
+        SKIMPI_TRY(
+            skimpi_transformer_save(base, tensors, prefix, "scale_", skimpi_transformer_vector(base, SCALE), error));
     }
     SKIMPI_TRY(skimpi_transformer_save_seen(base, tensors, prefix, skimpi_transformer_vector(base, SEEN), error));
 out:
     return status;
 }
 
-static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix, const skimpi_problem *problem,
-                         const skimpi_params *params, skimp_error *error)
+static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
+                         const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     *out = NULL;
     SKIMPI_TRY(create(out, budget, problem, params, error));
     standard_scaler *self = *out;
     if (self->with_mean) {
-        SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "mean_", skimpi_transformer_vector(&self->base, MEAN), error));
+        SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "mean_",
+                                           skimpi_transformer_vector(&self->base, MEAN), error));
     }
     if (self->with_std) {
-        SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "scale_", skimpi_transformer_vector(&self->base, SCALE), error));
+        SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "scale_",
+                                           skimpi_transformer_vector(&self->base, SCALE), error));
     }
     self->base.passes_done = 1;
 out:
@@ -158,11 +177,13 @@ out:
 static void transform(const void *opaque, skimpi_chunk *chunk)
 {
     const standard_scaler *self = opaque;
-    const double *mean = skimpi_transformer_vector(&self->base, MEAN), *scale = skimpi_transformer_vector(&self->base, SCALE);
+    const double *mean = skimpi_transformer_vector(&self->base, MEAN),
+                 *scale = skimpi_transformer_vector(&self->base, SCALE);
     for (uint32_t j = 0; j < chunk->n_dense; j++) {
         skimpi_dense_column *column = &chunk->dense[j];
         uint64_t feature = column->feature;
-        skimpi_column_affine(column->f32, column->f64, chunk->n_rows, self->with_mean ? mean[feature] : 0, self->with_std ? 1 / scale[feature] : 1, 0);
+        skimpi_column_affine(column->f32, column->f64, chunk->n_rows, self->with_mean ? mean[feature] : 0,
+                             self->with_std ? 1 / scale[feature] : 1, 0);
     }
     if (chunk->has_csr && self->base.n_sparse > 0 && self->with_std) {
         skimpi_transformer_divide_csr(chunk, scale);
@@ -170,8 +191,12 @@ static void transform(const void *opaque, skimpi_chunk *chunk)
 }
 
 const skimpi_estimator_class skimpi_class_standard_scaler = {
-    .info = { .name = "standard_scaler", .class_name = "StandardScaler", .module = "preprocessing", .kind = SKIMP_TRANSFORMER,
-              .help = "centre columns and scale them to unit variance", .params = params_table },
+    .info = { .name = "standard_scaler",
+              .class_name = "StandardScaler",
+              .module = "preprocessing",
+              .kind = SKIMP_TRANSFORMER,
+              .help = "centre columns and scale them to unit variance",
+              .params = params_table },
     .plan = plan,
     .begin = begin,
     .next_pass = next_pass,

@@ -8,7 +8,10 @@
 #include "estimator/transformer.h"
 #include "kernel/kernel.h"
 
-/* ---- memory ---------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- memory
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 uint64_t skimpi_transformer_bytes(size_t self_bytes, const skimpi_problem *problem, unsigned n_vectors)
 {
@@ -16,14 +19,15 @@ uint64_t skimpi_transformer_bytes(size_t self_bytes, const skimpi_problem *probl
     return skimpi_add_sat(skimp_alloc_cost(self_bytes), skimp_alloc_cost(vectors));
 }
 
-skimp_status skimpi_transformer_create(void **out, size_t self_bytes, skimp_budget *budget, const skimpi_problem *problem, unsigned n_vectors,
-                                       skimp_error *error)
+skimp_status skimpi_transformer_create(void **out, size_t self_bytes, skimp_budget *budget,
+                                       const skimpi_problem *problem, unsigned n_vectors, skimp_error *error)
 {
     void *block = NULL, *vectors = NULL;
     skimp_status status = SKIMP_OK;
     *out = NULL;
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_STATISTICS, 1, self_bytes, &block, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_STATISTICS, problem->n_features, n_vectors * sizeof(double), &vectors, error));
+    SKIMPI_TRY(
+        skimp_alloc(budget, SKIMP_TAG_STATISTICS, problem->n_features, n_vectors * sizeof(double), &vectors, error));
     skimpi_transformer *self = block;
     *self = (skimpi_transformer){
         .budget = budget,
@@ -46,7 +50,8 @@ void skimpi_transformer_destroy(void *opaque)
 {
     skimpi_transformer *self = opaque;
     if (self != NULL) {
-        skimp_free(self->budget, SKIMP_TAG_STATISTICS, self->vectors, self->n_features, self->n_vectors * sizeof(double));
+        skimp_free(self->budget, SKIMP_TAG_STATISTICS, self->vectors, self->n_features,
+                   self->n_vectors * sizeof(double));
         skimp_free(self->budget, SKIMP_TAG_STATISTICS, self, 1, self->self_bytes);
     }
 }
@@ -57,15 +62,18 @@ unsigned skimpi_transformer_lanes(uint64_t bytes_each)
     return lanes >= SKIMPI_MAX_LANES ? SKIMPI_MAX_LANES : lanes >= 4 ? 4 : lanes >= 2 ? 2 : 1;
 }
 
-/* ---- tensors --------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- tensors
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static skimp_status full_name(skimpi_buffer *name, const char *prefix, const char *attribute, skimp_error *error)
 {
     return skimpi_buffer_printf(name, error, "%s%s", prefix, attribute);
 }
 
-skimp_status skimpi_transformer_save(const skimpi_transformer *self, skimpi_tensors *tensors, const char *prefix, const char *name,
-                                     const double *values, skimp_error *error)
+skimp_status skimpi_transformer_save(const skimpi_transformer *self, skimpi_tensors *tensors, const char *prefix,
+                                     const char *name, const double *values, skimp_error *error)
 {
     skimpi_buffer text;
     skimpi_buffer_init(&text, self->budget, SKIMP_TAG_MODEL);
@@ -79,8 +87,8 @@ out:
     return status;
 }
 
-skimp_status skimpi_transformer_load(const skimpi_transformer *self, const skimpi_tensors *tensors, const char *prefix, const char *name,
-                                     double *values, skimp_error *error)
+skimp_status skimpi_transformer_load(const skimpi_transformer *self, const skimpi_tensors *tensors, const char *prefix,
+                                     const char *name, double *values, skimp_error *error)
 {
     skimpi_buffer text;
     skimpi_buffer_init(&text, self->budget, SKIMP_TAG_MODEL);
@@ -94,8 +102,8 @@ out:
     return status;
 }
 
-skimp_status skimpi_transformer_save_seen(const skimpi_transformer *self, skimpi_tensors *tensors, const char *prefix, const double *seen,
-                                          skimp_error *error)
+skimp_status skimpi_transformer_save_seen(const skimpi_transformer *self, skimpi_tensors *tensors, const char *prefix,
+                                          const double *seen, skimp_error *error)
 {
     skimpi_buffer text;
     skimpi_buffer_init(&text, self->budget, SKIMP_TAG_MODEL);
@@ -115,14 +123,19 @@ out:
     return status;
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------------------------------ */
+/*
+ * ---- checkpoints
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 skimp_status skimpi_transformer_state_save(const void *opaque, skimpi_buffer *out, skimp_error *error)
 {
     const skimpi_transformer *self = opaque;
     uint64_t head[2] = { self->n_rows, self->passes_done };
     skimp_status status = skimpi_buffer_append(out, head, sizeof head, error);
-    return status != SKIMP_OK ? status : skimpi_buffer_append(out, self->vectors, self->n_vectors * self->n_features * sizeof(double), error);
+    return status != SKIMP_OK
+               ? status
+               : skimpi_buffer_append(out, self->vectors, self->n_vectors * self->n_features * sizeof(double), error);
 }
 
 skimp_status skimpi_transformer_state_load(void *opaque, const void *bytes, size_t n, skimp_error *error)
@@ -155,7 +168,10 @@ double skimpi_transformer_progress(const void *opaque)
     return (double)NAN;
 }
 
-/* ---- CSR -------------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- CSR
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 uint64_t skimpi_csr_feature(const skimpi_csr_block *csr, size_t at)
 {
@@ -194,7 +210,10 @@ void skimpi_transformer_clip(float *f32, double *f64, size_t n, double low, doub
     }
 }
 
-/* ---- moments ---------------------------------------------------------------------------------------------------------- */
+/*
+ * ---- moments
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 uint64_t skimpi_moments_bytes(uint64_t n_features)
 {
@@ -204,7 +223,9 @@ uint64_t skimpi_moments_bytes(uint64_t n_features)
 skimpi_moments skimpi_moments_of(void *lane, uint64_t n_features)
 {
     double *at = lane;
-    return (skimpi_moments){ at, at + 1, at + 1 + n_features, at + 1 + 2 * n_features, at + 1 + 3 * n_features, at + 1 + 4 * n_features };
+    return (skimpi_moments){
+        at, at + 1, at + 1 + n_features, at + 1 + 2 * n_features, at + 1 + 3 * n_features, at + 1 + 4 * n_features
+    };
 }
 
 void skimpi_moments_add_column(const skimpi_moments *m, uint64_t feature, const float *f32, const double *f64, size_t n)
@@ -229,9 +250,18 @@ void skimpi_moments_add_column(const skimpi_moments *m, uint64_t feature, const 
         return;
     }
     count += sums[0];
+    double sum = m->sum[feature] + sums[1], squares = m->squares[feature] + sums[2], mean = sum / count;
+    if (mean * mean * count > squares / 2) {
+        /* The mean has left the centre behind, by more than the spread: a new centre, before squares cancel. */
+        double moved = centre + mean, by = moved - centre;
+        squares = fmax(squares - by * (2 * sum - count * by), 0);
+        sum -= count * by;
+        centre = moved;
+    }
     m->count[feature] = count;
-    m->centre[feature] = centre + sums[1] / count;
-    m->squares[feature] = fmax(m->squares[feature] + (sums[2] - sums[1] * (sums[1] / count)), 0);
+    m->centre[feature] = centre;
+    m->sum[feature] = sum;
+    m->squares[feature] = squares;
 }
 
 void skimpi_moments_add_value(const skimpi_moments *m, uint64_t feature, double x)
@@ -268,7 +298,8 @@ void skimpi_moments_merge(const skimpi_moments *into, const skimpi_moments *from
     }
 }
 
-void skimpi_moments_finish(const skimpi_moments *m, uint64_t feature, bool is_sparse, double *seen, double *mean, double *variance)
+void skimpi_moments_finish(const skimpi_moments *m, uint64_t feature, bool is_sparse, double *seen, double *mean,
+                           double *variance)
 {
     double n = m->count[feature], all = is_sparse ? *m->n_rows - m->missing[feature] : n;
     double average = n > 0 ? m->centre[feature] + m->sum[feature] / n : 0;

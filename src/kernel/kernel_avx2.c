@@ -72,7 +72,7 @@ SKIMPI_INLINE TARGET float largest_ps(__m256 v)
 #define CSR_MARGINS skimpi_csr_margins
 #include "kernel/kernel_simd.inc"
 
-/* ---- transposes ---------------------------------------------------------------------------------------------------- */
+/* ---- transposes -------------------------------------------------------------------------------------------------- */
 
 SKIMPI_INLINE TARGET void transpose_pd(__m256d v[4])
 {
@@ -106,7 +106,7 @@ SKIMPI_INLINE TARGET void transpose_ps(__m256 v[8])
     }
 }
 
-/* ---- gram: float, then double --------------------------------------------------------------------------------------- */
+/* ---- gram: float, then double ------------------------------------------------------------------------------------ */
 
 #define T float
 #define V __m256
@@ -140,7 +140,8 @@ SKIMPI_INLINE TARGET void transpose_ps(__m256 v[8])
 #include "kernel/kernel_gram_simd.inc"
 #include "kernel/kernel_gram_undef.inc"
 
-static void gram(const skimpi_chunk *chunk, const double *d, const double *centre, double *out, size_t ld, bool exact, void *scratch)
+static void gram(const skimpi_chunk *chunk, const double *d, const double *centre, double *out, size_t ld, bool exact,
+                 void *scratch)
 {
     if (exact) {
         avx2_f64_gram(chunk, d, centre, out, ld, scratch);
@@ -151,7 +152,11 @@ static void gram(const skimpi_chunk *chunk, const double *d, const double *centr
 }
 
 const skimpi_family skimpi_family_avx2 = {
-    .kernels = { .family = "avx2", .margins = avx2_margins, .scatter = avx2_scatter, .squares = avx2_squares, .gram = gram },
+    .kernels = { .family = "avx2",
+                 .margins = avx2_margins,
+                 .scatter = avx2_scatter,
+                 .squares = avx2_squares,
+                 .gram = gram },
     .rank_update = avx2_rank_update,
     .rotate = avx2_rotate,
     .moments = avx2_moments,

@@ -44,9 +44,10 @@
 #define vf_sub(a, b) _mm512_sub_ps(a, b)
 #define vf_max_abs(v, m) _mm512_max_ps(m, _mm512_abs_ps(v))
 #define vf_largest(v) _mm512_reduce_max_ps(v)
-#define vf_from_doubles(low, high) _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1)
+#define vf_from_doubles(low, high)                                                                                     \
+    _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1)
 
-/* ---- CSR margins by gathers ---------------------------------------------------------------------------------------- */
+/* ---- CSR margins by gathers -------------------------------------------------------------------------------------- */
 
 /* Gathers take signed offsets, so an unsigned index is shifted down by 2^31 and the base up: any 32 bits are right. */
 SKIMPI_INLINE TARGET __m512d gather_index32(const double *shifted, const uint32_t *index, __mmask8 mask)
@@ -57,7 +58,8 @@ SKIMPI_INLINE TARGET __m512d gather_index32(const double *shifted, const uint32_
 
 enum { VALUE_F32, VALUE_F64, VALUE_ONE };
 
-SKIMPI_INLINE TARGET __m512d csr_products(const skimpi_csr_block *csr, const double *shifted, size_t at, __mmask8 mask, const int kind, __m512d sum)
+SKIMPI_INLINE TARGET __m512d csr_products(const skimpi_csr_block *csr, const double *shifted, size_t at, __mmask8 mask,
+                                          const int kind, __m512d sum)
 {
     __m512d w = gather_index32(shifted, csr->indices + at, mask);
     if (kind == VALUE_F32) {
@@ -69,7 +71,8 @@ SKIMPI_INLINE TARGET __m512d csr_products(const skimpi_csr_block *csr, const dou
     return _mm512_add_pd(w, sum);
 }
 
-SKIMPI_INLINE TARGET void csr_rows(const skimpi_csr_block *csr, uint32_t n_rows, const double *w, double *m, const int kind)
+SKIMPI_INLINE TARGET void csr_rows(const skimpi_csr_block *csr, uint32_t n_rows, const double *w, double *m,
+                                   const int kind)
 {
     const double *shifted = (const double *)((uintptr_t)w + ((uintptr_t)1 << 34));
     for (uint32_t i = 0; i < n_rows; i++) {
@@ -86,7 +89,8 @@ SKIMPI_INLINE TARGET void csr_rows(const skimpi_csr_block *csr, uint32_t n_rows,
     }
 }
 
-static TARGET void avx512_csr_margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld, double *out, size_t stride)
+static TARGET void avx512_csr_margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld,
+                                      double *out, size_t stride)
 {
     const skimpi_csr_block *csr = &chunk->csr;
     if (csr->indices == NULL) {
@@ -108,7 +112,7 @@ static TARGET void avx512_csr_margins(const skimpi_chunk *chunk, unsigned n_outp
 
 #include "kernel/kernel_simd.inc"
 
-/* ---- transposes ---------------------------------------------------------------------------------------------------- */
+/* ---- transposes -------------------------------------------------------------------------------------------------- */
 
 SKIMPI_INLINE TARGET void transpose_pd(__m512d v[8])
 {
@@ -150,8 +154,10 @@ SKIMPI_INLINE TARGET void transpose_ps(__m512 v[16])
     }
     UNROLL
     for (unsigned q = 0; q < 4; q++) { /* then 4 × 4 lanes */
-        __m512 low0 = _mm512_shuffle_f32x4(u[q], u[4 + q], 0x88), low1 = _mm512_shuffle_f32x4(u[8 + q], u[12 + q], 0x88);
-        __m512 high0 = _mm512_shuffle_f32x4(u[q], u[4 + q], 0xdd), high1 = _mm512_shuffle_f32x4(u[8 + q], u[12 + q], 0xdd);
+        __m512 low0 = _mm512_shuffle_f32x4(u[q], u[4 + q], 0x88),
+               low1 = _mm512_shuffle_f32x4(u[8 + q], u[12 + q], 0x88);
+        __m512 high0 = _mm512_shuffle_f32x4(u[q], u[4 + q], 0xdd),
+               high1 = _mm512_shuffle_f32x4(u[8 + q], u[12 + q], 0xdd);
         v[q] = _mm512_shuffle_f32x4(low0, low1, 0x88);
         v[8 + q] = _mm512_shuffle_f32x4(low0, low1, 0xdd);
         v[4 + q] = _mm512_shuffle_f32x4(high0, high1, 0x88);
@@ -159,7 +165,7 @@ SKIMPI_INLINE TARGET void transpose_ps(__m512 v[16])
     }
 }
 
-/* ---- gram: float, then double --------------------------------------------------------------------------------------- */
+/* ---- gram: float, then double ------------------------------------------------------------------------------------ */
 
 #define T float
 #define V __m512
@@ -193,7 +199,8 @@ SKIMPI_INLINE TARGET void transpose_ps(__m512 v[16])
 #include "kernel/kernel_gram_simd.inc"
 #include "kernel/kernel_gram_undef.inc"
 
-static void gram(const skimpi_chunk *chunk, const double *d, const double *centre, double *out, size_t ld, bool exact, void *scratch)
+static void gram(const skimpi_chunk *chunk, const double *d, const double *centre, double *out, size_t ld, bool exact,
+                 void *scratch)
 {
     if (exact) {
         avx512_f64_gram(chunk, d, centre, out, ld, scratch);
@@ -204,7 +211,11 @@ static void gram(const skimpi_chunk *chunk, const double *d, const double *centr
 }
 
 const skimpi_family skimpi_family_avx512 = {
-    .kernels = { .family = "avx512", .margins = avx512_margins, .scatter = avx512_scatter, .squares = avx512_squares, .gram = gram },
+    .kernels = { .family = "avx512",
+                 .margins = avx512_margins,
+                 .scatter = avx512_scatter,
+                 .squares = avx512_squares,
+                 .gram = gram },
     .rank_update = avx512_rank_update,
     .rotate = avx512_rotate,
     .moments = avx512_moments,

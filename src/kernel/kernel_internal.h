@@ -34,7 +34,7 @@ extern const skimpi_family skimpi_family_avx512;
 #endif
 const skimpi_family *skimpi_family_get(void);
 
-/* ---- gram scratch: two packed panels, column scales, and the blocks of dense × codes ------------------------------ */
+/* ---- gram scratch: two packed panels, column scales, and the blocks of dense × codes ----------------------------- */
 
 #define SKIMPI_GRAM_STRIP 32 /* columns are packed in multiples of this (a multiple of twice every vector length) */
 #define SKIMPI_CODE_STRIP 8  /* dense columns handled at once against the codes */
@@ -47,13 +47,17 @@ static inline size_t skimpi_gram_rows(size_t padded)
     return rows < 64 ? 64 : rows > 256 ? 256 : rows;
 }
 
-/* ---- codes and CSR, for every family; margins and scatter add to what is there ------------------------------------ */
+/* ---- codes and CSR, for every family; margins and scatter add to what is there ----------------------------------- */
 
-void skimpi_codes_margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld, double *out, size_t stride);
-void skimpi_csr_margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld, double *out, size_t stride);
-void skimpi_sparse_scatter(const skimpi_chunk *chunk, unsigned n_outputs, const double *r, size_t stride, double *gradient, size_t ld);
+void skimpi_codes_margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld, double *out,
+                          size_t stride);
+void skimpi_csr_margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld, double *out,
+                        size_t stride);
+void skimpi_sparse_scatter(const skimpi_chunk *chunk, unsigned n_outputs, const double *r, size_t stride,
+                           double *gradient, size_t ld);
 void skimpi_sparse_squares(const skimpi_chunk *chunk, const double *d, double *sums);
 /* All products with a code or CSR feature in them. scratch: see skimpi_gram_scratch_bytes. */
-void skimpi_sparse_gram(const skimpi_chunk *chunk, const double *d, const double *centre, double *gram, size_t ld, void *scratch);
+void skimpi_sparse_gram(const skimpi_chunk *chunk, const double *d, const double *centre, double *gram, size_t ld,
+                        void *scratch);
 
 #endif

@@ -11,8 +11,8 @@ static inline double dense_value(const skimpi_dense_column *column, size_t i)
     return column->f32 != NULL ? (double)column->f32[i] : column->f64[i];
 }
 
-static void margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld, const double *intercept,
-                    double *out, size_t stride)
+static void margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld,
+                    const double *intercept, double *out, size_t stride)
 {
     for (unsigned k = 0; k < n_outputs; k++) {
         double *m = out + k * stride;
@@ -33,7 +33,8 @@ static void margins(const skimpi_chunk *chunk, unsigned n_outputs, const double 
     }
 }
 
-static void scatter(const skimpi_chunk *chunk, unsigned n_outputs, const double *r, size_t stride, double *gradient, size_t ld)
+static void scatter(const skimpi_chunk *chunk, unsigned n_outputs, const double *r, size_t stride, double *gradient,
+                    size_t ld)
 {
     for (unsigned k = 0; k < n_outputs; k++) {
         for (uint32_t j = 0; j < chunk->n_dense; j++) {
@@ -63,7 +64,8 @@ static void squares(const skimpi_chunk *chunk, const double *d, double *sums)
 }
 
 /* Columns of a panel are packed one after the other, centred, and once more times d; always in double. */
-static void gram(const skimpi_chunk *chunk, const double *d, const double *centre, double *out, size_t ld, bool exact, void *scratch)
+static void gram(const skimpi_chunk *chunk, const double *d, const double *centre, double *out, size_t ld, bool exact,
+                 void *scratch)
 {
     (void)exact;
     size_t padded = skimpi_round_up(chunk->n_dense, SKIMPI_GRAM_STRIP);

@@ -41,9 +41,10 @@ SKIMPI_INLINE size_t csr_index(const skimpi_csr_block *csr, size_t at, int wide)
         }                                                                                                              \
     } while (0)
 
-/* ---- margins ------------------------------------------------------------------------------------------------------ */
+/* ---- margins ----------------------------------------------------------------------------------------------------- */
 
-void skimpi_codes_margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld, double *out, size_t stride)
+void skimpi_codes_margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld, double *out,
+                          size_t stride)
 {
     for (uint32_t c = 0; c < chunk->n_codes; c++) {
         const skimpi_code_column *column = &chunk->codes[c];
@@ -60,7 +61,8 @@ void skimpi_codes_margins(const skimpi_chunk *chunk, unsigned n_outputs, const d
     }
 }
 
-SKIMPI_INLINE void csr_margins(const skimpi_csr_block *csr, uint32_t n_rows, const double *w, double *m, int value_kind, int wide)
+SKIMPI_INLINE void csr_margins(const skimpi_csr_block *csr, uint32_t n_rows, const double *w, double *m, int value_kind,
+                               int wide)
 {
     for (uint32_t i = 0; i < n_rows; i++) {
         size_t at = csr->indptr[i], end = csr->indptr[i + 1];
@@ -78,20 +80,23 @@ SKIMPI_INLINE void csr_margins(const skimpi_csr_block *csr, uint32_t n_rows, con
     }
 }
 
-void skimpi_csr_margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld, double *out, size_t stride)
+void skimpi_csr_margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld, double *out,
+                        size_t stride)
 {
     const skimpi_csr_block *csr = &chunk->csr;
     for (unsigned k = 0; k < n_outputs; k++) {
-#define CALL(value_kind, wide) csr_margins(csr, chunk->n_rows, coef + k * ld + csr->feature, out + k * stride, value_kind, wide)
+#define CALL(value_kind, wide)                                                                                         \
+    csr_margins(csr, chunk->n_rows, coef + k * ld + csr->feature, out + k * stride, value_kind, wide)
         WITH_CSR_KIND(csr, CALL);
 #undef CALL
     }
 }
 
-/* ---- scatter ------------------------------------------------------------------------------------------------------ */
+/* ---- scatter ----------------------------------------------------------------------------------------------------- */
 
 /* Indices of a row may repeat, so the additions stay in order. */
-SKIMPI_INLINE void csr_scatter(const skimpi_csr_block *csr, uint32_t n_rows, const double *r, double *g, int value_kind, int wide)
+SKIMPI_INLINE void csr_scatter(const skimpi_csr_block *csr, uint32_t n_rows, const double *r, double *g, int value_kind,
+                               int wide)
 {
     for (uint32_t i = 0; i < n_rows; i++) {
         double ri = r[i];
@@ -104,7 +109,8 @@ SKIMPI_INLINE void csr_scatter(const skimpi_csr_block *csr, uint32_t n_rows, con
     }
 }
 
-void skimpi_sparse_scatter(const skimpi_chunk *chunk, unsigned n_outputs, const double *r, size_t stride, double *gradient, size_t ld)
+void skimpi_sparse_scatter(const skimpi_chunk *chunk, unsigned n_outputs, const double *r, size_t stride,
+                           double *gradient, size_t ld)
 {
     for (uint32_t c = 0; c < chunk->n_codes; c++) {
         const skimpi_code_column *column = &chunk->codes[c];
@@ -124,15 +130,17 @@ void skimpi_sparse_scatter(const skimpi_chunk *chunk, unsigned n_outputs, const 
     }
     const skimpi_csr_block *csr = &chunk->csr;
     for (unsigned k = 0; k < n_outputs; k++) {
-#define CALL(value_kind, wide) csr_scatter(csr, chunk->n_rows, r + k * stride, gradient + k * ld + csr->feature, value_kind, wide)
+#define CALL(value_kind, wide)                                                                                         \
+    csr_scatter(csr, chunk->n_rows, r + k * stride, gradient + k * ld + csr->feature, value_kind, wide)
         WITH_CSR_KIND(csr, CALL);
 #undef CALL
     }
 }
 
-/* ---- squares ------------------------------------------------------------------------------------------------------ */
+/* ---- squares ----------------------------------------------------------------------------------------------------- */
 
-SKIMPI_INLINE void csr_squares(const skimpi_csr_block *csr, uint32_t n_rows, const double *d, double *sums, int value_kind, int wide)
+SKIMPI_INLINE void csr_squares(const skimpi_csr_block *csr, uint32_t n_rows, const double *d, double *sums,
+                               int value_kind, int wide)
 {
     for (uint32_t i = 0; i < n_rows; i++) {
         double di = d == NULL ? 1 : d[i];
@@ -182,7 +190,7 @@ void skimpi_sparse_squares(const skimpi_chunk *chunk, const double *d, double *s
     }
 }
 
-/* ---- gram --------------------------------------------------------------------------------------------------------- */
+/* ---- gram -------------------------------------------------------------------------------------------------------- */
 
 static inline double *gram_at(double *gram, size_t ld, size_t a, size_t b)
 {
@@ -190,8 +198,8 @@ static inline double *gram_at(double *gram, size_t ld, size_t a, size_t b)
 }
 
 /* d_i (x_ij - c_j) of a strip of dense columns and some rows, row by row. */
-static void pack_strip(const skimpi_chunk *chunk, uint32_t first_column, uint32_t n_columns, uint32_t first_row, uint32_t n,
-                       const double *d, const double *centre, double *packed)
+static void pack_strip(const skimpi_chunk *chunk, uint32_t first_column, uint32_t n_columns, uint32_t first_row,
+                       uint32_t n, const double *d, const double *centre, double *packed)
 {
     for (uint32_t j = 0; j < SKIMPI_CODE_STRIP; j++) {
         if (j >= n_columns) {
@@ -209,8 +217,9 @@ static void pack_strip(const skimpi_chunk *chunk, uint32_t first_column, uint32_
     }
 }
 
-SKIMPI_INLINE void csr_times_strip(const skimpi_chunk *chunk, uint32_t first_column, uint32_t n_columns, uint32_t first_row, uint32_t n,
-                                   const double *packed, double *gram, size_t ld, int value_kind, int wide)
+SKIMPI_INLINE void csr_times_strip(const skimpi_chunk *chunk, uint32_t first_column, uint32_t n_columns,
+                                   uint32_t first_row, uint32_t n, const double *packed, double *gram, size_t ld,
+                                   int value_kind, int wide)
 {
     const skimpi_csr_block *csr = &chunk->csr;
     for (uint32_t i = 0; i < n; i++) {
@@ -229,7 +238,8 @@ SKIMPI_INLINE void csr_times_strip(const skimpi_chunk *chunk, uint32_t first_col
  * Dense × codes and dense × CSR, a strip of dense columns at a time.  Products with the codes are added up in blocks of
  * one cache line a code (`blocks`: n codes in all × strip), and go to the matrix once per chunk.
  */
-static void dense_times_sparse(const skimpi_chunk *chunk, const double *d, const double *centre, double *gram, size_t ld, double *scratch)
+static void dense_times_sparse(const skimpi_chunk *chunk, const double *d, const double *centre, double *gram,
+                               size_t ld, double *scratch)
 {
     size_t all_codes = 0;
     for (uint32_t c = 0; c < chunk->n_codes; c++) {
@@ -299,7 +309,8 @@ static void codes_times_codes(const skimpi_chunk *chunk, const double *d, double
                 for (uint32_t i = 0; i < chunk->n_rows; i++) {
                     if (one->codes[i] < one->n_codes && two->codes[i] < two->n_codes) {
                         double v = d == NULL ? 1 : d[i];
-                        *gram_at(gram, ld, one->feature + one->codes[i], one->feature + two->codes[i]) += one->codes[i] == two->codes[i] ? 2 * v : v;
+                        *gram_at(gram, ld, one->feature + one->codes[i], one->feature + two->codes[i]) +=
+                            one->codes[i] == two->codes[i] ? 2 * v : v;
                     }
                 }
                 continue;
@@ -314,7 +325,8 @@ static void codes_times_codes(const skimpi_chunk *chunk, const double *d, double
 }
 
 /* CSR × codes and CSR × CSR, row by row; an index that repeats in a row counts as the sum of its values. */
-SKIMPI_INLINE void csr_gram(const skimpi_chunk *chunk, const double *d, double *gram, size_t ld, int value_kind, int wide)
+SKIMPI_INLINE void csr_gram(const skimpi_chunk *chunk, const double *d, double *gram, size_t ld, int value_kind,
+                            int wide)
 {
     const skimpi_csr_block *csr = &chunk->csr;
     for (uint32_t i = 0; i < chunk->n_rows; i++) {
@@ -338,7 +350,8 @@ SKIMPI_INLINE void csr_gram(const skimpi_chunk *chunk, const double *d, double *
     }
 }
 
-void skimpi_sparse_gram(const skimpi_chunk *chunk, const double *d, const double *centre, double *gram, size_t ld, void *scratch)
+void skimpi_sparse_gram(const skimpi_chunk *chunk, const double *d, const double *centre, double *gram, size_t ld,
+                        void *scratch)
 {
     if (chunk->n_codes == 0 && !chunk->has_csr) {
         return;

@@ -95,7 +95,8 @@ void skimpi_column_moments(const float *f32, const double *f64, size_t n, double
 
 size_t skimpi_column_range(const float *f32, const double *f64, size_t n, double *least, double *largest)
 {
-    return skimpi_family_get()->range(f32 != NULL ? (const void *)f32 : (const void *)f64, f32 != NULL, n, least, largest);
+    return skimpi_family_get()->range(f32 != NULL ? (const void *)f32 : (const void *)f64, f32 != NULL, n, least,
+                                      largest);
 }
 
 void skimpi_column_affine(float *f32, double *f64, size_t n, double shift, double factor, double add)

@@ -38,10 +38,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-#define RATE 1.0            /* longest first step of a margin, in units; measured: 0.5 is too short for one pass, 1.4 for many */
-#define MAX_SLOPE 1e12      /* scikit-learn's clip */
+#define RATE 1.0 /* longest first step of a margin, in units; measured: 0.5 is too short for one pass, 1.4 for many */
+#define MAX_SLOPE 1e12 /* scikit-learn's clip */
 #define FLUSH_AFTER (1u << 31)
-#define LARGER 1.000001f     /* x / s of the largest value so far may round to a little over 1 */
 
 typedef skimpi_sgd_feature feature;
 
@@ -51,31 +50,31 @@ typedef struct debt {
 
 typedef struct problem {
     double intercept, intercept_g, intercept_sum;
-    double loss_sum, slow;    /* slow: ADAPTIVE's factor */
-    uint64_t averaged;        /* steps in the averages */
+    double loss_sum, slow; /* slow: ADAPTIVE's factor */
+    uint64_t averaged;     /* steps in the averages */
     uint64_t is_active;
 } problem;
 
 typedef struct header {
-    uint64_t rows;            /* of all passes */
+    uint64_t rows; /* of all passes */
     uint64_t pass_rows;
-    double norms;             /* N_t */
+    double norms; /* N_t */
 } header;
 
 struct skimpi_sgd {
     skimp_budget *budget;
     skimpi_sgd_options options;
-    double t0;                /* OPTIMAL */
+    double t0; /* OPTIMAL */
     bool implicit;
-    uint32_t now;             /* steps since the features were last brought up to date */
-    void *block;              /* header, problems, features, debts, sums */
+    uint32_t now; /* steps since the features were last brought up to date */
+    void *block;  /* header, problems, features, debts, sums */
     size_t bytes;
     header *head;
     problem *problems;
     feature *features;
     debt *debts;
     double *sums;
-    bool is_wide;             /* this CPU and these penalties can go eight features at a time */
+    bool is_wide; /* this CPU and these penalties can go eight features at a time */
     skimpi_sgd_wide wide;
 };
 
@@ -102,7 +101,8 @@ uint64_t skimpi_sgd_bytes(const skimpi_sgd_options *options)
     return skimpi_add_sat(skimp_alloc_cost(sizeof(skimpi_sgd)), skimp_alloc_cost(lay_out(options).bytes));
 }
 
-skimp_status skimpi_sgd_create(skimpi_sgd **out, skimp_budget *budget, const skimpi_sgd_options *options, skimp_error *error)
+skimp_status skimpi_sgd_create(skimpi_sgd **out, skimp_budget *budget, const skimpi_sgd_options *options,
+                               skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_sgd *sgd = NULL;
@@ -134,7 +134,9 @@ skimp_status skimpi_sgd_create(skimpi_sgd **out, skimp_budget *budget, const ski
         double first_eta = typical / fmax(1, options->loss->first(1, -typical, options->loss_parameter));
         sgd->t0 = 1 / (first_eta * options->alpha);
     }
+#if defined(__x86_64__)
     sgd->is_wide = !options->plain && options->l1 == 0 && options->average_from == 0 && skimpi_sgd_wide_runs();
+#endif
     sgd->implicit = strcmp(options->loss->name, "perceptron") != 0;
     *out = sgd;
     sgd = NULL;
@@ -183,11 +185,10 @@ INLINE float rate_of(const feature *f, const rates *r, int way)
     return eta;
 }
 
-/* A value larger than any before it. */
-static __attribute__((noinline)) void grow(feature *f, float size, bool adapt)
+__attribute__((noinline)) void skimpi_sgd_grow(feature *f, float size, bool adapts)
 {
     float s = fmaxf(size, FLT_MIN);
-    if (!adapt && f->inverse_scale < FLT_MAX && s <= 1) {
+    if (!adapts && f->inverse_scale < FLT_MAX && s <= 1) {
         f->v *= (double)s * f->inverse_scale; /* where steps are scikit-learn's, so is the weight */
     }
     f->inverse_scale = 1 / s;
@@ -273,8 +274,8 @@ INLINE void look(block b, const place *p, const rates *r, int way, bool is_learn
         uint32_t j = b.index[i];
         feature *f = &p->features[j];
         float x = b.value[i];
-        if (is_learned && __builtin_expect(fabsf(x) * f->inverse_scale > LARGER, 0)) {
-            grow(f, fabsf(x), way & ADAPT);
+        if (is_learned && __builtin_expect(fabsf(x) * f->inverse_scale > SKIMPI_SGD_LARGER, 0)) {
+            skimpi_sgd_grow(f, fabsf(x), way & ADAPT);
         }
         catch_up(f, r, way, way & L1 ? &p->debts[j] : NULL, way & AVERAGE ? &p->sums[j] : NULL);
         x = is_learned ? x * f->inverse_scale : x;
@@ -371,11 +372,12 @@ static double implicit_slope(const skimpi_sgd_options *o, double target, double 
 
 /* How far a row goes, from what was seen of it: the slope that its features move by (its weight included). */
 typedef struct outcome {
-    double loss, slope;   /* at the margin before the step */
+    double loss, slope; /* at the margin before the step */
     double intercept_rate;
 } outcome;
 
-INLINE bool begin_step(skimpi_sgd *sgd, problem *pr, const skimpi_sgd_row *row, double target, double margin, double norm, const rates *r, outcome *to)
+INLINE bool begin_step(skimpi_sgd *sgd, problem *pr, const skimpi_sgd_row *row, double target, double margin,
+                       double norm, const rates *r, outcome *to)
 {
     const skimpi_sgd_options *o = &sgd->options;
     to->loss = o->loss->value(target, margin, o->loss_parameter);
@@ -398,18 +400,20 @@ INLINE float begin_adapt(skimpi_sgd *sgd, const skimpi_sgd_row *row, const outco
 }
 
 /* reach: Σ η_j (x / s)² where rates adapt, Σ d_j (x / s)² where not. Moves the intercept; returns what the features move by. */
-INLINE double end_step(skimpi_sgd *sgd, problem *pr, const skimpi_sgd_row *row, double target, double margin, double reach, float slope_squared,
-                       const rates *r, outcome *to, int way)
+INLINE double end_step(skimpi_sgd *sgd, problem *pr, const skimpi_sgd_row *row, double target, double margin,
+                       double reach, float slope_squared, const rates *r, outcome *to, int way)
 {
     const skimpi_sgd_options *o = &sgd->options;
     bool is_passive = o->schedule == SKIMPI_SGD_PA1 || o->schedule == SKIMPI_SGD_PA2;
     double slope = to->slope;
     if (way & ADAPT) {
         pr->intercept_g += (double)slope_squared;
-        to->intercept_rate = fmin(to->intercept_rate, pr->intercept_g > 0 ? (double)r->gamma / sqrt(pr->intercept_g) : 0);
+        to->intercept_rate =
+            fmin(to->intercept_rate, pr->intercept_g > 0 ? (double)r->gamma / sqrt(pr->intercept_g) : 0);
     } else if (is_passive) {
         /* u such that the step is the passive-aggressive one: τ x, τ = min(C, l / |x|²) or l / (|x|² + 1 / 2C). */
-        double tau = o->schedule == SKIMPI_SGD_PA1 ? (reach > 0 ? fmin(o->eta0, to->loss / reach) : 0) : to->loss / (reach + 0.5 / o->eta0);
+        double tau = o->schedule == SKIMPI_SGD_PA1 ? (reach > 0 ? fmin(o->eta0, to->loss / reach) : 0)
+                                                   : to->loss / (reach + 0.5 / o->eta0);
         slope = copysign(tau, slope) / (double)r->eta;
     } else {
         reach *= (double)r->eta;
@@ -445,15 +449,9 @@ INLINE void step(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, double 
     EACH_BLOCK(row, move(b, &p, r, slope, is_learned, way));
 }
 
-/* ---- the same, eight features at a time ------------------------------------------------------------------------------ */
+#if defined(__x86_64__)
 
-INLINE void take_entry(skimpi_sgd_wide *w, uint32_t at, feature *f, float x, uint32_t now)
-{
-    w->features[at] = f;
-    w->x[at] = x;
-    w->missed[at] = (float)(now - f->last);
-    f->last = now;
-}
+/* ---- the same, eight features at a time ------------------------------------------------------------------------------ */
 
 /* Can the row go that way?  Features must not come twice: dense columns and codes ascend each, and so do CSR entries. */
 static bool is_for_wide(const skimpi_sgd_row *row)
@@ -480,31 +478,24 @@ static bool is_for_wide(const skimpi_sgd_row *row)
     return good && unordered == 0;
 }
 
-static void take_row(skimpi_sgd_wide *w, feature *features, const skimpi_sgd_row *row, uint32_t now, bool adapts)
+static void take_row(skimpi_sgd_wide *w, feature *features, const skimpi_sgd_row *row)
 {
-    uint32_t n = row->n_fixed;
-    unpacked room;
-    for (uint32_t i = 0; i < n; i++) {
-        take_entry(w, i, &features[row->fixed_index[i]], row->fixed_value[i], now);
-    }
-    bool plain = is_plain(row);
-    for (uint32_t at = 0; at < row->n_csr;) {
-        block b = plain ? (block){ row->index, row->f32, row->n_csr } : unpack(row, at, &room);
-        for (uint32_t i = 0; i < b.n; i++) {
-            feature *f = &features[b.index[i]];
-            if (__builtin_expect(fabsf(b.value[i]) * f->inverse_scale > LARGER, 0)) {
-                grow(f, fabsf(b.value[i]), adapts);
-            }
-            take_entry(w, n + i, f, b.value[i], now);
+    w->n = 0;
+    skimpi_sgd_wide_take(w, features, row->fixed_index, row->fixed_value, row->n_fixed);
+    w->n_fixed = w->n;
+    if (is_plain(row)) {
+        skimpi_sgd_wide_take(w, features, row->index, row->f32, row->n_csr);
+    } else {
+        unpacked room;
+        for (uint32_t at = 0; at < row->n_csr; at += BLOCK) {
+            block b = unpack(row, at, &room);
+            skimpi_sgd_wide_take(w, features, b.index, b.value, b.n);
         }
-        n += b.n;
-        at += b.n;
     }
-    for (; n % 8 != 0; n++) {
-        w->spare[n % 8] = (feature){ .last = now };
-        take_entry(w, n, &w->spare[n % 8], 0, now);
+    for (; w->n % 8 != 0; w->n++) {
+        w->features[w->n] = &w->spare[w->n % 8];
+        w->x[w->n] = 0;
     }
-    w->n = n;
 }
 
 static void step_wide(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, double target, rates *r, int way)
@@ -514,7 +505,7 @@ static void step_wide(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, do
     sums s = { 0, 0, 0 };
     outcome to;
     float squared = 0;
-    take_row(w, sgd->features + (size_t)k * sgd->options.n_features, row, r->now, way & ADAPT);
+    take_row(w, sgd->features + (size_t)k * sgd->options.n_features, row);
     skimpi_sgd_wide_look(w, r, way & ADAPT, &s);
     double margin = s.margin + pr->intercept, slope = 0;
     if (begin_step(sgd, pr, row, target, margin, s.norm, r, &to)) {
@@ -524,11 +515,13 @@ static void step_wide(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, do
         }
         slope = end_step(sgd, pr, row, target, margin, s.reach, squared, r, &to, way);
     }
-    skimpi_sgd_wide_store(w, slope);
+    skimpi_sgd_wide_store(w, r, slope);
 }
 
+#endif
+
 #define WAY(way)                                                                                                       \
-    static void step_##way(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, double target, rates *r)             \
+    static void step_##way(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, double target, rates *r)            \
     {                                                                                                                  \
         if (is_plain(row)) {                                                                                           \
             step(sgd, k, row, target, r, way, true);                                                                   \
@@ -536,18 +529,29 @@ static void step_wide(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, do
             step(sgd, k, row, target, r, way, false);                                                                  \
         }                                                                                                              \
     }
-WAY(0) WAY(1) WAY(2) WAY(3) WAY(4) WAY(5) WAY(6) WAY(7)
-WAY(8) WAY(9) WAY(10) WAY(11) WAY(12) WAY(13) WAY(14) WAY(15)
+WAY(0)
+WAY(1) WAY(2) WAY(3) WAY(4) WAY(5) WAY(6) WAY(7) WAY(8) WAY(9) WAY(10) WAY(11) WAY(12) WAY(13) WAY(14) WAY(15)
 
-static void (*const ways[16])(skimpi_sgd *, uint32_t, const skimpi_sgd_row *, double, rates *) = {
-    step_0, step_1, step_2,  step_3,  step_4,  step_5,  step_6,  step_7,
-    step_8, step_9, step_10, step_11, step_12, step_13, step_14, step_15,
-};
+    static void (*const ways[16])(skimpi_sgd *, uint32_t, const skimpi_sgd_row *, double, rates *) = {
+        step_0, step_1, step_2,  step_3,  step_4,  step_5,  step_6,  step_7,
+        step_8, step_9, step_10, step_11, step_12, step_13, step_14, step_15,
+    };
 
 static int way_of(const skimpi_sgd_options *o)
 {
     return (o->schedule == SKIMPI_SGD_OPTIMAL ? ADAPT : 0) | (o->l2 > 0 ? L2 : 0) | (o->l1 > 0 ? L1 : 0) |
            (o->average_from != 0 ? AVERAGE : 0);
+}
+
+static void step_one(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, double target, rates *r, int way)
+{
+#if defined(__x86_64__)
+    if (sgd->is_wide && is_for_wide(row)) {
+        step_wide(sgd, k, row, target, r, way);
+        return;
+    }
+#endif
+    ways[way](sgd, k, row, target, r);
 }
 
 /* The rates of the coming step but for what its row says. */
@@ -602,7 +606,6 @@ void skimpi_sgd_step(skimpi_sgd *sgd, const skimpi_sgd_row *row)
 {
     const skimpi_sgd_options *o = &sgd->options;
     int way = way_of(o);
-    bool is_wide = sgd->is_wide && is_for_wide(row);
     rates now = rates_now(sgd);
     now.counts_norm = true;
     for (uint32_t k = 0; k < o->n_problems; k++) {
@@ -616,11 +619,7 @@ void skimpi_sgd_step(skimpi_sgd *sgd, const skimpi_sgd_row *row)
         }
         rates r = now;
         r.eta *= (float)sgd->problems[k].slow;
-        if (is_wide) {
-            step_wide(sgd, k, row, target, &r, way);
-        } else {
-            ways[way](sgd, k, row, target, &r);
-        }
+        step_one(sgd, k, row, target, &r, way);
         now.counts_norm = false;
         if (sgd->now >= r.average_from) {
             sgd->problems[k].intercept_sum += sgd->problems[k].intercept;
@@ -684,7 +683,9 @@ double skimpi_sgd_weights(const skimpi_sgd *sgd, uint32_t k, double *coef)
     double steps = (double)sgd->problems[k].averaged;
     for (uint64_t j = 0; j < o->n_features; j++) {
         const feature *f = &sgd->features[base + j];
-        coef[j] = is_average ? sgd->sums[base + j] / steps : f->inverse_scale < FLT_MAX ? f->v * (double)f->inverse_scale : 0;
+        coef[j] = is_average                   ? sgd->sums[base + j] / steps
+                  : f->inverse_scale < FLT_MAX ? f->v * (double)f->inverse_scale
+                                               : 0;
     }
     return is_average ? sgd->problems[k].intercept_sum / steps : sgd->problems[k].intercept;
 }

@@ -23,17 +23,17 @@ typedef struct skimpi_sgd_options {
     const skimpi_loss *loss;
     double loss_parameter;
     skimpi_sgd_schedule schedule;
-    double alpha;              /* of the schedule */
-    double l2, l1;             /* penalty: l2 / 2 Σ w² + l1 Σ |w|, beside the mean loss */
+    double alpha;  /* of the schedule */
+    double l2, l1; /* penalty: l2 / 2 Σ w² + l1 Σ |w|, beside the mean loss */
     double eta0, power_t;
     bool fit_intercept;
-    double intercept_rate;     /* the intercept's share of η (scikit-learn: 0.01 on sparse data, else 1) */
-    double unit;               /* what a margin is measured in: 1 for classes, the spread of the targets for values */
-    uint64_t average_from;     /* average the steps from this one on (1 is the first); 0: no averages */
-    uint64_t n_features;       /* under 2^32 */
-    uint32_t n_problems;       /* 1, or one for each class against the rest */
-    bool plain;                /* without the CPU's vectors (tests) */
-    bool is_classifier;        /* targets are class indices; one problem: class 1 against class 0 */
+    double intercept_rate; /* the intercept's share of η (scikit-learn: 0.01 on sparse data, else 1) */
+    double unit;           /* what a margin is measured in: 1 for classes, the spread of the targets for values */
+    uint64_t average_from; /* average the steps from this one on (1 is the first); 0: no averages */
+    uint64_t n_features;   /* under 2^32 */
+    uint32_t n_problems;   /* 1, or one for each class against the rest */
+    bool plain;            /* without the CPU's vectors (tests) */
+    bool is_classifier;    /* targets are class indices; one problem: class 1 against class 0 */
 } skimpi_sgd_options;
 
 /*
@@ -46,9 +46,9 @@ typedef struct skimpi_sgd_row {
     uint32_t n_fixed;
     uint32_t n_csr;
     uint64_t csr_base;
-    const uint32_t *index;     /* exactly one of index and index64, when n_csr is not 0 */
+    const uint32_t *index; /* exactly one of index and index64, when n_csr is not 0 */
     const uint64_t *index64;
-    const float *f32;          /* one of f32 and f64, or neither: ones */
+    const float *f32; /* one of f32 and f64, or neither: ones */
     const double *f64;
     double target, weight;
 } skimpi_sgd_row;
@@ -56,7 +56,8 @@ typedef struct skimpi_sgd_row {
 typedef struct skimpi_sgd skimpi_sgd;
 
 uint64_t skimpi_sgd_bytes(const skimpi_sgd_options *options); /* what create charges, under "solver" */
-SKIMP_CHECKED skimp_status skimpi_sgd_create(skimpi_sgd **out, skimp_budget *budget, const skimpi_sgd_options *options, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_sgd_create(skimpi_sgd **out, skimp_budget *budget, const skimpi_sgd_options *options,
+                                             skimp_error *error);
 void skimpi_sgd_destroy(skimpi_sgd *sgd);
 
 /* Before the first step: this feature's values come divided by `scale` (0: it is constant, and comes as zeros). */
@@ -84,7 +85,7 @@ bool skimpi_sgd_slow_down(skimpi_sgd *sgd, uint32_t problem);
  * features of fixed scale still per scaled value.  Returns the intercept.
  */
 double skimpi_sgd_weights(const skimpi_sgd *sgd, uint32_t problem, double *coef);
-double skimpi_sgd_steps(const skimpi_sgd *sgd); /* rows seen, in all passes */
+double skimpi_sgd_steps(const skimpi_sgd *sgd);     /* rows seen, in all passes */
 double skimpi_sgd_mean_loss(const skimpi_sgd *sgd); /* of the pass so far; NaN before its first row */
 
 /* The flat state, between passes. */

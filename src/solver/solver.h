@@ -29,7 +29,9 @@ typedef struct skimpi_request {
     skimpi_request_kind kind;
     const double *point;              /* n; owned by the solver, valid until the next step */
     const double *direction;          /* n, PRODUCT only */
-    double *hessian;                  /* HESSIAN: where to put it, n × n, lower triangle, row-major */
+    double *hessian;                  /* HESSIAN: where to put it, lower triangle, row-major; of the parameters behind the border */
+    double *border_diagonal;          /* n_border: diagonal of the border's block */
+    float *border;                    /* n_border × (n - n_border): the border's rows against the others */
     bool with_diagonal;               /* GRADIENT: the Hessian's diagonal is wanted too (preconditioner) */
     bool exact;                       /* HESSIAN: in double throughout; else a relative error of 1e-6 will do */
     uint64_t stride;                  /* 1: all the data; s: every s-th chunk */
@@ -50,6 +52,7 @@ typedef struct skimpi_answer {
 
 typedef struct skimpi_solver_options {
     uint64_t n;
+    uint64_t n_border;                /* Newton: so many parameters at first have no mixed second derivatives (a one-hot column) */
     uint64_t n_l1;                    /* parameters whose l1 weight is `l1`; the rest (intercepts) have l1 × l1_rest */
     double l1_rest;
     bool has_l1;

@@ -15,8 +15,13 @@
  * A singular Hessian is bent: multiples of the equilibrated identity are added until Cholesky succeeds, which from
  * w = 0 tends to the solution of least norm.  Before that, a Hessian that was summed in floats is asked for again in doubles.
  *
- * The block: header, then w, trial, g, d, scale, diagonal, work (n doubles each), matrix (n × n).  The matrix: what arrives in the
- * lower triangle is kept in the upper; the lower becomes the factor; the diagonal is kept apart.
+ * Border: the first n_border parameters may be those of a large one-hot column, whose block of the Hessian is diagonal, B.
+ * With A the block of the others and R (n_border × the others) between them, the others' step solves the Schur complement
+ *     (A - Rᵀ B⁻¹ R) d_A = -(g_A - Rᵀ B⁻¹ g_B),      d_B = -B⁻¹ (g_B + R d_A).
+ * R is kept in floats: what they lose is far under what a Newton step needs.
+ *
+ * The block: header, then w, trial, g, d, scale, diagonal, work (n doubles each), matrix (of the others), border (floats).  The
+ * matrix: what arrives in the lower triangle is kept in the upper; the lower becomes the factor; the diagonal is kept apart.
  */
 #include <float.h>
 #include <math.h>
@@ -30,6 +35,7 @@
 #define CONTRACTS_WELL 1e-3
 #define COARSE_ITERATIONS 25
 #define SMALLEST_STEP 0x1p-30
+#define BORDER_PIVOT 1e-8     /* the border's floats: no pivot of less is real */
 #define FLOAT_PIVOT 1e-4      /* of a Hessian with errors of 1e-6: under it the step is not to be trusted */
 
 typedef struct newton {
@@ -59,12 +65,16 @@ static inline double *vector(const newton *s, unsigned which)
     return (double *)((char *)s + skimpi_round_up(sizeof(newton), 64)) + (size_t)which * s->options.n;
 }
 
+static inline size_t inner(const newton *s) { return s->options.n - s->options.n_border; }
 static inline double *matrix(const newton *s) { return vector(s, VECTORS); }
+static inline float *border(const newton *s) { return (float *)(matrix(s) + inner(s) * inner(s)); }
 
 static uint64_t newton_bytes(const skimpi_solver_options *options)
 {
-    uint64_t doubles = skimpi_mul_sat(options->n, skimpi_add_sat(options->n, VECTORS));
-    return skimpi_add_sat(skimpi_round_up(sizeof(newton), 64), skimpi_mul_sat(doubles, sizeof(double)));
+    uint64_t rest = options->n - options->n_border;
+    uint64_t doubles = skimpi_add_sat(skimpi_mul_sat(options->n, VECTORS), skimpi_mul_sat(rest, rest));
+    uint64_t floats = skimpi_mul_sat(skimpi_mul_sat(options->n_border, rest), sizeof(float));
+    return skimpi_add_sat(skimpi_round_up(sizeof(newton), 64), skimpi_add_sat(skimpi_mul_sat(doubles, sizeof(double)), floats));
 }
 
 static void newton_init(void *block, const skimpi_solver_options *options)
@@ -72,6 +82,7 @@ static void newton_init(void *block, const skimpi_solver_options *options)
     newton *s = block;
     memcpy(&s->options, options, sizeof *options); /* padding too: check compares bytes */
     s->kind = SKIMPI_REQUEST_HESSIAN;
+    s->exact = options->n_border > 0; /* the Schur complement is what cancellation leaves */
     s->is_fresh = 1;
     s->t = 1.0;
     s->objective = NAN;
@@ -87,6 +98,8 @@ static void newton_request(void *block, skimpi_request *request)
         .kind = s->stop != SKIMPI_STOP_NONE ? SKIMPI_REQUEST_DONE : (skimpi_request_kind)s->kind,
         .point = vector(s, TRIAL),
         .hessian = matrix(s),
+        .border_diagonal = vector(s, DIAGONAL),
+        .border = border(s),
         .exact = s->exact,
         .stride = s->options.stride[s->level],
         .penalty_factor = s->options.penalty_factor[s->level],
@@ -112,66 +125,91 @@ static double l1_value(const newton *s, const double *w)
 /* Keeps the matrix that has arrived in the upper triangle and the diagonal. False: it is not finite. */
 static bool keep_matrix(newton *s)
 {
-    size_t n = s->options.n;
+    size_t m = inner(s), first = s->options.n_border;
     double *a = matrix(s), *diagonal = vector(s, DIAGONAL), *scale = vector(s, SCALE);
     double sum = 0.0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < i; j++) {
-            a[j * n + i] = a[i * n + j];
-            sum += a[i * n + j] * 0.0;
+            a[j * m + i] = a[i * m + j];
+            sum += a[i * m + j] * 0.0;
         }
-        diagonal[i] = a[i * n + i];
+        diagonal[first + i] = a[i * m + i];
+    }
+    for (size_t i = 0; i < s->options.n; i++) {
         sum += diagonal[i] * 0.0;
         scale[i] = diagonal[i] > 0.0 ? 1.0 / sqrt(diagonal[i]) : 0.0;
         if (!isfinite(scale[i])) {
             scale[i] = 0.0;
         }
     }
+    for (size_t i = 0; i < first * m; i++) {
+        sum += (double)border(s)[i] * 0.0;
+    }
     return sum == 0.0;
 }
 
-/* Factors S H S + jitter I in the lower triangle. Returns n, or the pivot that failed. */
+/* Lower triangle: A - Rᵀ B⁻¹ R, equilibrated by A's diagonal. */
+static void equilibrate(newton *s, double jitter)
+{
+    size_t m = inner(s), first = s->options.n_border;
+    double *a = matrix(s), *row = vector(s, WORK);
+    const double *scale = vector(s, SCALE) + first, *border_scale = vector(s, SCALE);
+    for (size_t i = 0; i < m; i++) {
+        for (size_t j = 0; j < i; j++) {
+            a[i * m + j] = a[j * m + i] * scale[i] * scale[j];
+        }
+        a[i * m + i] = 1.0 + jitter;
+    }
+    for (size_t b = 0; b < first; b++) {
+        const float *r = border(s) + b * m;
+        for (size_t j = 0; j < m; j++) {
+            row[j] = (double)r[j] * scale[j] * border_scale[b];
+        }
+        for (size_t i = 0; i < m; i++) {
+            double x = row[i];
+            for (size_t j = 0; j <= i && x != 0.0; j++) {
+                a[i * m + j] -= x * row[j];
+            }
+        }
+    }
+}
+
+/* Factors the equilibrated matrix + jitter I in the lower triangle. Returns the matrix's size, or the pivot that failed. */
 static size_t factor(newton *s, double jitter)
 {
-    size_t n = s->options.n;
+    size_t m = inner(s);
     double *a = matrix(s);
-    const double *scale = vector(s, SCALE);
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < i; j++) {
-            a[i * n + j] = a[j * n + i] * scale[i] * scale[j];
-        }
-        a[i * n + i] = 1.0 + jitter;
-    }
-    size_t pivot = skimpi_cholesky(n, a, n);
-    if (pivot < n) {
+    equilibrate(s, jitter);
+    size_t pivot = skimpi_cholesky(m, a, m);
+    if (pivot < m) {
         return pivot;
     }
     /* A pivot that is all rounding passes by chance: it is singular too. */
-    double least = jitter > 0.0 ? 0.5 * jitter : s->exact ? 64.0 * DBL_EPSILON : FLOAT_PIVOT;
-    for (size_t i = 0; i < n; i++) {
-        if (!(a[i * n + i] * a[i * n + i] > least)) {
+    double least = jitter > 0.0 ? 0.5 * jitter : !s->exact ? FLOAT_PIVOT : s->options.n_border > 0 ? BORDER_PIVOT : 64.0 * DBL_EPSILON;
+    for (size_t i = 0; i < m; i++) {
+        if (!(a[i * m + i] * a[i * m + i] > least)) {
             return i;
         }
     }
-    return n;
+    return m;
 }
 
 /* Makes the factor of the matrix, bent if need be. False: the matrix is needed again, in doubles. */
 static bool make_factor(newton *s)
 {
-    size_t n = s->options.n;
+    size_t m = inner(s);
     size_t pivot = factor(s, 0.0);
-    if (pivot < n && !s->exact) {
+    if (pivot < m && !s->exact) {
         s->exact = 1;
         return false;
     }
-    if (pivot < n) {
+    if (pivot < m) {
         if (is_last_level(s)) {
             s->weak_pivots++;
-            s->weak_parameter = pivot;
+            s->weak_parameter = s->options.n_border + pivot;
         }
-        double jitter = 1e-10;
-        while (factor(s, jitter) < n && jitter < 1e6) {
+        double jitter = s->options.n_border > 0 ? BORDER_PIVOT : 1e-10;
+        while (factor(s, jitter) < m && jitter < 1e6) {
             jitter *= 100.0;
         }
     }
@@ -179,22 +217,56 @@ static bool make_factor(newton *s)
     return true;
 }
 
-/* out = H x by the upper triangle and the diagonal */
+/* out = H x by the upper triangle, the diagonal and the border */
 static void multiply(const newton *s, const double *x, double *out)
 {
-    size_t n = s->options.n;
+    size_t m = inner(s), first = s->options.n_border;
     const double *a = matrix(s), *diagonal = vector(s, DIAGONAL);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < s->options.n; i++) {
         out[i] = diagonal[i] * x[i];
     }
-    for (size_t i = 0; i < n; i++) {
-        const double *row = a + i * n;
-        double sum = 0.0, xi = x[i];
-        for (size_t j = i + 1; j < n; j++) {
-            sum += row[j] * x[j];
-            out[j] += row[j] * xi;
+    for (size_t i = 0; i < m; i++) {
+        const double *row = a + i * m;
+        double sum = 0.0, xi = x[first + i];
+        for (size_t j = i + 1; j < m; j++) {
+            sum += row[j] * x[first + j];
+            out[first + j] += row[j] * xi;
         }
-        out[i] += sum;
+        out[first + i] += sum;
+    }
+    for (size_t b = 0; b < first; b++) {
+        const float *r = border(s) + b * m;
+        double sum = 0.0;
+        for (size_t j = 0; j < m; j++) {
+            sum += (double)r[j] * x[first + j];
+            out[first + j] += (double)r[j] * x[b];
+        }
+        out[b] += sum;
+    }
+}
+
+/* q += step × column j of H */
+static void add_column(const newton *s, size_t j, double step, double *q)
+{
+    size_t m = inner(s), first = s->options.n_border;
+    const double *a = matrix(s);
+    q[j] += vector(s, DIAGONAL)[j] * step;
+    if (j < first) {
+        const float *r = border(s) + j * m;
+        for (size_t i = 0; i < m; i++) {
+            q[first + i] += (double)r[i] * step;
+        }
+        return;
+    }
+    size_t k = j - first;
+    for (size_t b = 0; b < first; b++) {
+        q[b] += (double)border(s)[b * m + k] * step;
+    }
+    for (size_t i = 0; i < k; i++) {
+        q[first + i] += a[i * m + k] * step;
+    }
+    for (size_t i = k + 1; i < m; i++) {
+        q[first + i] += a[k * m + i] * step;
     }
 }
 
@@ -210,7 +282,7 @@ static double soft(double x, double threshold)
 static void descend_coordinates(newton *s)
 {
     size_t n = s->options.n;
-    const double *w = vector(s, W), *g = vector(s, GRADIENT), *a = matrix(s), *diagonal = vector(s, DIAGONAL);
+    const double *w = vector(s, W), *g = vector(s, GRADIENT), *diagonal = vector(s, DIAGONAL);
     double *d = vector(s, DIRECTION), *q = vector(s, WORK);
     memset(d, 0, n * sizeof(double));
     memcpy(q, g, n * sizeof(double));
@@ -229,13 +301,7 @@ static void descend_coordinates(newton *s)
                 continue;
             }
             d[j] = next - w[j];
-            for (size_t i = 0; i < j; i++) {
-                q[i] += a[i * n + j] * step;
-            }
-            q[j] += h * step;
-            for (size_t i = j + 1; i < n; i++) {
-                q[i] += a[j * n + i] * step;
-            }
+            add_column(s, j, step, q);
             largest = fmax(largest, h * step * step);
         }
         first = fmax(first, largest);
@@ -250,21 +316,48 @@ static void descend_coordinates(newton *s)
     }
 }
 
+/* H d = -g by the factor */
+static void solve(newton *s)
+{
+    size_t m = inner(s), first = s->options.n_border;
+    const double *g = vector(s, GRADIENT), *scale = vector(s, SCALE);
+    double *d = vector(s, DIRECTION), *others = d + first;
+    for (size_t j = 0; j < m; j++) {
+        others[j] = -g[first + j];
+    }
+    for (size_t b = 0; b < first; b++) {
+        const float *r = border(s) + b * m;
+        double ratio = g[b] * scale[b] * scale[b];
+        for (size_t j = 0; j < m; j++) {
+            others[j] += (double)r[j] * ratio;
+        }
+    }
+    for (size_t j = 0; j < m; j++) {
+        others[j] *= scale[first + j];
+    }
+    skimpi_cholesky_solve(m, matrix(s), m, others);
+    for (size_t j = 0; j < m; j++) {
+        others[j] *= scale[first + j];
+    }
+    for (size_t b = 0; b < first; b++) {
+        const float *r = border(s) + b * m;
+        double sum = g[b];
+        for (size_t j = 0; j < m; j++) {
+            sum += (double)r[j] * others[j];
+        }
+        d[b] = -sum * scale[b] * scale[b];
+    }
+}
+
 static void newton_direction(newton *s)
 {
     size_t n = s->options.n;
-    const double *w = vector(s, W), *g = vector(s, GRADIENT), *scale = vector(s, SCALE);
+    const double *w = vector(s, W), *g = vector(s, GRADIENT);
     double *d = vector(s, DIRECTION), *work = vector(s, WORK);
     if (s->options.has_l1) {
         descend_coordinates(s);
     } else {
-        for (size_t j = 0; j < n; j++) {
-            d[j] = -g[j] * scale[j];
-        }
-        skimpi_cholesky_solve(n, matrix(s), n, d);
-        for (size_t j = 0; j < n; j++) {
-            d[j] *= scale[j];
-        }
+        solve(s);
     }
     double change = skimpi_dot(n, g, d);
     if (s->options.has_l1) {
@@ -292,7 +385,7 @@ static void make_trial(newton *s)
 /* Is the trial good enough? Where F can no longer tell, what it predicts is under its rounding. */
 static bool is_accepted(const newton *s, double objective)
 {
-    double rounding = 8.0 * DBL_EPSILON * fmax(fabs(s->objective), s->options.floor);
+    double rounding = 32.0 * DBL_EPSILON * fmax(fabs(s->objective), s->options.floor);
     return objective <= s->objective - 1e-4 * s->t * s->decrease + rounding;
 }
 
@@ -325,7 +418,8 @@ static void decide(newton *s, const skimpi_answer *answer, double gain_before)
     } else if (s->optimality <= o->tol && s->gain <= o->gap * size) {
         finish(s, SKIMPI_STOP_CONVERGED);
         return;
-    } else if (s->gain <= 2.0 * DBL_EPSILON * size) {
+    } else if (s->gain <= 2.0 * DBL_EPSILON * size && s->gain > 0.5 * gain_before) {
+        /* F has long stopped telling, and the gradient no longer falls either. */
         finish(s, s->optimality <= o->tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_ROUNDING);
         return;
     } else if (s->n_iter >= o->max_iter) {

@@ -34,6 +34,7 @@
 #define COARSE_INNER 10
 #define COARSE_ITERATIONS 3
 #define ALPHA 0.85
+#define STALE 5
 #define SMALLEST_STEP 0x1p-30
 
 typedef enum phase { PHASE_POINT, PHASE_SAMPLE, PHASE_PRODUCT } phase;
@@ -48,10 +49,12 @@ typedef struct quasi {
     uint32_t inner;            /* steps of conjugate gradients so far */
     uint32_t n_pairs, next_pair;
     uint32_t inner_limit;
+    uint32_t stale;            /* steps in a row without a smaller gradient, where F cannot tell any more */
     uint32_t n_falls;          /* of `falls` that hold something */
     uint64_t model_stride;     /* of the sample in B; 1: B is the Hessian itself */
     double falls[3];           /* what the last steps lowered F by; the newest first */
     uint64_t n_iter;
+    double least_predicted;    /* gain */
     double t;                  /* step length of the trial */
     double objective;          /* F at w */
     double optimality;
@@ -351,11 +354,14 @@ static void begin_direction(quasi *s)
     size_t n = o->n;
     double predicted = predicted_gain(s), gain = remaining_gain(s, predicted), size = fmax(fabs(s->objective), o->floor);
     if (is_last_level(s)) {
+        /* F has long stopped telling: does the gradient still fall? */
+        s->stale = predicted <= 2.0 * DBL_EPSILON * size && predicted > 0.5 * s->least_predicted ? s->stale + 1 : 0;
+        s->least_predicted = s->n_iter == 0 ? predicted : fmin(predicted, s->least_predicted);
         if (!isfinite(gain)) {
             s->stop = SKIMPI_STOP_NOT_FINITE;
         } else if (s->optimality <= o->tol && gain <= o->gap * size) {
             s->stop = SKIMPI_STOP_CONVERGED;
-        } else if (predicted <= 2.0 * DBL_EPSILON * size) {
+        } else if (s->stale >= STALE) {
             s->stop = s->optimality <= o->tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_ROUNDING;
         } else if (s->n_iter >= o->max_iter) {
             s->stop = s->optimality <= o->tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_MAX_ITER;
@@ -427,7 +433,7 @@ static void inner_step(quasi *s, const double *product)
 
 static bool is_accepted(const quasi *s, double objective)
 {
-    double rounding = 8.0 * DBL_EPSILON * fmax(fabs(s->objective), s->options.floor), slope = s->t * s->slope;
+    double rounding = 32.0 * DBL_EPSILON * fmax(fabs(s->objective), s->options.floor), slope = s->t * s->slope;
     if (s->options.has_l1) {
         const double *w = vector(s, W), *trial = vector(s, TRIAL);
         slope = 0.0;

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The budget: the kernel's peak of the whole process, planned and measured, over shapes, budgets and threads."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from run_skimp import EXIT_BUDGET, MIB, Result, measured, ok, skimp
+
+
+@pytest.fixture(scope="session")
+def shapes(data: Path, large: Path) -> dict[str, list[object]]:
+    """Long and narrow, wide, sparse, text: each far larger than the smallest budgets, and its fit."""
+    random = np.random.default_rng(20)
+
+    def repeat(name: str, header: str, block: str, times: int) -> Path:
+        with (data / name).open("w") as file:
+            file.write(header)
+            for _ in range(times):
+                file.write(block)
+        return data / name
+
+    x = random.normal(size=(2000, 150)).round(4)
+    y = (x[:, :5].sum(axis=1) + random.normal(size=2000) > 0).astype(int)
+    block = "".join(",".join(map(repr, row)) + f",{label}\n" for row, label in zip(x.tolist(), y.tolist(), strict=True))
+    wide = repeat("wide.csv", ",".join([*(f"x{i}" for i in range(150)), "label"]) + "\n", block, 15)
+
+    lines = []
+    for _ in range(10_000):
+        indices = np.unique(random.zipf(1.3, size=60) % 30_000 + 1)
+        values = random.uniform(0.01, 1, size=indices.size).round(4)
+        lines.append(f"{int(indices[0] % 2) * 2 - 1} " + " ".join(f"{i}:{v}" for i, v in zip(indices.tolist(), values.tolist(), strict=True)))
+    svm = repeat("wide.svm", "", "\n".join(lines) + "\n", 6)
+
+    carriers = [f"carrier {i}" for i in range(30)]
+    towns = [f"T{i:03}" for i in range(400)]
+    lines = [
+        f"{random.choice(carriers)},{towns[min(399, int(random.exponential(60)))]},{random.normal():.4f},{random.exponential():.3f},{random.integers(2)}"
+        for _ in range(20_000)
+    ]
+    text = repeat("text.csv", "carrier,town,a,b,label\n", "\n".join(lines) + "\n", 20)
+    return {
+        "long": ["logistic_regression", large, "-t", "label", "--step", "standard_scaler"],
+        "multinomial": ["logistic_regression", text, "-t", "carrier", "-d", "town", "-p", "max_iter=20"],
+        "wide": ["ridge", wide, "-t", "label"],
+        "sparse": ["logistic_regression", svm, "-p", "tol=1e-3"],
+        "text": ["logistic_regression", text, "-t", "label", "--step", "standard_scaler"],
+        "sgd": ["sgd_classifier", svm, "-p", "max_iter=3", "-p", "tol=null"],
+        "lasso": ["logistic_regression", large, "-t", "label", "-p", "l1_ratio=1", "-p", "C=0.001"],
+    }
+
+
+SHAPES = ["long", "multinomial", "wide", "sparse", "text", "sgd", "lasso"]
+
+
+def check_fit(result: Result, resident: int, budget: int) -> None:
+    assert result.code == 0, result.err
+    found = result.json
+    actual, planned = found["actual"]["peak_bytes"], found["plan"]["peak_bytes"]
+    told = f"planned {planned / MIB:.2f}, actual {actual / MIB:.2f}, parent saw {resident / MIB:.2f}, budget {budget / MIB:.2f} MiB"
+    # The launcher's own pages are the floor of what the parent sees.
+    assert resident <= max(budget, 14 * MIB), told
+    assert actual <= budget, told
+    assert abs(resident - actual) <= 512 << 10 or resident <= 14 * MIB, told
+    assert actual <= planned <= budget, told
+    assert found["actual"]["charged_peak_bytes"] <= planned, told
+    if budget >= 32 * MIB:
+        assert planned <= 1.25 * actual, told
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("budget", [16, 32, 64, 128])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_peak_of_a_fit(shapes: dict[str, list[object]], tmp_path: Path, spill: Path, shape: str, budget: int, threads: int) -> None:
+    if threads == 5 and budget in (32, 128):
+        pytest.skip("the grid is thinned")
+    result, resident = measured(
+        "fit", *shapes[shape], "-m", f"{budget}M", "-j", threads, "-o", tmp_path / "m", "--spill-dir", spill, "--json"
+    )
+    check_fit(result, resident, budget * MIB)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_smallest_budget_works_and_less_is_refused(shapes: dict[str, list[object]], tmp_path: Path, spill: Path, shape: str) -> None:
+    arguments = [*shapes[shape], "-o", tmp_path / "m", "--spill-dir", spill, "--json"]
+    minimum = int(ok("plan", *shapes[shape], "-m", "64M", "--json").json["plan"]["minimum_bytes"])
+    # The program's own pages differ by a few from run to run; the figure that counts is that of the refusal.
+    refused = skimp("fit", *arguments, "-m", minimum - (256 << 10))
+    assert refused.code == EXIT_BUDGET, refused.err
+    minimum = refused.error["minimum_bytes"]
+    assert refused.error["limit"] < minimum
+    assert not (tmp_path / "m").exists()
+    result, resident = measured("fit", *arguments, "-m", minimum + (128 << 10))
+    check_fit(result, resident, minimum + (128 << 10))
+    assert result.json["threads"] == 1
+
+
+@pytest.mark.parametrize("command", ["predict", "score", "convert"])
+def test_peak_of_other_commands(shapes: dict[str, list[object]], tmp_path: Path, command: str) -> None:
+    for shape in ["long", "sparse", "text"]:
+        estimator, path, *options = shapes[shape]
+        model = tmp_path / f"{shape}.model"
+        if command != "convert":
+            ok("fit", estimator, path, *options, "-m", "64M", "-o", model, "-q")
+        for budget in [16, 48]:
+            operands = [path] if command == "convert" else [model, path]
+            output = [] if command == "score" else ["-o", tmp_path / "out"]
+            result, resident = measured(command, *operands, *output, "-m", f"{budget}M", "--json")
+            assert result.code == 0, result.err
+            assert result.json["actual"]["peak_bytes"] <= budget * MIB
+            assert resident <= budget * MIB
+
+
+def test_a_model_that_is_larger_than_the_budget(shapes: dict[str, list[object]], tmp_path: Path) -> None:
+    """The multinomial model of many features; its file says how much memory it takes before it is given any."""
+    path = tmp_path / "large.model"
+    n = 4 << 20
+    header = json.dumps({
+        "__metadata__": {"estimator": "ridge", "skimp_version": "0.1.0"},
+        "coef_": {"dtype": "F64", "shape": [n], "data_offsets": [0, 8 * n]},
+    }).encode()  # fmt: skip
+    header += b" " * (-len(header) % 8)
+    with path.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 8 * n)
+    result, resident = measured("score", path, shapes["long"][1], "-m", "16M", "--json")
+    assert result.code == EXIT_BUDGET, result.err
+    assert resident <= 16 * MIB
+
+
+@pytest.mark.parametrize("shape", ["long", "sparse", "text"])
+def test_under_a_data_limit(shapes: dict[str, list[object]], tmp_path: Path, spill: Path, shape: str) -> None:
+    """RLIMIT_DATA counts what is mapped, resident or not: the stacks of the threads and the program's data besides."""
+    result, resident = measured(
+        "fit", *shapes[shape], "-m", "24M", "-o", tmp_path / "m", "--spill-dir", spill, "--json", data_limit=28 * MIB
+    )
+    check_fit(result, resident, 24 * MIB)
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    """A memory cgroup (v1) of 32 MiB."""
+    directory = Path(f"/sys/fs/cgroup/memory/skimp-test-{os.getpid()}")
+    try:
+        directory.mkdir()
+    except OSError:
+        pytest.skip("no memory cgroup can be made here")
+    try:
+        (directory / "memory.limit_in_bytes").write_text(str(32 * MIB))
+        yield directory
+    finally:
+        directory.rmdir()
+
+
+@pytest.mark.parametrize("shape", ["long", "wide", "sparse", "text"])
+def test_in_a_container_whose_limit_is_the_budget(
+    shapes: dict[str, list[object]], tmp_path: Path, spill: Path, cgroup: Path, shape: str
+) -> None:
+    arguments = ["fit", *shapes[shape], "-m", "32M", "-o", tmp_path / "m", "--spill-dir", spill, "--json"]
+    result, resident = measured(*arguments, cgroup=str(cgroup / "cgroup.procs"))
+    assert result.code == 0, result.err
+    assert resident <= 32 * MIB
+    assert "oom_kill 0" in (cgroup / "memory.oom_control").read_text()
+    # Without a budget it is half of what the container leaves.
+    arguments.remove("-m")
+    arguments.remove("32M")
+    result, resident = measured(*arguments, cgroup=str(cgroup / "cgroup.procs"))
+    assert result.code in (0, EXIT_BUDGET), result.err
+    if result.code == 0:
+        assert result.json["plan"]["budget_bytes"] <= 17 * MIB
+
+
+def test_more_rows_take_no_more_memory(large: Path, tmp_path: Path, spill: Path) -> None:
+    fit = ["fit", "logistic_regression", "-t", "label", "-m", "16M", "-o", tmp_path / "m", "--spill-dir", spill, "--json"]
+    once, _ = measured(*fit, large)
+    thrice, _ = measured(*fit, large, large, large)
+    assert thrice.json["rows"] == 3 * once.json["rows"]
+    assert thrice.json["actual"]["peak_bytes"] <= once.json["actual"]["peak_bytes"] + 512 * 1024

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Newton's method on small problems with known optima: exact, singular, bordered, not finite. */
+#include "solver_toys.h"
+
+static void reaches_the_optimum(void **state)
+{
+    (void)state;
+    toy_check_solver(&skimpi_solver_newton);
+}
+
+static void a_quadratic_takes_one_step(void **state)
+{
+    (void)state;
+    enum { N = 20, ROWS = 60 };
+    double a[ROWS * N], b[N];
+    toy_fill(a, b, ROWS, N, 5);
+    toy t = { .n = N, .rows = ROWS, .a = a, .b = b, .ridge = 1e-3, .is_quadratic = true };
+    skimpi_solver_options options;
+    toy_options(&t, &options);
+    void *block = toy_block(&skimpi_solver_newton, &options);
+    toy_run(&t, &skimpi_solver_newton, block, 100);
+    skimpi_solution solution;
+    skimpi_solver_newton.solution(block, &solution);
+    assert_int_equal(solution.stop, SKIMPI_STOP_CONVERGED);
+    assert_true(solution.n_iter <= 2);
+    free(block);
+}
+
+/* Two equal columns and no ridge: the solution of least norm shares, and the pivot is told. */
+static void singular_hessians_are_bent(void **state)
+{
+    (void)state;
+    enum { N = 5, ROWS = 40 };
+    double a[ROWS * N], b[N];
+    toy_fill(a, b, ROWS, N, 6);
+    for (size_t i = 0; i < ROWS; i++) {
+        a[i * N + 3] = a[i * N + 1];
+    }
+    b[3] = b[1];
+    toy t = { .n = N, .rows = ROWS, .a = a, .b = b, .is_quadratic = true };
+    skimpi_solver_options options;
+    toy_options(&t, &options);
+    void *block = toy_block(&skimpi_solver_newton, &options);
+    toy_run(&t, &skimpi_solver_newton, block, 100);
+    skimpi_solution solution;
+    skimpi_solver_newton.solution(block, &solution);
+    assert_int_equal(solution.stop, SKIMPI_STOP_CONVERGED);
+    assert_true(solution.weak_pivots > 0 && solution.weak_parameter == 3);
+    assert_true(fabs(solution.point[1] - solution.point[3]) <= 1e-4 * fabs(solution.point[1]));
+    free(block);
+}
+
+/* The last levels' chunks are all the data here, so that coarse levels end at the optimum and the last finds nothing to do. */
+static void levels_hand_their_point_on(void **state)
+{
+    (void)state;
+    enum { N = 6, ROWS = 50 };
+    double a[ROWS * N], b[N];
+    toy_fill(a, b, ROWS, N, 7);
+    toy t = { .n = N, .rows = ROWS, .a = a, .b = b, .ridge = 0.05 };
+    skimpi_solver_options options;
+    toy_options(&t, &options);
+    options.n_levels = 3;
+    for (unsigned level = 0; level < 3; level++) {
+        options.stride[level] = 4u >> (level * 2 < 2 ? level * 2 : 2);
+        options.penalty_factor[level] = 1.0;
+    }
+    void *block = toy_block(&skimpi_solver_newton, &options);
+    skimpi_request request;
+    skimpi_solver_newton.request(block, &request);
+    assert_int_equal(request.stride, 4);
+    skimpi_solution solution;
+    skimpi_solver_newton.solution(block, &solution);
+    assert_true(isnan(solution.objective));
+    toy_run(&t, &skimpi_solver_newton, block, 1000);
+    skimpi_solver_newton.solution(block, &solution);
+    assert_int_equal(solution.stop, SKIMPI_STOP_CONVERGED);
+    assert_true(solution.n_iter < 4 && toy_optimality(&t, solution.point) <= options.tol);
+    free(block);
+}
+
+static void numbers_that_overflow_are_told(void **state)
+{
+    (void)state;
+    double a[4] = { 1e200, 1.0, -1e200, 2.0 }, b[2] = { 0.1, 0.2 };
+    toy t = { .n = 2, .rows = 2, .a = a, .b = b, .ridge = 0.1, .is_quadratic = true };
+    skimpi_solver_options options;
+    toy_options(&t, &options);
+    void *block = toy_block(&skimpi_solver_newton, &options);
+    toy_run(&t, &skimpi_solver_newton, block, 100);
+    skimpi_solution solution;
+    skimpi_solver_newton.solution(block, &solution);
+    assert_int_equal(solution.stop, SKIMPI_STOP_NOT_FINITE);
+    free(block);
+}
+
+/* f = ½ wᵀHw - b·w with a diagonal block at first: the bordered solver must find what the plain one finds. */
+static void borders_are_the_same_newton(void **state)
+{
+    (void)state;
+    enum { BORDER = 9, REST = 4, N = BORDER + REST };
+    double h[N * N] = { 0 }, b[N];
+    skimpi_random random;
+    skimpi_random_seed(&random, 8);
+    for (size_t i = 0; i < N; i++) {
+        b[i] = skimpi_random_double(&random) - 0.5;
+        for (size_t j = 0; j < i; j++) {
+            h[i * N + j] = h[j * N + i] = i < BORDER ? 0.0 : (double)(float)(0.4 * skimpi_random_double(&random) - 0.2);
+        }
+        h[i * N + i] = 1.0 + skimpi_random_double(&random);
+    }
+    double found[2][2][N];
+    for (int l1 = 0; l1 < 2; l1++) {
+        for (int bordered = 0; bordered < 2; bordered++) {
+            toy t = { .n = N, .l1 = l1 ? 0.1 : 0.0 };
+            skimpi_solver_options options;
+            toy_options(&t, &options);
+            options.n_border = bordered ? BORDER : 0;
+            void *block = toy_block(&skimpi_solver_newton, &options);
+            double gradient[N];
+            for (int i = 0; i < 50; i++) {
+                skimpi_request r;
+                skimpi_solver_newton.request(block, &r);
+                if (r.kind == SKIMPI_REQUEST_DONE) {
+                    break;
+                }
+                skimpi_answer answer = { .gradient = gradient, .rows = 100, .l1 = t.l1 };
+                for (size_t j = 0; j < N; j++) {
+                    gradient[j] = -b[j];
+                    answer.value -= b[j] * r.point[j];
+                    for (size_t k = 0; k < N; k++) {
+                        gradient[j] += h[j * N + k] * r.point[k];
+                        answer.value += 0.5 * r.point[j] * h[j * N + k] * r.point[k];
+                    }
+                    answer.optimality = fmax(answer.optimality, toy_subgradient(gradient[j], r.point[j], t.l1));
+                }
+                size_t first = options.n_border, m = N - first;
+                for (size_t j = 0; r.kind == SKIMPI_REQUEST_HESSIAN && j < N; j++) {
+                    for (size_t k = 0; k < (j < first ? m : j - first + 1); k++) {
+                        if (j < first) {
+                            r.border[j * m + k] = (float)h[j * N + first + k];
+                        } else {
+                            r.hessian[(j - first) * m + k] = h[j * N + first + k];
+                        }
+                    }
+                    if (j < first) {
+                        r.border_diagonal[j] = h[j * N + j];
+                    }
+                }
+                skimpi_solver_newton.step(block, &answer);
+            }
+            skimpi_solution solution;
+            skimpi_solver_newton.solution(block, &solution);
+            assert_int_equal(solution.stop, SKIMPI_STOP_CONVERGED);
+            memcpy(found[l1][bordered], solution.point, sizeof found[l1][bordered]);
+            free(block);
+        }
+        for (size_t j = 0; j < N; j++) {
+            assert_true(fabs(found[l1][0][j] - found[l1][1][j]) <= 1e-8);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reaches_the_optimum),
+        cmocka_unit_test(a_quadratic_takes_one_step),
+        cmocka_unit_test(singular_hessians_are_bent),
+        cmocka_unit_test(levels_hand_their_point_on),
+        cmocka_unit_test(numbers_that_overflow_are_told),
+        cmocka_unit_test(borders_are_the_same_newton),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
