@@ -8,7 +8,7 @@
 
 typedef struct apply {
     skimp_error error;
-    skimp_budget *budget;   /* of the model alone: what the process holds already is not its */
+    skimp_budget *budget; /* of the model alone: what the process holds already is not its */
     skimp_model *model;
     skimp_job *job;
     progress_line progress;
@@ -56,8 +56,8 @@ static json_t *report_json(const apply *a, const skimp_report *report)
 static void print_text(const skimp_report *report, const char *what)
 {
     char rows[32], seconds[32];
-    fprintf(stderr, "%s %s rows in %s, peak %.1f MiB\n", what, text_count(report->rows, rows), text_seconds(report->seconds, seconds),
-            (double)peak_now(report) / (1 << 20));
+    fprintf(stderr, "%s %s rows in %s, peak %.1f MiB\n", what, text_count(report->rows, rows),
+            text_seconds(report->seconds, seconds), (double)peak_now(report) / (1 << 20));
     text_rows(report);
 }
 
@@ -68,7 +68,8 @@ int command_predict(const settings *s)
     int code = EXIT_DONE;
     skimp_status status = SKIMP_OK;
     if (s->json && strcmp(output, "-") == 0) {
-        status = fail(&a.error, SKIMP_ERROR_PARAM, "--json and the predictions cannot both go to standard output: name a file (-o FILE)");
+        status = fail(&a.error, SKIMP_ERROR_PARAM,
+                      "--json and the predictions cannot both go to standard output: name a file (-o FILE)");
     }
     if (status == SKIMP_OK) {
         status = begin(&a, s);

@@ -46,8 +46,8 @@ int command_convert(const settings *s)
     } else if (!s->quiet) {
         const skimp_report *report = skimp_job_report(job);
         char rows[32], columns[32], seconds[32];
-        fprintf(stderr, "wrote %s rows, %s columns in %s\n", text_count(report->rows, rows), text_count(report->features, columns),
-                text_seconds(report->seconds, seconds));
+        fprintf(stderr, "wrote %s rows, %s columns in %s\n", text_count(report->rows, rows),
+                text_count(report->features, columns), text_seconds(report->seconds, seconds));
         text_planned_actual(plan, report);
         text_rows(report);
         fprintf(stderr, "store: %s\n", s->output);

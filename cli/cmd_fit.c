@@ -26,9 +26,11 @@ static void print_json(const settings *s, const skimp_job *job, const skimp_plan
 static void print_text(const settings *s, const skimp_plan *plan, const skimp_report *report)
 {
     char rows[32], features[32], iterations[32], seconds[32];
-    fprintf(stderr, "%s: %s rows, %s features\n", s->operands.items[0], text_count(report->rows, rows), text_count(report->features, features));
-    fprintf(stderr, "%s after %s iterations, in %s on %u thread%s%s\n", report->converged ? "converged" : "stopped", text_count(report->n_iter, iterations),
-            text_seconds(report->seconds, seconds), report->threads, report->threads == 1 ? "" : "s", report->resumed ? ", from the checkpoint on" : "");
+    fprintf(stderr, "%s: %s rows, %s features\n", s->operands.items[0], text_count(report->rows, rows),
+            text_count(report->features, features));
+    fprintf(stderr, "%s after %s iterations, in %s on %u thread%s%s\n", report->converged ? "converged" : "stopped",
+            text_count(report->n_iter, iterations), text_seconds(report->seconds, seconds), report->threads,
+            report->threads == 1 ? "" : "s", report->resumed ? ", from the checkpoint on" : "");
     if (isfinite(report->objective)) {
         fprintf(stderr, "objective: %.12g\n", report->objective);
     }
@@ -45,7 +47,8 @@ static void print_text(const settings *s, const skimp_plan *plan, const skimp_re
 static skimp_status check_settings(const settings *s, const skimp_job_options *options, skimp_error *error)
 {
     if (s->json && s->output != NULL && strcmp(s->output, "-") == 0) {
-        return fail(error, SKIMP_ERROR_PARAM, "--json and the model cannot both go to standard output: name a file (-o FILE)");
+        return fail(error, SKIMP_ERROR_PARAM,
+                    "--json and the model cannot both go to standard output: name a file (-o FILE)");
     }
     skimp_status status = check_output("output", s->output, options->inputs, options->n_inputs, error);
     if (status == SKIMP_OK) {

@@ -66,7 +66,8 @@ static skimp_status help_topic(const settings *s, const char *topic, skimp_error
         return usage_error(error, "there is no help on", topic, topic_name, NULL);
     }
     if (s->man_page && info != NULL && c == NULL) {
-        return fail(error, SKIMP_ERROR_PARAM, "estimators have no man page of their own: skimp-estimators(1) holds them all");
+        return fail(error, SKIMP_ERROR_PARAM,
+                    "estimators have no man page of their own: skimp-estimators(1) holds them all");
     }
     if (s->json) {
         if (topic == NULL) {
@@ -126,7 +127,8 @@ int command_estimators(const settings *s)
     for (size_t i = 0; i < s->operands.n; i++) {
         const skimp_estimator_info *info = skimp_estimator_find(s->operands.items[i]);
         if (info == NULL) {
-            const skimp_status status = usage_error(&error, "there is no estimator", s->operands.items[i], estimator_name, NULL);
+            const skimp_status status =
+                usage_error(&error, "there is no estimator", s->operands.items[i], estimator_name, NULL);
             json_decref(list);
             (void)status;
             return report_failure(s->json, &error);

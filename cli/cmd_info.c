@@ -57,7 +57,8 @@ static void print_model_text(const char *path, const skimp_model *model, bool ve
 {
     const char *key = NULL, *value = NULL;
     skimp_array array;
-    fprintf(stderr, "%s: model of %s, %.1f MiB in memory\n", path, skimp_model_estimator(model), (double)skimp_model_bytes(model) / (1 << 20));
+    fprintf(stderr, "%s: model of %s, %.1f MiB in memory\n", path, skimp_model_estimator(model),
+            (double)skimp_model_bytes(model) / (1 << 20));
     for (size_t i = 0; skimp_model_meta(model, i, &key, &value); i++) {
         const bool cut = !verbose && strlen(value) > 400;
         fprintf(stderr, "  %-20s%.*s%s\n", key, cut ? 400 : -1, value, cut ? "… (-v for all)" : "");
@@ -117,8 +118,9 @@ static void print_data_text(const settings *s, const skimp_job *job, const skimp
 {
     char rows[32], features[32], categories[32];
     skimp_column_info column;
-    fprintf(stderr, "%s%s: %s, %s%s rows, %s features after encoding\n", s->operands.items[0], s->operands.n > 1 ? " and more" : "", skimp_job_format(job),
-            plan->exact ? "" : "about ", text_count(plan->rows, rows), text_count(plan->features, features));
+    fprintf(stderr, "%s%s: %s, %s%s rows, %s features after encoding\n", s->operands.items[0],
+            s->operands.n > 1 ? " and more" : "", skimp_job_format(job), plan->exact ? "" : "about ",
+            text_count(plan->rows, rows), text_count(plan->features, features));
     if (plan->nonzeros > 0) {
         fprintf(stderr, "%s non-zeros\n", text_count(plan->nonzeros, rows));
     }
@@ -126,7 +128,8 @@ static void print_data_text(const settings *s, const skimp_job *job, const skimp
         if (strcmp(column.type, "sparse") == 0) {
             continue;
         }
-        fprintf(stderr, "  %-40s %-8s%-8s", column.name, column.type, strcmp(column.role, "feature") == 0 ? "" : column.role);
+        fprintf(stderr, "  %-40s %-8s%-8s", column.name, column.type,
+                strcmp(column.role, "feature") == 0 ? "" : column.role);
         if (strcmp(column.type, "text") == 0) {
             fprintf(stderr, "%s categories", text_count(column.categories, categories));
         }

@@ -12,8 +12,9 @@ static skimp_status check_budget(const skimp_plan *plan, skimp_error *error)
         return SKIMP_OK;
     }
     const double mib = 1 << 20;
-    const skimp_status status = fail(error, SKIMP_ERROR_BUDGET, "a budget of %.1f MiB is too small: the smallest that works is %.1f MiB",
-                                     (double)plan->budget_bytes / mib, ceil((double)plan->minimum_bytes / mib * 10) / 10);
+    const skimp_status status =
+        fail(error, SKIMP_ERROR_BUDGET, "a budget of %.1f MiB is too small: the smallest that works is %.1f MiB",
+             (double)plan->budget_bytes / mib, ceil((double)plan->minimum_bytes / mib * 10) / 10);
     error->requested = plan->peak_bytes;
     error->limit = plan->budget_bytes;
     error->minimum_bytes = plan->minimum_bytes;

@@ -120,7 +120,8 @@ static skimp_status check_directory(const char *name, const char *path, skimp_er
     return SKIMP_OK;
 }
 
-skimp_status check_output(const char *name, const char *path, const char *const *inputs, size_t n_inputs, skimp_error *error)
+skimp_status check_output(const char *name, const char *path, const char *const *inputs, size_t n_inputs,
+                          skimp_error *error)
 {
     struct stat output, input;
     if (path == NULL || strcmp(path, "-") == 0) {
@@ -136,7 +137,9 @@ skimp_status check_output(const char *name, const char *path, const char *const 
         return fail(error, SKIMP_ERROR_IO, "%s: is a directory, not a file", path);
     }
     if (!S_ISREG(output.st_mode)) {
-        return access(path, W_OK) == 0 ? SKIMP_OK : fail(error, SKIMP_ERROR_IO, "%s: cannot be written: %s", path, strerror(errno));
+        return access(path, W_OK) == 0
+                   ? SKIMP_OK
+                   : fail(error, SKIMP_ERROR_IO, "%s: cannot be written: %s", path, strerror(errno));
     }
     for (size_t i = 0; i < n_inputs; i++) {
         if (stat(inputs[i], &input) == 0 && input.st_dev == output.st_dev && input.st_ino == output.st_ino) {

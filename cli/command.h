@@ -27,7 +27,8 @@ int command_help(const settings *settings);
 int command_version(const settings *settings);
 
 /* Sets an error record and returns the status. */
-skimp_status fail(skimp_error *error, skimp_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+skimp_status fail(skimp_error *error, skimp_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Prints an error, on standard error and with json as an object on standard output too, and returns the exit code. */
 int report_failure(bool json, const skimp_error *error);
@@ -39,7 +40,8 @@ int finish_output(void);
 skimp_job_options job_options(const settings *settings, size_t first, progress_line *progress);
 
 /* Can the output of option `name` be written, and is it none of the inputs? Asked before hours of work, not after them. */
-SKIMP_CHECKED skimp_status check_output(const char *name, const char *path, const char *const *inputs, size_t n_inputs, skimp_error *error);
+SKIMP_CHECKED skimp_status check_output(const char *name, const char *path, const char *const *inputs, size_t n_inputs,
+                                        skimp_error *error);
 
 /* The higher of the report's peak and the kernel's mark now: what was done after the report counts too. */
 uint64_t peak_now(const skimp_report *report);

@@ -90,12 +90,14 @@ void completion_bash(FILE *out)
           "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} words=\n"
           "    COMPREPLY=()\n"
           "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-          "        COMPREPLY=($(compgen -W '", out);
+          "        COMPREPLY=($(compgen -W '",
+          out);
     put_commands(out);
     fputs("' -- \"$current\"))\n"
           "        return\n"
           "    fi\n"
-          "    case $previous in\n", out);
+          "    case $previous in\n",
+          out);
     for (const option *o = command_options; o->name != NULL; o++) {
         if (!is_first_row(o) || o->argument == NULL) {
             continue;
@@ -111,7 +113,8 @@ void completion_bash(FILE *out)
             put_estimators(out, true);
             fputs("' ;;\n", out);
         } else {
-            fprintf(out, ") %s; return ;;\n", o->kind == OPTION_FILE ? "COMPREPLY=($(compgen -f -- \"$current\"))" : ":");
+            fprintf(out, ") %s; return ;;\n",
+                    o->kind == OPTION_FILE ? "COMPREPLY=($(compgen -f -- \"$current\"))" : ":");
         }
     }
     fputs("    esac\n"
@@ -119,7 +122,8 @@ void completion_bash(FILE *out)
           "        COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
           "        return\n"
           "    fi\n"
-          "    case ${COMP_WORDS[1]} in\n", out);
+          "    case ${COMP_WORDS[1]} in\n",
+          out);
     for (const command *c = commands; c->name != NULL; c++) {
         fprintf(out, "    %s) words='", c->name);
         put_option_words(out, c);
@@ -130,7 +134,8 @@ void completion_bash(FILE *out)
           "        COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
           "        return\n"
           "    fi\n"
-          "    case $COMP_CWORD:${COMP_WORDS[1]} in\n", out);
+          "    case $COMP_CWORD:${COMP_WORDS[1]} in\n",
+          out);
     for (const command *c = commands; c->name != NULL; c++) {
         if (takes_estimator(c) || c->bit == FOR_HELP) {
             fprintf(out, "    2:%s) COMPREPLY=($(compgen -W '", c->name);
@@ -149,7 +154,8 @@ void completion_bash(FILE *out)
     fputs("    *) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n"
           "    esac\n"
           "}\n"
-          "complete -o filenames -F _skimp skimp\n", out);
+          "complete -o filenames -F _skimp skimp\n",
+          out);
 }
 
 /* Inside an _arguments specification a bracket or a colon has a meaning. */
@@ -197,7 +203,8 @@ void completion_zsh(FILE *out)
           "_skimp() {\n"
           "    local -a names\n"
           "    if (( CURRENT == 2 )); then\n"
-          "        names=(", out);
+          "        names=(",
+          out);
     for (const command *c = commands; c->name != NULL; c++) {
         fprintf(out, "'%s:", c->name);
         put_quoted(out, c->summary);
@@ -210,7 +217,8 @@ void completion_zsh(FILE *out)
           "    local command=$words[2]\n"
           "    shift words\n"
           "    (( CURRENT-- ))\n"
-          "    case $command in\n", out);
+          "    case $command in\n",
+          out);
     for (const command *c = commands; c->name != NULL; c++) {
         fprintf(out, "    %s)\n        _arguments -s -S \\\n", c->name);
         for (const option *o = command_options; o->name != NULL; o++) {
@@ -240,7 +248,8 @@ void completion_zsh(FILE *out)
     }
     fputs("    esac\n"
           "}\n"
-          "_skimp \"$@\"\n", out);
+          "_skimp \"$@\"\n",
+          out);
 }
 
 void completion_fish(FILE *out)

@@ -15,8 +15,8 @@ const char *help_option(const option *o, char out[HELP_OPTION_TEXT])
     if (o->letter != '\0') {
         snprintf(letter, sizeof letter, "-%c, ", o->letter);
     }
-    snprintf(out, HELP_OPTION_TEXT, "%s--%s%s%s%s", letter, o->kind == OPTION_SWITCH ? "[no-]" : "", o->name, o->argument != NULL ? " " : "",
-             o->argument != NULL ? o->argument : "");
+    snprintf(out, HELP_OPTION_TEXT, "%s--%s%s%s%s", letter, o->kind == OPTION_SWITCH ? "[no-]" : "", o->name,
+             o->argument != NULL ? " " : "", o->argument != NULL ? o->argument : "");
     return out;
 }
 
@@ -41,8 +41,12 @@ void help_overview(FILE *out)
     }
     fputs("\nExamples:\n", out);
     fputs("  skimp fit logistic_regression train.csv --target label --max-memory 64M -o m\n"
-          "  skimp score m test.csv\n\n", out);
-    text_wrap(out, "`skimp help COMMAND` explains a command, `skimp help ESTIMATOR` the parameters of an estimator, `skimp estimators` lists those.", 0, 0);
+          "  skimp score m test.csv\n\n",
+          out);
+    text_wrap(out,
+              "`skimp help COMMAND` explains a command, `skimp help ESTIMATOR` the parameters of an estimator, `skimp "
+              "estimators` lists those.",
+              0, 0);
 }
 
 void help_command(FILE *out, const command *c)
@@ -124,7 +128,9 @@ void help_estimator(FILE *out, const skimp_estimator_info *info)
     text_wrap(out, info->help, width, 4);
     fprintf(out, "scikit-learn's %s.%s\n", info->module, info->class_name);
     if (info->params[0].name != NULL) {
-        fputs(info->kind == SKIMP_TRANSFORMER ? "\nParameters (-p STEP__NAME=VALUE):\n" : "\nParameters (-p NAME=VALUE):\n", out);
+        fputs(info->kind == SKIMP_TRANSFORMER ? "\nParameters (-p STEP__NAME=VALUE):\n"
+                                              : "\nParameters (-p NAME=VALUE):\n",
+              out);
     }
     for (const skimp_param *p = info->params; p->name != NULL; p++) {
         snprintf(text, sizeof text, "%s (%s)", p->help, help_param_type(p, type));

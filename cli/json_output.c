@@ -22,13 +22,18 @@ json_t *json_count(uint64_t value)
 /* Length of the UTF-8 sequence at s, or 0 when it is none. */
 static size_t sequence_length(const unsigned char *s)
 {
-    const size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    const size_t n = s[0] < 0x80                   ? 1
+                     : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+                     : (s[0] & 0xf0) == 0xe0       ? 3
+                     : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                                   : 0;
     for (size_t i = 1; i < n; i++) {
         if ((s[i] & 0xc0) != 0x80) {
             return 0;
         }
     }
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90)) {
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) ||
+        (s[0] == 0xf4 && s[1] >= 0x90)) {
         return 0; /* overlong, a surrogate, beyond U+10FFFF */
     }
     return n;
@@ -111,7 +116,8 @@ json_t *json_plan(const skimp_plan *plan)
     json_t *object = json_object(), *assumed = json_object();
     for (size_t i = 0; i < plan->n_assumed; i++) {
         const double value = plan->assumed[i].value;
-        json_set(assumed, plan->assumed[i].name, value == floor(value) && fabs(value) < 0x1p53 ? json_integer((json_int_t)value) : json_number(value));
+        json_set(assumed, plan->assumed[i].name,
+                 value == floor(value) && fabs(value) < 0x1p53 ? json_integer((json_int_t)value) : json_number(value));
     }
     json_set(object, "exact", json_boolean(plan->exact));
     json_set(object, "assumed", assumed);
@@ -183,9 +189,14 @@ static json_t *json_limit(const skimp_param *param, double value)
 
 json_t *json_estimator(const skimp_estimator_info *info)
 {
-    static const char *const kinds[] = { [SKIMP_CLASSIFIER] = "classifier", [SKIMP_REGRESSOR] = "regressor", [SKIMP_TRANSFORMER] = "transformer" };
-    static const char *const types[] = { [SKIMP_PARAM_BOOL] = "bool", [SKIMP_PARAM_INT] = "int", [SKIMP_PARAM_FLOAT] = "float",
-                                         [SKIMP_PARAM_CHOICE] = "choice", [SKIMP_PARAM_JSON] = "json" };
+    static const char *const kinds[] = {
+        [SKIMP_CLASSIFIER] = "classifier", [SKIMP_REGRESSOR] = "regressor", [SKIMP_TRANSFORMER] = "transformer"
+    };
+    static const char *const types[] = { [SKIMP_PARAM_BOOL] = "bool",
+                                         [SKIMP_PARAM_INT] = "int",
+                                         [SKIMP_PARAM_FLOAT] = "float",
+                                         [SKIMP_PARAM_CHOICE] = "choice",
+                                         [SKIMP_PARAM_JSON] = "json" };
     json_t *object = json_object(), *params = json_array();
     json_set(object, "name", json_text(info->name));
     json_set(object, "class_name", json_text(info->class_name));

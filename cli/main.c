@@ -99,7 +99,8 @@ int main(int argc, char **argv)
     const command *c = command_find(name);
     if (c == NULL) {
         skimp_error error = SKIMP_ERROR_INIT;
-        const skimp_status status = usage_error(&error, name[0] == '-' ? "skimp has no option" : "skimp has no command", name, command_name, NULL);
+        const skimp_status status = usage_error(&error, name[0] == '-' ? "skimp has no option" : "skimp has no command",
+                                                name, command_name, NULL);
         (void)status;
         return report_failure(wants_json(argc - 1, argv + 1), &error);
     }

@@ -157,9 +157,11 @@ void man_overview(FILE *out)
     begin_page(out, "skimp", "train scikit-learn's models on data of any size inside a memory budget");
     fputs(".SH SYNOPSIS\n\\fBskimp\\fR COMMAND [ARGUMENT...] [OPTION...]\n.SH DESCRIPTION\n", out);
     put_line(out, "",
-             "Trains scikit-learn's models on data of any size inside a memory budget that you name: the process's resident set, as the kernel counts it, "
+             "Trains scikit-learn's models on data of any size inside a memory budget that you name: the process's "
+             "resident set, as the kernel counts it, "
              "stays at or below it. skimp plan says beforehand what a job will take; skimp fit shows what it took.\n\n"
-             "With --json every command prints one JSON object on standard output; text for people and progress go to standard error.");
+             "With --json every command prints one JSON object on standard output; text for people and progress go to "
+             "standard error.");
     fputs(".SH COMMANDS\n", out);
     for (const command *c = commands; c->name != NULL; c++) {
         put_entry(out, c->name, c->summary);

@@ -3,6 +3,8 @@
 #include "command.h"
 #include "command_options.h"
 
+/* Tables are read by columns and paragraphs. */
+/* clang-format off */
 const command commands[] = {
     {
         .name = "fit", .operands = "ESTIMATOR FILE...", .least = 2, .most = SIZE_MAX, .run = command_fit, .bit = FOR_FIT,
@@ -140,3 +142,4 @@ const option command_options[] = {
     { "help", 'h', NULL, OPTION_FLAG, offsetof(settings, help), NULL, 0, output, FOR_ALL, "print this help" },
     { 0 },
 };
+/* clang-format on */

@@ -43,11 +43,13 @@ static size_t describe(const skimp_progress *p, char *out, size_t size)
     const double mib = 1 << 20;
     snprintf(out, size, "%s", p->phase);
     if (strcmp(p->phase, "fitting") == 0) {
-        snprintf(part, sizeof part, "  pass %llu/%.0f", (unsigned long long)p->pass + 1, p->passes_expected > (double)p->pass ? p->passes_expected : (double)p->pass + 1);
+        snprintf(part, sizeof part, "  pass %llu/%.0f", (unsigned long long)p->pass + 1,
+                 p->passes_expected > (double)p->pass ? p->passes_expected : (double)p->pass + 1);
         strncat(out, part, size - strlen(out) - 1);
     }
     if (p->bytes_total > 0) {
-        snprintf(part, sizeof part, "  %3.0f%%  %.0f/%.0f MiB", 100 * (double)p->bytes_done / (double)p->bytes_total, (double)p->bytes_done / mib, (double)p->bytes_total / mib);
+        snprintf(part, sizeof part, "  %3.0f%%  %.0f/%.0f MiB", 100 * (double)p->bytes_done / (double)p->bytes_total,
+                 (double)p->bytes_done / mib, (double)p->bytes_total / mib);
     } else {
         snprintf(part, sizeof part, "  %.0f MiB", (double)p->bytes_done / mib);
     }
@@ -58,7 +60,8 @@ static size_t describe(const skimp_progress *p, char *out, size_t size)
         snprintf(part, sizeof part, "  objective %.7g", p->objective);
         strncat(out, part, size - strlen(out) - 1);
     }
-    snprintf(part, sizeof part, "  memory %.1f/%.1f MiB", (double)p->charged_bytes / mib, (double)p->budget_bytes / mib);
+    snprintf(part, sizeof part, "  memory %.1f/%.1f MiB", (double)p->charged_bytes / mib,
+             (double)p->budget_bytes / mib);
     strncat(out, part, size - strlen(out) - 1);
     if (isfinite(p->seconds_left)) {
         const unsigned long left = p->seconds_left < 1e9 ? (unsigned long)(p->seconds_left + 0.5) : 0;

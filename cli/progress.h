@@ -9,8 +9,8 @@
 
 typedef struct progress_line {
     bool on_terminal;
-    int shown;       /* columns of the line that is on the terminal */
-    double last;     /* seconds of the last line, where each is a line of its own */
+    int shown;   /* columns of the line that is on the terminal */
+    double last; /* seconds of the last line, where each is a line of its own */
 } progress_line;
 
 /* False: no progress is wanted. */

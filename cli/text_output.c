@@ -15,7 +15,8 @@
 static const char *colour(const char *code)
 {
     const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
-    const bool wanted = isatty(STDERR_FILENO) && (no_colour == NULL || no_colour[0] == '\0') && (terminal == NULL || strcmp(terminal, "dumb") != 0);
+    const bool wanted = isatty(STDERR_FILENO) && (no_colour == NULL || no_colour[0] == '\0') &&
+                        (terminal == NULL || strcmp(terminal, "dumb") != 0);
     return wanted ? code : "";
 }
 
@@ -119,7 +120,8 @@ void text_plan(const skimp_plan *plan, bool verbose)
             fprintf(stderr, "  %-20s%10.1f\n", skimp_tag_name((skimp_tag)tag), mib(plan->memory[tag]));
         }
     }
-    fprintf(stderr, "%s%-22s%10.1f%s  of a budget of %.1f\n", bold(), "peak, at most", mib_up(plan->peak_bytes), plain(), mib(plan->budget_bytes));
+    fprintf(stderr, "%s%-22s%10.1f%s  of a budget of %.1f\n", bold(), "peak, at most", mib_up(plan->peak_bytes),
+            plain(), mib(plan->budget_bytes));
     fprintf(stderr, "%-22s%10.1f\n", "smallest budget", mib_up(plan->minimum_bytes));
     fprintf(stderr, "%-22s%10.1f  store: %s\n", "disk", mib_up(plan->disk_bytes), plan->store);
     print_passes(plan);
@@ -140,8 +142,8 @@ void text_plan(const skimp_plan *plan, bool verbose)
 void text_planned(const skimp_plan *plan)
 {
     char seconds[32];
-    fprintf(stderr, "planned: at most %.1f of %.1f MiB, about %.4g passes in %s", mib_up(plan->peak_bytes), mib(plan->budget_bytes), plan->passes_expected,
-            text_seconds(plan->seconds, seconds));
+    fprintf(stderr, "planned: at most %.1f of %.1f MiB, about %.4g passes in %s", mib_up(plan->peak_bytes),
+            mib(plan->budget_bytes), plan->passes_expected, text_seconds(plan->seconds, seconds));
     if (plan->disk_bytes > 0) {
         fprintf(stderr, ", %.1f MiB of disk", mib_up(plan->disk_bytes));
     }
@@ -153,12 +155,13 @@ void text_planned_actual(const skimp_plan *plan, const skimp_report *report)
     fprintf(stderr, "%s%-22s%10s%10s%s\n", bold(), "memory, MiB", "planned", "actual", plain());
     for (int tag = 0; tag < SKIMP_TAG_COUNT; tag++) {
         if (plan->memory[tag] > 0 || report->memory[tag] > 0) {
-            fprintf(stderr, "  %-20s%10.1f%10.1f\n", skimp_tag_name((skimp_tag)tag), mib(plan->memory[tag]), mib(report->memory[tag]));
+            fprintf(stderr, "  %-20s%10.1f%10.1f\n", skimp_tag_name((skimp_tag)tag), mib(plan->memory[tag]),
+                    mib(report->memory[tag]));
         }
     }
     fprintf(stderr, "  %-20s%10.1f%10.1f\n", "at once", mib_up(plan->peak_bytes), mib(report->charged_peak_bytes));
-    fprintf(stderr, "%s%-22s%10.1f%10.1f%s  of a budget of %.1f\n", bold(), "peak, by the kernel", mib_up(plan->peak_bytes), mib(peak_now(report)), plain(),
-            mib(plan->budget_bytes));
+    fprintf(stderr, "%s%-22s%10.1f%10.1f%s  of a budget of %.1f\n", bold(), "peak, by the kernel",
+            mib_up(plan->peak_bytes), mib(peak_now(report)), plain(), mib(plan->budget_bytes));
     if (plan->disk_bytes > 0 || report->disk_bytes > 0) {
         fprintf(stderr, "%-22s%10.1f%10.1f\n", "disk, MiB", mib_up(plan->disk_bytes), mib(report->disk_bytes));
     }
@@ -177,7 +180,8 @@ void text_rows(const skimp_report *report)
         fprintf(stderr, "%s rows with missing values were dropped\n", text_count(report->rows_missing, text));
     }
     if (report->unknown_categories > 0) {
-        fprintf(stderr, "%s values are categories that training did not see\n", text_count(report->unknown_categories, text));
+        fprintf(stderr, "%s values are categories that training did not see\n",
+                text_count(report->unknown_categories, text));
     }
 }
 

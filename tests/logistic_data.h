@@ -27,8 +27,14 @@ typedef struct data {
     uint32_t *code_size;
 } data;
 
-static inline uint64_t hash_of(uint64_t a, uint64_t b, uint64_t c) { return skimpi_mix64((a << 48) ^ (b << 24) ^ c); }
-static inline double hash_uniform(uint64_t a, uint64_t b, uint64_t c) { return (double)(hash_of(a, b, c) >> 11) * 0x1p-52 - 1.0; }
+static inline uint64_t hash_of(uint64_t a, uint64_t b, uint64_t c)
+{
+    return skimpi_mix64((a << 48) ^ (b << 24) ^ c);
+}
+static inline double hash_uniform(uint64_t a, uint64_t b, uint64_t c)
+{
+    return (double)(hash_of(a, b, c) >> 11) * 0x1p-52 - 1.0;
+}
 
 static void *zeroed(size_t count, size_t size)
 {
@@ -76,7 +82,8 @@ static void cut(data *d, unsigned dense, unsigned codes, unsigned sparse, unsign
         chunk->n_codes = codes > 0;
         if (codes > 0) {
             chunk->codes = zeroed(1, sizeof(skimpi_code_column));
-            *chunk->codes = (skimpi_code_column){ .feature = dense, .n_codes = codes, .codes = zeroed(n, sizeof(uint32_t)) };
+            *chunk->codes =
+                (skimpi_code_column){ .feature = dense, .n_codes = codes, .codes = zeroed(n, sizeof(uint32_t)) };
             for (size_t i = 0; i < n; i++) {
                 chunk->codes->codes[i] = codes;
                 for (unsigned k = 0; k < codes; k++) {
@@ -144,9 +151,16 @@ static void free_data(data *d)
 /* A problem with room for x and y, to be filled and then cut. */
 static data blank(unsigned rows, unsigned dense, unsigned codes, unsigned sparse, unsigned classes, bool weighted)
 {
-    data d = { .problem = { .n_rows = rows, .is_exact = true, .n_features = dense + codes + sparse, .n_dense = dense,
-                            .n_code_columns = codes > 0, .n_sparse = sparse, .nonzeros = sparse > 0 ? 5 * (uint64_t)rows : 0,
-                            .n_classes = classes, .weighted = weighted, .n_threads = 2 } };
+    data d = { .problem = { .n_rows = rows,
+                            .is_exact = true,
+                            .n_features = dense + codes + sparse,
+                            .n_dense = dense,
+                            .n_code_columns = codes > 0,
+                            .n_sparse = sparse,
+                            .nonzeros = sparse > 0 ? 5 * (uint64_t)rows : 0,
+                            .n_classes = classes,
+                            .weighted = weighted,
+                            .n_threads = 2 } };
     d.x = zeroed(rows * d.problem.n_features, sizeof(double));
     d.y = zeroed(rows, sizeof(double));
     d.weight = zeroed(rows, sizeof(double));
@@ -162,8 +176,8 @@ static data blank(unsigned rows, unsigned dense, unsigned codes, unsigned sparse
     return d;
 }
 
-static data make_data(unsigned rows, unsigned dense, unsigned codes, unsigned sparse, unsigned classes, bool weighted, unsigned seed,
-                      unsigned chunk_rows)
+static data make_data(unsigned rows, unsigned dense, unsigned codes, unsigned sparse, unsigned classes, bool weighted,
+                      unsigned seed, unsigned chunk_rows)
 {
     data d = blank(rows, dense, codes, sparse, classes, weighted);
     size_t width = d.problem.n_features;
@@ -241,15 +255,18 @@ static skimpi_params *new_params(skimp_budget *budget, const skimpi_estimator_cl
 }
 
 /* One pass. order: lanes are run in an order of their own, each from its first chunk to its last. */
-static skimp_status one_pass(const skimpi_estimator_class *class, void *self, const skimpi_pass *pass, const data *d, const skimpi_needs *needs,
-                             unsigned order, skimp_error *error)
+static skimp_status one_pass(const skimpi_estimator_class *class, void *self, const skimpi_pass *pass, const data *d,
+                             const skimpi_needs *needs, unsigned order, skimp_error *error)
 {
     uint64_t stride = pass->chunk_stride < 1 ? 1 : pass->chunk_stride;
     char *lanes = zeroed(needs->lanes, needs->lane_bytes), *scratch = zeroed(1, needs->worker_bytes);
     for (unsigned step = 0; step < needs->lanes; step++) {
-        unsigned lane = order % 2 == 0 ? (step + order) % needs->lanes : (needs->lanes - 1 + order - step) % needs->lanes;
+        unsigned lane =
+            order % 2 == 0 ? (step + order) % needs->lanes : (needs->lanes - 1 + order - step) % needs->lanes;
         for (uint64_t i = lane; i * stride < d->problem.n_chunks; i += needs->lanes) {
-            assert_int_equal(class->consume(self, pass, &d->chunks[i * stride], lanes + lane * needs->lane_bytes, scratch, error), SKIMP_OK);
+            assert_int_equal(
+                class->consume(self, pass, &d->chunks[i * stride], lanes + lane * needs->lane_bytes, scratch, error),
+                SKIMP_OK);
         }
         memset(scratch, (int)step, needs->worker_bytes); /* nothing may live on in the scratch */
     }
@@ -272,8 +289,8 @@ typedef struct fitted {
 } fitted;
 
 /* Fits. resume: after that many passes the state moves to a new self (0: never). */
-static fitted fit(const skimpi_estimator_class *class, skimp_budget *budget, const data *d, const skimpi_params *params, unsigned order,
-                  unsigned resume, skimpi_warnings *warnings)
+static fitted fit(const skimpi_estimator_class *class, skimp_budget *budget, const data *d, const skimpi_params *params,
+                  unsigned order, unsigned resume, skimpi_warnings *warnings)
 {
     fitted f = { .status = SKIMP_OK };
     f.status = class->plan(&d->problem, params, &f.needs, &f.error);

@@ -72,7 +72,8 @@ static double toy_subgradient(double g, double w, double l1)
 static unsigned toy_run(const toy *t, const skimpi_solver *solver, void *block, unsigned limit)
 {
     size_t n = t->n;
-    double *gradient = calloc(n, sizeof(double)), *diagonal = calloc(n, sizeof(double)), *product = calloc(n, sizeof(double));
+    double *gradient = calloc(n, sizeof(double)), *diagonal = calloc(n, sizeof(double)),
+           *product = calloc(n, sizeof(double));
     unsigned requests = 0;
     for (; requests < limit; requests++) {
         skimpi_request request;
@@ -80,7 +81,9 @@ static unsigned toy_run(const toy *t, const skimpi_solver *solver, void *block, 
         if (request.kind == SKIMPI_REQUEST_DONE) {
             break;
         }
-        skimpi_answer answer = { .rows = (double)t->rows, .l1 = t->l1, .gradient = gradient, .diagonal = diagonal, .product = product };
+        skimpi_answer answer = {
+            .rows = (double)t->rows, .l1 = t->l1, .gradient = gradient, .diagonal = diagonal, .product = product
+        };
         answer.value = toy_evaluate(t, request.point, gradient);
         for (size_t j = 0; j < n; j++) {
             answer.optimality = fmax(answer.optimality, toy_subgradient(gradient[j], request.point[j], t->l1));
@@ -167,7 +170,13 @@ static void toy_check_solver(const skimpi_solver *solver)
     double a[ROWS * N], b[N];
     for (int kind = 0; kind < 6; kind++) {
         toy_fill(a, b, ROWS, N, 100 + (uint64_t)kind);
-        toy t = { .n = N, .rows = ROWS, .a = a, .b = b, .ridge = kind % 3 == 2 ? 0.0 : 0.1, .l1 = kind % 3 == 1 ? 3.0 : 0.0, .is_quadratic = kind < 3 };
+        toy t = { .n = N,
+                  .rows = ROWS,
+                  .a = a,
+                  .b = b,
+                  .ridge = kind % 3 == 2 ? 0.0 : 0.1,
+                  .l1 = kind % 3 == 1 ? 3.0 : 0.0,
+                  .is_quadratic = kind < 3 };
         skimpi_solver_options options;
         toy_options(&t, &options);
         void *block = toy_block(solver, &options);
@@ -208,7 +217,8 @@ static void toy_check_solver(const skimpi_solver *solver)
         block = toy_block(solver, &options);
         toy_run(&t, solver, block, 2000);
         solver->solution(block, &solution);
-        assert_true(solution.n_iter <= 1 && solution.stop != SKIMPI_STOP_NONE && solution.stop != SKIMPI_STOP_NOT_FINITE);
+        assert_true(solution.n_iter <= 1 && solution.stop != SKIMPI_STOP_NONE &&
+                    solution.stop != SKIMPI_STOP_NOT_FINITE);
         free(block);
     }
 }

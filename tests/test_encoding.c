@@ -292,7 +292,11 @@ static void bounds_do_not_overflow(void **state)
     skimpi_schema *schema = data_sparse(budget, UINT64_MAX, true);
     assert_int_equal(skimpi_chunk_bound(schema, UINT32_MAX, UINT64_MAX), UINT64_MAX);
     assert_int_equal(skimpi_chunk_decoded_bound(schema, 1, UINT64_MAX - 3), UINT64_MAX);
-    assert_int_equal(skimpi_decoder_bytes(schema, 1, UINT64_MAX, 0, SKIMPI_PLACE_MEMORY), UINT64_MAX);
+    const skimpi_area area = { UINT64_MAX, UINT64_MAX - 1, 64 };
+    const skimpi_decoder_options options = { .with_values = true, .with_weight = true };
+    assert_int_equal(skimpi_decoder_bytes(schema, 1, 0, &area, NULL, SKIMPI_PLACE_MEMORY), UINT64_MAX);
+    assert_int_equal(skimpi_decoder_bytes(schema, 1, 0, &area, &options, SKIMPI_PLACE_SPILL), UINT64_MAX);
+    assert_int_equal(skimpi_decoder_bytes(schema, 1, UINT64_MAX, &(skimpi_area){ 0 }, NULL, SKIMPI_PLACE_FILE), UINT64_MAX);
     assert_int_equal(skimpi_encoder_bytes(schema, 1, UINT64_MAX), UINT64_MAX);
     skimpi_schema_destroy(schema);
     assert_int_equal(skimp_budget_destroy(budget), 0);

@@ -24,8 +24,8 @@ static skimpi_params *params_of(skimp_budget *budget, const struct expected *e, 
     if (e->intercept_scaling > 0) {
         snprintf(scaling, sizeof scaling, "solver=liblinear intercept_scaling=%.17g", e->intercept_scaling);
     }
-    snprintf(text, sizeof text, "C=%.17g l1_ratio=%.17g fit_intercept=%s %s %s", e->C, e->l1_ratio, e->fit_intercept ? "true" : "false", scaling,
-             more);
+    snprintf(text, sizeof text, "C=%.17g l1_ratio=%.17g fit_intercept=%s %s %s", e->C, e->l1_ratio,
+             e->fit_intercept ? "true" : "false", scaling, more);
     return new_params(budget, class, text);
 }
 
@@ -35,7 +35,8 @@ static double *model_of(skimp_budget *budget, const void *self, size_t *n)
     skimpi_tensors *tensors;
     assert_int_equal(skimpi_tensors_create(&tensors, budget, NULL), SKIMP_OK);
     assert_int_equal(class->save(self, tensors, "0.", NULL), SKIMP_OK);
-    const skimpi_tensor *coef = skimpi_tensors_find(tensors, "0.coef_"), *intercept = skimpi_tensors_find(tensors, "0.intercept_");
+    const skimpi_tensor *coef = skimpi_tensors_find(tensors, "0.coef_"),
+                        *intercept = skimpi_tensors_find(tensors, "0.intercept_");
     *n = coef->n_values + intercept->n_values;
     double *out = zeroed(*n, sizeof(double));
     memcpy(out, coef->data, coef->n_values * sizeof(double));
@@ -97,10 +98,12 @@ static void objectives_are_scikit_learns(void **state)
             assert_int_equal(f.status, SKIMP_OK);
             assert_true(f.outcome.converged);
             size_t n;
-            double *model = model_of(budget, f.self, &n), own = objective_of(&d, model, e->C, e->l1_ratio, e->intercept_scaling);
-            if (fabs(f.outcome.objective - e->objective) > 1e-9 * e->objective || fabs(own - f.outcome.objective) > 1e-11 * own) {
-                fail_msg("%s, chunks of %u: objective %.17g, by its coefficients %.17g, expected %.17g", e->name, chunk_rows[s],
-                         f.outcome.objective, own, e->objective);
+            double *model = model_of(budget, f.self, &n),
+                   own = objective_of(&d, model, e->C, e->l1_ratio, e->intercept_scaling);
+            if (fabs(f.outcome.objective - e->objective) > 1e-9 * e->objective ||
+                fabs(own - f.outcome.objective) > 1e-11 * own) {
+                fail_msg("%s, chunks of %u: objective %.17g, by its coefficients %.17g, expected %.17g", e->name,
+                         chunk_rows[s], f.outcome.objective, own, e->objective);
             }
             free(model);
             class->destroy(f.self);
@@ -122,7 +125,8 @@ static void loose_tolerances_keep_the_objective(void **state)
         fitted f = fit(class, budget, &d, params, 0, 0, NULL);
         assert_int_equal(f.status, SKIMP_OK);
         if (!(f.outcome.objective <= expected[c].objective * (1 + 1e-6))) {
-            fail_msg("%s: objective %.17g, expected %.17g", expected[c].name, f.outcome.objective, expected[c].objective);
+            fail_msg("%s: objective %.17g, expected %.17g", expected[c].name, f.outcome.objective,
+                     expected[c].objective);
         }
         assert_true(f.outcome.n_iter <= 100);
         class->destroy(f.self);
@@ -246,7 +250,8 @@ static void every_allocation_may_fail(void **state)
 
 /* ---- predictions and loading --------------------------------------------------------------------------------------------- */
 
-static void predict_all(const void *self, skimpi_predict_kind kind, const data *d, const skimpi_params *params, double *out)
+static void predict_all(const void *self, skimpi_predict_kind kind, const data *d, const skimpi_params *params,
+                        double *out)
 {
     uint64_t bytes = class->predict_worker_bytes(&d->problem, params);
     void *scratch = zeroed(1, bytes);
@@ -254,7 +259,8 @@ static void predict_all(const void *self, skimpi_predict_kind kind, const data *
         skimpi_chunk chunk = d->chunks[c];
         chunk.target = NULL;
         chunk.weight = NULL;
-        assert_int_equal(class->predict(self, kind, &chunk, out + chunk.first_row, d->problem.n_rows, scratch, NULL), SKIMP_OK);
+        assert_int_equal(class->predict(self, kind, &chunk, out + chunk.first_row, d->problem.n_rows, scratch, NULL),
+                         SKIMP_OK);
     }
     free(scratch);
 }
@@ -279,7 +285,8 @@ static void predictions_agree_with_each_other(void **state)
         assert_int_equal(class->outputs(loaded, SKIMPI_PREDICT_LABEL, &why), 1);
         assert_int_equal(class->outputs(loaded, SKIMPI_PREDICT_DECISION, &why), outputs);
         assert_int_equal(class->outputs(loaded, SKIMPI_PREDICT_PROBABILITY, &why), k);
-        double *label = zeroed(rows, sizeof(double)), *decision = zeroed(rows * k, sizeof(double)), *chance = zeroed(rows * k, sizeof(double));
+        double *label = zeroed(rows, sizeof(double)), *decision = zeroed(rows * k, sizeof(double)),
+               *chance = zeroed(rows * k, sizeof(double));
         double *again = zeroed(rows * k, sizeof(double));
         predict_all(loaded, SKIMPI_PREDICT_LABEL, &d, params, label);
         predict_all(loaded, SKIMPI_PREDICT_DECISION, &d, params, decision);
@@ -332,12 +339,16 @@ static void hostile_models_are_refused(void **state)
         uint64_t p = d.problem.n_features, one = 1, two = 2;
         if (damage != 1) {
             assert_int_equal(skimpi_tensors_add(tensors, "coef_", damage == 2 ? SKIMPI_F32 : SKIMPI_F64, 2,
-                                                (const uint64_t[]){ damage == 3 ? two : one, damage == 4 ? p + 1 : p }, &values, NULL), SKIMP_OK);
+                                                (const uint64_t[]){ damage == 3 ? two : one, damage == 4 ? p + 1 : p },
+                                                &values, NULL),
+                             SKIMP_OK);
             if (damage == 5) {
                 ((double *)values)[p - 1] = NAN;
             }
         }
-        assert_int_equal(skimpi_tensors_add(tensors, "intercept_", SKIMPI_F64, 1, damage == 6 ? &two : &one, &values, NULL), SKIMP_OK);
+        assert_int_equal(
+            skimpi_tensors_add(tensors, "intercept_", SKIMPI_F64, 1, damage == 6 ? &two : &one, &values, NULL),
+            SKIMP_OK);
         assert_int_equal(skimpi_tensors_add(tensors, "n_iter_", SKIMPI_I32, 1, &one, &values, NULL), SKIMP_OK);
         skimp_status status = class->load(&self, budget, tensors, "", &d.problem, params, NULL);
         assert_int_equal(status, damage == 0 ? SKIMP_OK : SKIMP_ERROR_DATA);
@@ -460,15 +471,27 @@ static data two_columns(unsigned rows, unsigned columns, double (*value)(unsigne
     return d;
 }
 
-static double plain_value(unsigned i, unsigned j) { return hash_uniform(50, i, j); }
-static double duplicated_value(unsigned i, unsigned j) { return hash_uniform(50, i, j % 2); }
-static double constant_value(unsigned i, unsigned j) { return j == 1 ? 3.0 : hash_uniform(50, i, j); }
+static double plain_value(unsigned i, unsigned j)
+{
+    return hash_uniform(50, i, j);
+}
+static double duplicated_value(unsigned i, unsigned j)
+{
+    return hash_uniform(50, i, j % 2);
+}
+static double constant_value(unsigned i, unsigned j)
+{
+    return j == 1 ? 3.0 : hash_uniform(50, i, j);
+}
 static double scaled_value(unsigned i, unsigned j)
 {
     static const double scales[] = { 1e-30, 1e30, 1e-12, 1.0 };
     return hash_uniform(50, i, j) * scales[j % 4];
 }
-static double offset_value(unsigned i, unsigned j) { return hash_uniform(50, i, j) + (j == 0 ? 1e9 : j == 1 ? -1e6 : 0.0); }
+static double offset_value(unsigned i, unsigned j)
+{
+    return hash_uniform(50, i, j) + (j == 0 ? 1e9 : j == 1 ? -1e6 : 0.0);
+}
 
 static void separable_classes_end(void **state)
 {
@@ -503,7 +526,8 @@ static void duplicated_columns_share(void **state)
     end_trial(&t);
     end_trial(&u);
     t = try_fit(&d, "C=1 tol=1e-9");
-    assert_true(t.f.outcome.converged && fabs(t.model[0] - t.model[2]) <= 1e-7 && skimpi_warnings_count(t.warnings) == 0);
+    assert_true(t.f.outcome.converged && fabs(t.model[0] - t.model[2]) <= 1e-7 &&
+                skimpi_warnings_count(t.warnings) == 0);
     end_trial(&t);
     free_data(&d);
     free_data(&once);
@@ -513,7 +537,8 @@ static void constant_columns_do_no_harm(void **state)
 {
     (void)state;
     data d = two_columns(1000, 3, constant_value, false);
-    trial t = try_fit(&d, "C=1 tol=1e-9"), u = try_fit(&d, "C=inf tol=1e-9"), v = try_fit(&d, "C=0.5 l1_ratio=0.5 tol=1e-9");
+    trial t = try_fit(&d, "C=1 tol=1e-9"), u = try_fit(&d, "C=inf tol=1e-9"),
+          v = try_fit(&d, "C=0.5 l1_ratio=0.5 tol=1e-9");
     assert_true(t.f.outcome.converged && u.f.outcome.converged && v.f.outcome.converged);
     assert_true(fabs(t.model[1]) <= 1e-6 && v.model[1] == 0.0);
     end_trial(&t);
@@ -589,7 +614,8 @@ static void max_iter_ends_with_a_warning(void **state)
     (void)state;
     data d = two_columns(1000, 3, plain_value, false);
     trial t = try_fit(&d, "max_iter=0");
-    assert_true(t.f.status == SKIMP_OK && !t.f.outcome.converged && t.f.outcome.n_iter == 0 && warned(&t, "not converged"));
+    assert_true(t.f.status == SKIMP_OK && !t.f.outcome.converged && t.f.outcome.n_iter == 0 &&
+                warned(&t, "not converged"));
     end_trial(&t);
     t = try_fit(&d, "max_iter=1 tol=0");
     assert_true(t.f.status == SKIMP_OK && t.f.outcome.n_iter == 1);
@@ -642,11 +668,12 @@ static void penalty_goes_before_l1_ratio(void **state)
 {
     (void)state;
     data d = two_columns(1000, 3, plain_value, false);
-    trial t = try_fit(&d, "penalty=l1 C=0.1 tol=1e-9"), u = try_fit(&d, "l1_ratio=1 C=0.1 tol=1e-9"), v = try_fit(&d, "penalty=null tol=1e-9"),
-          w = try_fit(&d, "C=inf tol=1e-9");
+    trial t = try_fit(&d, "penalty=l1 C=0.1 tol=1e-9"), u = try_fit(&d, "l1_ratio=1 C=0.1 tol=1e-9"),
+          v = try_fit(&d, "penalty=null tol=1e-9"), w = try_fit(&d, "C=inf tol=1e-9");
     assert_memory_equal(t.model, u.model, t.n * sizeof(double));
     assert_memory_equal(v.model, w.model, v.n * sizeof(double));
-    assert_true(warned(&t, "deprecated") && warned(&t, "before l1_ratio") && warned(&v, "deprecated") && !warned(&u, "deprecated"));
+    assert_true(warned(&t, "deprecated") && warned(&t, "before l1_ratio") && warned(&v, "deprecated") &&
+                !warned(&u, "deprecated"));
     end_trial(&t);
     end_trial(&u);
     end_trial(&v);

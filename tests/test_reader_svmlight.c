@@ -253,6 +253,55 @@ static void reads_random_numbers_to_the_nearest_double(void **state)
     close_text(&o);
 }
 
+#define OUTCOME 4096
+
+/* What a text other than the one that was opened parses to, in words. */
+static void outcome(opened *o, const char *text, size_t length, char out[OUTCOME])
+{
+    bool more = true;
+    memcpy(o->text, text, length);
+    memset(o->text + length, '7', SKIMPI_NUMBER_PADDING);
+    skimpi_unit unit = { .text = o->text, .length = length, .end = length, .is_last = true };
+    o->raw.failure = (skimp_error)SKIMP_ERROR_INIT;
+    assert_int_equal(class->parse(o->reader, o->schema, &unit, &o->raw, &more, NULL), SKIMP_OK);
+    assert_false(more);
+    const skimp_error *failure = &o->raw.failure;
+    snprintf(out, OUTCOME, "%s %llu %s", rows_of(&o->raw), (unsigned long long)failure->row, failure->message);
+}
+
+/* A pair ends where the careful way says, whatever byte follows it and however long it is. */
+static void ends_pairs_as_the_careful_way_does(void **state)
+{
+    (void)state;
+    static const char comment[] = "\n# so that there are bytes enough behind it for the fast way\n";
+    static const char *const values[] = { "5", "-5", "0.5", "-0.25", "12.75", "0.123456789012", "123456.5", "00000000000000000.5",
+                                          "0.000000000000000000000000000000015625" };
+    char text[256], careful[OUTCOME], fast[OUTCOME];
+    unsigned refused = 0, read = 0;
+    opened o;
+    memset(text, ' ', 200);
+    memcpy(text, "1 1:1", 5);
+    text[200] = '\0';
+    open_well(&o, text, &usual, "label");
+    for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+        for (int c = 0; c < 256; c++) {
+            size_t length = (size_t)sprintf(text, "1 3:%s", values[i]);
+            text[length++] = (char)c;
+            length += (size_t)sprintf(text + length, "4:7");
+            outcome(&o, text, length, careful);
+            refused += o.raw.failure.code != SKIMP_OK;
+            read += o.raw.failure.code == SKIMP_OK && o.raw.nonzeros == 2;
+            memcpy(text + length, comment, sizeof(comment));
+            outcome(&o, text, length + sizeof(comment) - 1, fast);
+            assert_string_equal(fast, careful);
+        }
+    }
+    /* Space, tab, vertical tab, form feed and carriage return separate; a line feed makes a row without a label. */
+    assert_int_equal(read, 5 * sizeof(values) / sizeof(*values));
+    assert_true(refused > 200 * sizeof(values) / sizeof(*values));
+    close_text(&o);
+}
+
 static void refuses(const char *text, uint64_t row, const char *message)
 {
     opened o;
@@ -655,6 +704,7 @@ int main(void)
         cmocka_unit_test(reads_what_rows_may_look_like),
         cmocka_unit_test(reads_numbers_to_the_nearest_double),
         cmocka_unit_test(reads_random_numbers_to_the_nearest_double),
+        cmocka_unit_test(ends_pairs_as_the_careful_way_does),
         cmocka_unit_test(refuses_rows_that_are_wrong),
         cmocka_unit_test(refuses_nul_bytes),
         cmocka_unit_test(tells_of_what_the_sample_did_not_show),

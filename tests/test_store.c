@@ -155,8 +155,8 @@ static uint64_t fill_and_read(int which, skimpi_place place, uint32_t spill_at, 
     uint64_t before = skimp_budget_tag_in_use(budget, SKIMP_TAG_CHUNKS);
     assert_int_equal(skimpi_decoder_create(&decoder, store, NULL, NULL), SKIMP_OK);
     assert_int_equal(skimp_budget_tag_in_use(budget, SKIMP_TAG_CHUNKS) - before,
-                     skimpi_decoder_bytes(schema, summary->largest_chunk_rows, summary->largest_chunk_nonzeros,
-                                          summary->largest_chunk_bytes, skimpi_store_place(store)));
+                     skimpi_decoder_bytes(schema, summary->largest_chunk_rows, summary->largest_chunk_bytes,
+                                          &summary->largest_area, NULL, skimpi_store_place(store)));
     uint64_t digests[CHUNKS], sum = 0, rows = 0;
     for (int pass = 0; pass < 2; pass++) {
         skimpi_scan scan;
@@ -267,6 +267,84 @@ static void bounds_are_exact(void **state)
             skimpi_schema_destroy(schema);
             assert_int_equal(skimp_budget_destroy(budget), 0);
         }
+    }
+}
+
+static uint64_t floats(uint64_t n)
+{
+    return (n + 15) / 16 * 64;
+}
+
+/* One chunk of 100 rows, counted by hand; and decoders take that much, whatever is asked of them. */
+static void areas_are_exact(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 3; which++) {
+        skimp_budget *budget = data_budget(0);
+        skimpi_schema *schema = which == 0 ? data_table(budget, 7, 2) : schema_of(budget, which);
+        skimpi_raw raw;
+        skimpi_store *store;
+        skimpi_encoder *encoder;
+        skimpi_store_options store_options = { .place = SKIMPI_PLACE_MEMORY, .spill_directory = ".", .allow_tmpfs = true };
+        assert_int_equal(skimpi_raw_create(&raw, budget, schema, 100, 2000, NULL), SKIMP_OK);
+        assert_int_equal(skimpi_store_create(&store, budget, schema, &store_options, NULL), SKIMP_OK);
+        assert_int_equal(skimpi_encoder_create(&encoder, store, 100, 2000, NULL), SKIMP_OK);
+        if (which == 0) {
+            data_fill_table(&raw, schema, 100, 1);
+        } else {
+            data_fill_sparse(&raw, schema, 100, 6, which == 1 ? 0 : 2, 1);
+        }
+        assert_int_equal(data_append(store, encoder, &raw, 0, 2, NULL), SKIMP_OK);
+        assert_int_equal(skimpi_store_finish(store, &encoder, 1, NULL), SKIMP_OK);
+        const skimpi_summary *summary = skimpi_store_summary(store);
+        const uint64_t n = raw.nonzeros, rows = floats(100);
+        /*
+         * The table: kinds 0, 1, 4 and 5 are floats, 4 and 5 as they are stored; 2, 3 and 6 doubles, 6 as it is stored;
+         * codes; a target of integers and a weight of doubles. Sparse: ones with short indices; doubles with long ones.
+         */
+        const skimpi_area wanted[3] = {
+            { (4 + 2) * rows + (3 + 2) * 2 * rows, (2 + 2) * rows + (2 + 1) * 2 * rows, 0 },
+            { floats(101) + floats(n) + 2 * rows, floats(n), floats(n) },
+            { floats(101) + 2 * floats(n) + 2 * floats(n) + 2 * rows, 0, 0 },
+        };
+        const skimpi_area area = summary->largest_area;
+        assert_int_equal(area.memory, wanted[which].memory);
+        assert_int_equal(area.file, wanted[which].file);
+        assert_int_equal(area.ones, wanted[which].ones);
+        for (int spilled = 0; spilled < 2; spilled++) {
+            if (spilled) {
+                assert_int_equal(skimpi_store_spill(store, NULL), SKIMP_OK);
+            }
+            for (int asked = 0; asked < 4; asked++) {
+                skimpi_decoder_options options = { .with_weight = (asked & 1) != 0, .with_values = (asked & 2) != 0 };
+                skimpi_decoder *decoder;
+                skimpi_chunk *chunk;
+                uint64_t before = skimp_budget_tag_in_use(budget, SKIMP_TAG_CHUNKS);
+                assert_int_equal(skimpi_decoder_create(&decoder, store, &options, NULL), SKIMP_OK);
+                uint64_t charged = skimp_budget_tag_in_use(budget, SKIMP_TAG_CHUNKS) - before;
+                assert_int_equal(charged, skimpi_decoder_bytes(schema, 100, summary->largest_chunk_bytes, &area, &options,
+                                                               skimpi_store_place(store)));
+                uint64_t more = (options.with_weight && which != 0 ? 2 * rows : 0) + (options.with_values ? area.ones : 0);
+                skimpi_area both = { area.memory + more, area.file + more, 0 };
+                assert_int_equal(charged, skimpi_decoder_bytes(schema, 100, summary->largest_chunk_bytes, &both, NULL,
+                                                               skimpi_store_place(store)));
+                assert_int_equal(skimpi_store_read_chunk(store, decoder, 0, &chunk, NULL), SKIMP_OK);
+                assert_true((chunk->weight != NULL) == (which == 0 || options.with_weight));
+                assert_true(which != 1 || (chunk->csr.f32 != NULL) == options.with_values);
+                for (uint64_t i = 0; which == 1 && options.with_values && i < n; i++) {
+                    assert_true(chunk->csr.f32[i] == 1);
+                }
+                for (uint32_t i = 0; which != 0 && options.with_weight && i < 100; i++) {
+                    assert_true(chunk->weight[i] == 1);
+                }
+                skimpi_decoder_destroy(decoder);
+            }
+        }
+        skimpi_encoder_destroy(encoder);
+        skimpi_store_destroy(store);
+        skimpi_raw_destroy(&raw, schema);
+        skimpi_schema_destroy(schema);
+        assert_int_equal(skimp_budget_destroy(budget), 0);
     }
 }
 
@@ -828,6 +906,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_place_gives_the_same),
         cmocka_unit_test(bounds_are_exact),
+        cmocka_unit_test(areas_are_exact),
         cmocka_unit_test(moves_out_when_the_budget_refuses),
         cmocka_unit_test(reclaiming_spills_the_store_that_grows),
         cmocka_unit_test(every_allocation_may_fail),

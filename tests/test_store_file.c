@@ -291,12 +291,56 @@ static void deceit_does_no_harm(void **state)
     }
 }
 
+/* A store that says that its chunks take less room than they do, and one that asks for more than any chunk could take. */
+static void areas_that_lie_are_found(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 3; which++) {
+        skimp_budget *budget = data_budget(0);
+        skimpi_schema *schema;
+        skimpi_store *store;
+        skimp_error error;
+        size_t size, at = 0;
+        assert_int_equal(write_store(budget, which, 3, 200, NULL, NULL), SKIMP_OK);
+        assert_int_equal(skimpi_store_open(&store, budget, PATH, &schema, NULL), SKIMP_OK);
+        const skimpi_area area = skimpi_store_summary(store)->largest_area;
+        skimpi_store_destroy(store);
+        skimpi_schema_destroy(schema);
+        assert_int_equal(skimp_budget_destroy(budget), 0);
+        uint8_t *bytes = read_file(PATH, &size);
+        assert_true(area.file <= area.memory && (area.ones != 0) == (which != 0));
+        while (memcmp(bytes + at, &area, sizeof(area)) != 0) {
+            at++;
+            assert_true(at + sizeof(area) < size);
+        }
+        for (int field = 0; field < 3; field++) {
+            for (int more = 0; more < 2; more++) {
+                skimpi_area lie = area;
+                uint64_t *told = field == 0 ? &lie.memory : field == 1 ? &lie.file : &lie.ones;
+                if (!more && (field == 0 || *told == 0)) {
+                    continue; /* what a kept store would take in memory is of no use to it */
+                }
+                *told = more ? (uint64_t)1 << 40 : *told - 64;
+                memcpy(bytes + at, &lie, sizeof(lie));
+                store_repair(bytes, size);
+                assert_int_equal(look_at_bytes(bytes, size, &error), SKIMP_ERROR_DATA);
+                assert_non_null(strstr(error.message, more ? "contradicts itself" : "more room than the store says"));
+            }
+        }
+        memcpy(bytes + at, &area, sizeof(area));
+        store_repair(bytes, size);
+        assert_int_equal(look_at_bytes(bytes, size, &error), SKIMP_OK);
+        free(bytes);
+        assert_int_equal(unlink(PATH), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_written_is_opened), cmocka_unit_test(the_file_appears_whole_or_not_at_all),
         cmocka_unit_test(every_allocation_may_fail),  cmocka_unit_test(damage_is_found),
-        cmocka_unit_test(deceit_does_no_harm),
+        cmocka_unit_test(deceit_does_no_harm),        cmocka_unit_test(areas_that_lie_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,22 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # Installs the system packages that a task needs and that are missing (Debian and its kin).
-#   tools/setup.sh build|test|fuzz|format
+#   tools/setup.sh build|demo|test|fuzz|format
 # Does nothing, and needs no rights, when all are there.
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config zlib1g-dev libzstd-dev libxxhash-dev libjansson-dev"
 case "${1:-build}" in
 build) wanted=$build ;;
+demo) wanted="$build ca-certificates" ;;
 test) wanted="$build g++ binutils libcmocka-dev ca-certificates" ;;
 fuzz) wanted="$build clang libclang-rt-14-dev" ;;
 format) wanted="clang-format" ;;
 *)
-    echo "usage: tools/setup.sh build|test|fuzz|format" >&2
+    echo "usage: tools/setup.sh build|demo|test|fuzz|format" >&2
     exit 2
     ;;
 esac
-if [ "${1:-build}" = test ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+if { [ "${1:-build}" = test ] || [ "${1:-build}" = demo ]; } && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     wanted="$wanted python3-venv"
 fi
 

@@ -292,7 +292,7 @@ static skimp_status survey_dialect(survey *s, const skimpi_reader_options *optio
     skimp_status status = SKIMP_OK;
     skimpi_csv_guess *g = s->guess;
     const char *data = s->data;
-    size_t length = s->pieces[0].end, from = 0, first, n;
+    size_t length = s->pieces[0].end, from = 0, first = 0, n;
     if (length >= 2 && ((data[0] == '\xff' && data[1] == '\xfe') || (data[0] == '\xfe' && data[1] == '\xff'))) {
         SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 0, NULL, "is UTF-16 text: turn it into UTF-8 first (iconv -f UTF-16 -t UTF-8)"));
     }
@@ -532,13 +532,14 @@ static uint32_t count_bitmap(const uint64_t *bitmap)
     return set >= BITMAP_BITS * 63 / 64 ? BITMAP_BITS : (uint32_t)(0.5 - BITMAP_BITS * log1p(-(double)set / BITMAP_BITS));
 }
 
-/* Bytes that a value of the column will take, by the store's rule for what was seen. */
-static double numeric_bytes(const survey *s, const column_stats *c)
+/* Bytes that a value of the column will take in the store and in decoders, by the store's rule for what was seen. */
+static double numeric_bytes(const survey *s, const column_stats *c, skimpi_decoded_size *decoded)
 {
     skimpi_column_scan scan = c->scan;
     /* A column that was constant in a part of the file may not be so in all of it. */
     scan.constant = scan.constant && s->whole;
     skimpi_chunk_column column = skimpi_encoding_choose(&scan, false);
+    skimpi_decoded_size_expect(&scan, &decoded->memory, &decoded->file);
     return (double)skimpi_encoding_width(column.encoding);
 }
 
@@ -580,6 +581,7 @@ void skimpi_csv_sample_free(skimp_budget *budget, uint32_t n_columns, skimpi_sam
     skimp_free(budget, SKIMP_TAG_OTHER, sample->categories, n_columns, sizeof(uint32_t));
     skimp_free(budget, SKIMP_TAG_OTHER, sample->category_bytes, n_columns, sizeof(double));
     skimp_free(budget, SKIMP_TAG_OTHER, sample->numeric_bytes, n_columns, sizeof(double));
+    skimp_free(budget, SKIMP_TAG_OTHER, sample->decoded, n_columns, sizeof(skimpi_decoded_size));
     skimp_free(budget, SKIMP_TAG_OTHER, sample->distinct, n_columns, sizeof(uint32_t));
     *sample = (skimpi_sample){ 0 };
 }
@@ -612,6 +614,8 @@ static skimp_status make_sample(survey *s, skimpi_sample *sample, skimp_error *e
     sample->category_bytes = block;
     SKIMPI_TRY(skimp_alloc(s->budget, SKIMP_TAG_OTHER, s->n_columns, sizeof(double), &block, error));
     sample->numeric_bytes = block;
+    SKIMPI_TRY(skimp_alloc(s->budget, SKIMP_TAG_OTHER, s->n_columns, sizeof(skimpi_decoded_size), &block, error));
+    sample->decoded = block;
     SKIMPI_TRY(skimp_alloc(s->budget, SKIMP_TAG_OTHER, s->n_columns, sizeof(uint32_t), &block, error));
     sample->distinct = block;
     for (uint32_t i = 0; i < s->n_columns; i++) {
@@ -620,10 +624,10 @@ static skimp_status make_sample(survey *s, skimpi_sample *sample, skimp_error *e
             uint32_t d = skimpi_dictionary_size(c->texts);
             sample->categories[i] = expect_categories(s, c, rows);
             sample->category_bytes[i] = d > 0 ? (double)c->text_bytes / d : 0;
-            sample->distinct[i] = sample->categories[i];
+            sample->distinct[i] = d;
             sample->numeric_bytes[i] = 4;
         } else {
-            sample->numeric_bytes[i] = numeric_bytes(s, c);
+            sample->numeric_bytes[i] = numeric_bytes(s, c, &sample->decoded[i]);
             sample->distinct[i] = c->bitmap != NULL ? count_bitmap(c->bitmap) : 0;
         }
     }
@@ -701,6 +705,12 @@ out:
     return status;
 }
 
+/* Codes of a text target are kept as integers. */
+static double code_bytes(uint32_t categories)
+{
+    return categories < 250 ? 1 : categories < 65000 ? 2 : 4;
+}
+
 void skimpi_sample_settle(skimpi_sample *sample, const skimpi_schema *schema)
 {
     const bool comparison = schema->comparison != SKIMPI_CMP_NONE;
@@ -712,12 +722,17 @@ void skimpi_sample_settle(skimpi_sample *sample, const skimpi_schema *schema)
         return;
     }
     if (schema->target >= 0) {
-        sample->target_bytes = comparison ? 1 : sample->numeric_bytes[schema->target];
-        sample->classes = comparison ? 2 : sample->distinct[schema->target];
+        const bool is_text = schema->target_type == SKIMPI_TYPE_CATEGORY;
+        sample->target_bytes = comparison ? 1 : is_text ? code_bytes(sample->categories[schema->target]) : sample->numeric_bytes[schema->target];
+        /* A target is kept to the last digit: what a feature would be rounded to a float for takes a double. */
+        sample->target_bytes = sample->target_bytes == 4 && !is_text ? 8 : sample->target_bytes;
+        sample->classes_seen = comparison ? 2 : sample->distinct[schema->target];
+        sample->classes = !comparison && is_text ? sample->categories[schema->target] : sample->classes_seen;
     }
     /* Columns of a kind are in order: what moves down has been read already. */
     for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
         sample->numeric_bytes[slot] = sample->numeric_bytes[schema->numeric[slot]];
+        sample->decoded[slot] = sample->decoded[schema->numeric[slot]];
     }
     for (uint32_t slot = 0; slot < schema->n_category; slot++) {
         sample->categories[slot] = sample->categories[schema->category[slot]];

@@ -118,12 +118,12 @@ AVX2 static uint32_t numbers_single(const skimpi_csv_batch *batch, const uint32_
     return n_slow;
 }
 
-AVX2 static uint32_t numbers_avx2(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t n_rows, uint32_t column, bool trim, double *out, uint32_t *slow)
+AVX2 static uint32_t csv_numbers_avx2(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t n_rows, uint32_t column, bool trim, double *out, uint32_t *slow)
 {
     return numbers_single(batch, first, 0, n_rows, column, trim, out, slow);
 }
 
-const skimpi_csv_kernels skimpi_csv_avx2 = { "avx2", scan_avx2, numbers_avx2 };
+const skimpi_csv_kernels skimpi_csv_avx2 = { "avx2", scan_avx2, csv_numbers_avx2 };
 
 /* ---- AVX-512 ------------------------------------------------------------------------------------------------------- */
 
@@ -169,7 +169,7 @@ AVX512 static inline void emit_avx512(uint32_t *out, uint64_t bits, uint32_t bas
  * so that packing the two gives the rows in order.  A mask of 16 bits a lane says what belongs to the field.  A group
  * with a field of another form, or longer than 16 bytes, is left to numbers_single.
  */
-AVX512 static uint32_t numbers_avx512(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t n_rows, uint32_t column, bool trim, double *out, uint32_t *slow)
+AVX512 static uint32_t csv_numbers_avx512(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t n_rows, uint32_t column, bool trim, double *out, uint32_t *slow)
 {
     const __m512i zero_digit = _mm512_set1_epi8('0'), nine = _mm512_set1_epi8(9), point = _mm512_set1_epi8('.'), minus = _mm512_set1_epi8('-');
     const __m512i tens = _mm512_set1_epi16(0x010a), hundreds = _mm512_set1_epi32(0x00010064), myriads = _mm512_set1_epi32(0x00012710);
@@ -247,6 +247,6 @@ AVX512 static uint32_t numbers_avx512(const skimpi_csv_batch *batch, const uint3
     return n_slow + numbers_single(batch, first, i, n_rows, column, trim, out, slow + n_slow);
 }
 
-const skimpi_csv_kernels skimpi_csv_avx512 = { "avx512", scan_avx512, numbers_avx512 };
+const skimpi_csv_kernels skimpi_csv_avx512 = { "avx512", scan_avx512, csv_numbers_avx512 };
 
 #endif

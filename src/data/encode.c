@@ -259,6 +259,13 @@ skimpi_chunk_column skimpi_encoding_choose(const skimpi_column_scan *scan, bool 
     return column;
 }
 
+void skimpi_decoded_size_expect(const skimpi_column_scan *scan, uint8_t *memory, uint8_t *file)
+{
+    skimpi_chunk_column column = skimpi_encoding_choose(scan, false);
+    *memory = skimpi_decodes_to_float(&column) ? sizeof(float) : sizeof(double);
+    *file = scan->integers || column.encoding == SKIMPI_ENC_CONSTANT ? *memory : 0;
+}
+
 /* The loops below are stamped out for each instruction set: through int32 where that holds the code, as vectors like it. */
 static ALWAYS_INLINE void to_u8(const double *restrict v, size_t n, double base, uint8_t *restrict out)
 {
@@ -347,6 +354,16 @@ static ALWAYS_INLINE code_look look_at_codes_body(const uint32_t *codes, size_t 
     return (code_look){ .largest = largest - 2, .missing = missing, .constant = differs == 0 };
 }
 
+/* Whether no value too small for a float's full precision loses digits as one. */
+static ALWAYS_INLINE bool small_survive_body(const double *values, size_t n)
+{
+    uint64_t lost = 0;
+    for (size_t i = 0; i < n; i++) {
+        lost |= (uint64_t)(fabs(values[i]) < FLT_MIN) & (uint64_t)((double)(float)values[i] != values[i]);
+    }
+    return lost == 0;
+}
+
 static void numbers_plain(const skimpi_chunk_column *column, const double *values, size_t n, void *out)
 {
     numbers_body(column, values, n, out);
@@ -363,15 +380,21 @@ static code_look look_at_codes_plain(const uint32_t *codes, size_t n)
 {
     return look_at_codes_body(codes, n);
 }
+static bool small_survive_plain(const double *values, size_t n)
+{
+    return small_survive_body(values, n);
+}
 
 typedef struct loops {
     void (*numbers)(const skimpi_chunk_column *, const double *, size_t, void *);
     void (*halve)(const uint32_t *, size_t, uint16_t *);
     void (*quarter)(const uint32_t *, size_t, uint8_t *);
     code_look (*look_at_codes)(const uint32_t *, size_t);
+    bool (*small_survive)(const double *, size_t);
 } loops;
 
-static const loops plain_loops = { numbers_plain, halve_plain, quarter_plain, look_at_codes_plain };
+static const loops plain_loops = { numbers_plain, halve_plain, quarter_plain, look_at_codes_plain,
+                                   small_survive_plain };
 
 #if defined(__x86_64__)
 SKIMPI_TARGET_AVX2 static void numbers_avx2(const skimpi_chunk_column *column, const double *values, size_t n,
@@ -391,6 +414,10 @@ SKIMPI_TARGET_AVX2 static code_look look_at_codes_avx2(const uint32_t *codes, si
 {
     return look_at_codes_body(codes, n);
 }
+SKIMPI_TARGET_AVX2 static bool small_survive_avx2(const double *values, size_t n)
+{
+    return small_survive_body(values, n);
+}
 
 SKIMPI_TARGET_AVX512 static void numbers_avx512(const skimpi_chunk_column *column, const double *values, size_t n,
                                                 void *out)
@@ -409,9 +436,14 @@ SKIMPI_TARGET_AVX512 static code_look look_at_codes_avx512(const uint32_t *codes
 {
     return look_at_codes_body(codes, n);
 }
+SKIMPI_TARGET_AVX512 static bool small_survive_avx512(const double *values, size_t n)
+{
+    return small_survive_body(values, n);
+}
 
-static const loops avx2_loops = { numbers_avx2, halve_avx2, quarter_avx2, look_at_codes_avx2 };
-static const loops avx512_loops = { numbers_avx512, halve_avx512, quarter_avx512, look_at_codes_avx512 };
+static const loops avx2_loops = { numbers_avx2, halve_avx2, quarter_avx2, look_at_codes_avx2, small_survive_avx2 };
+static const loops avx512_loops = { numbers_avx512, halve_avx512, quarter_avx512, look_at_codes_avx512,
+                                    small_survive_avx512 };
 #endif
 
 static const loops *best_loops(void)
@@ -504,15 +536,6 @@ static uint64_t index_at(const skimpi_csr_view *csr, uint64_t i)
     return csr->indices != NULL ? csr->indices[i] : csr->indices64[i];
 }
 
-static bool small_values_survive(const double *values, uint64_t n)
-{
-    int lost = 0;
-    for (uint64_t i = 0; i < n; i++) {
-        lost |= (fabs(values[i]) < FLT_MIN) & ((double)(float)values[i] != values[i]);
-    }
-    return lost == 0;
-}
-
 /*
  * Follows the features that are present in every row, starting from the shortest row, in `common`, which has room for
  * that row's entries.  In data that is sparse none are left after a few rows.
@@ -572,7 +595,8 @@ uint64_t skimpi_encode_values(const skimpi_csr_view *csr, const skimpi_column_sc
     /* Three rows or more: the shortest has at most a third of the entries, and 24 bytes for each of them are there. */
     if (scan->floats || (csr->n_rows >= 3 && scan->n_infinite + scan->n_missing == 0 &&
                          fmax(-scan->minimum, scan->maximum) <= FLT_MAX &&
-                         small_values_survive(csr->values, csr->nonzeros) && common_features_allow_floats(csr, out))) {
+                         best_loops()->small_survive(csr->values, csr->nonzeros) &&
+                         common_features_allow_floats(csr, out))) {
         column->encoding = SKIMPI_ENC_F32;
     }
     best_loops()->numbers(column, csr->values, csr->nonzeros, out);

@@ -115,6 +115,11 @@ void skimpi_column_scan_run(const double *values, size_t n, skimpi_column_scan *
 
 /* The smallest encoding that keeps the column's digits; `exact`: all of them (targets and weights). */
 skimpi_chunk_column skimpi_encoding_choose(const skimpi_column_scan *scan, bool exact);
+/*
+ * What a value takes when it is decoded (bytes; beside a store in memory, and in a file), for columns of which this is
+ * known. In a file, what is no integer is used in place: it is a float or a double in every chunk, whatever its spread.
+ */
+void skimpi_decoded_size_expect(const skimpi_column_scan *scan, uint8_t *memory, uint8_t *file);
 /* Writes the column's bytes; returns how many. */
 uint64_t skimpi_encode_numbers(const skimpi_chunk_column *column, const double *values, uint32_t n, void *out);
 /* Chooses and writes. *n_missing: codes that are SKIMPI_CODE_MISSING. */

@@ -494,7 +494,7 @@ static skimp_status commit(ingest *in, ingest_worker *w, skimp_error *error)
     if (raw->rows_bad != 0 && result->first_bad_line == 0) {
         result->first_bad_line = in->line + raw->first_bad_line - 1;
     }
-    w->line = in->line;
+    w->line = raw->first_line = in->line;
     w->chunk = result->n_chunks;
     w->first_row = result->n_rows;
     in->line += in->is_text ? raw->lines : raw->n_rows + raw->rows_bad + raw->rows_missing;
@@ -706,7 +706,7 @@ skimp_status skimpi_ingest_run(skimp_budget *budget, const skimpi_ingest_options
         in->input = options->first_input;
         if (f != 0) {
             skimpi_sample sample = { 0 };
-            SKIMPI_TRY(skimpi_input_open(&in->input, budget, options->paths[f], error));
+            SKIMPI_TRY(skimpi_input_open_cancellable(&in->input, budget, options->paths[f], options->cancel_reading, error));
             status = options->reader_class->reopen(options->reader, in->input, options->schema, &sample, error);
         }
         if (status == SKIMP_OK) {

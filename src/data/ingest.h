@@ -22,6 +22,7 @@ typedef struct skimpi_ingest_options {
     uint64_t nonzeros_hint;
     uint64_t text_hint;                      /* text of all inputs, when it is known to be less than a unit: sizes the first text buffers (0: not known) */
     uint64_t longest_row;                    /* bytes, from the sample (0: unknown): how much is fetched beyond a unit at first */
+    const volatile int *cancel_reading;      /* may be NULL; the same for reads of the later inputs that may wait for ever (pipes) */
     const _Atomic int *cancel;               /* may be NULL; non-zero: stop with CANCELLED */
     /*
      * Called for every unit with its committed raw chunk, on the worker that holds it, in no order (NULL: not at all).

@@ -23,6 +23,7 @@ struct skimpi_input {
     char *name;
     int fd;
     bool owns_fd;
+    const volatile int *cancel; /* the caller's wish to stop; may be NULL */
     bool is_regular;
     bool started;  /* something was read: no peeking any more */
     bool finished; /* the text ended */
@@ -95,6 +96,12 @@ static skimp_status cut_short(const skimpi_input *input, uint64_t at, skimp_erro
         (unsigned long long)at, (unsigned long long)input->opened.size);
 }
 
+static bool is_cancelled(void *context)
+{
+    const skimpi_input *input = context;
+    return *input->cancel != 0;
+}
+
 /* Up to `bytes` next ones as they are in the file; fewer only at its end. */
 static skimp_status fetch(skimpi_input *input, uint8_t *buffer, size_t bytes, size_t *got, skimp_error *error)
 {
@@ -106,7 +113,8 @@ static skimp_status fetch(skimpi_input *input, uint8_t *buffer, size_t bytes, si
     } else {
         while (*got < bytes) {
             size_t more;
-            SKIMPI_TRY(skimpi_os_read(input->fd, input->name, buffer + *got, bytes - *got, &more, error));
+            SKIMPI_TRY(skimpi_os_read_cancellable(input->fd, input->name, buffer + *got, bytes - *got, &more,
+                                                  input->cancel != NULL ? is_cancelled : NULL, input, error));
             if (more == 0) {
                 break;
             }
@@ -182,6 +190,12 @@ out:
 
 skimp_status skimpi_input_open(skimpi_input **out, skimp_budget *budget, const char *path, skimp_error *error)
 {
+    return skimpi_input_open_cancellable(out, budget, path, NULL, error);
+}
+
+skimp_status skimpi_input_open_cancellable(skimpi_input **out, skimp_budget *budget, const char *path, const volatile int *cancel,
+                                           skimp_error *error)
+{
     skimp_status status = SKIMP_OK;
     bool is_standard = strcmp(path, "-") == 0;
     const char *name = is_standard ? "standard input" : path;
@@ -191,6 +205,7 @@ skimp_status skimpi_input_open(skimpi_input **out, skimp_budget *budget, const c
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, 1, sizeof *input, &block, error));
     input = block;
     input->budget = budget;
+    input->cancel = cancel;
     SKIMPI_TRY(skimpi_string_copy(budget, SKIMP_TAG_INPUT, name, strlen(name), &input->name, error));
     if (is_standard) {
         input->fd = STANDARD_INPUT;

@@ -19,6 +19,9 @@ typedef enum skimpi_codec { SKIMPI_CODEC_PLAIN, SKIMPI_CODEC_GZIP, SKIMPI_CODEC_
 typedef struct skimpi_input skimpi_input;
 
 SKIMP_CHECKED skimp_status skimpi_input_open(skimpi_input **out, skimp_budget *budget, const char *path, skimp_error *error);
+/* The same; a read of a silent pipe ends with CANCELLED soon after *cancel is set (NULL: never). It must outlive the input. */
+SKIMP_CHECKED skimp_status skimpi_input_open_cancellable(skimpi_input **out, skimp_budget *budget, const char *path, const volatile int *cancel,
+                                                         skimp_error *error);
 void skimpi_input_close(skimpi_input *input);
 
 const char *skimpi_input_name(const skimpi_input *input); /* as the user gave it; "standard input" for "-" */

@@ -33,6 +33,11 @@ typedef struct skimpi_reader_options {
     bool target_optional;         /* predict: a missing target is not an error (NaN) */
 } skimpi_reader_options;
 
+/* Bytes that a value of a numeric column is expected to take in a decoder: beside a store in memory, or in a file. */
+typedef struct skimpi_decoded_size {
+    uint8_t memory, file;
+} skimpi_decoded_size;
+
 /*
  * What a sample says, for plans. Estimates are per text (decompressed) byte or row.  Of a table, open gives the
  * arrays per column, for roles are not known yet; skimpi_sample_settle puts them in the order of slots.
@@ -48,9 +53,11 @@ typedef struct skimpi_sample {
     uint32_t *categories;         /* per category column: distinct values expected (bound, from the sample's growth); owned by the reader */
     double *category_bytes;       /* mean bytes of a category's text; owned by the reader */
     double *numeric_bytes;        /* per numeric feature (sparse: one, for all values): bytes a value is expected to take in the store */
+    skimpi_decoded_size *decoded; /* per numeric feature of a table; owned by the reader */
     double target_bytes;
     uint32_t *distinct;           /* per table column, distinct values in the sample (0: not known); owned by the reader */
-    uint32_t classes;             /* distinct values of a numeric or text target column in the sample (at most 4096 counted); 0: not known */
+    uint32_t classes;             /* distinct values of a numeric target column in the sample (at most 4096 counted), or that a text target is expected to have (bound); 0: not known */
+    uint32_t classes_seen;        /* of a table: in the sample, at most `classes`; else 0 */
 } skimpi_sample;
 
 /* Once, after skimpi_schema_assign: orders the arrays by slot; sets target_bytes and classes. */
@@ -90,6 +97,7 @@ typedef struct skimpi_raw {
     skimpi_buffer unquoted;         /* a quoted text with doubled quotes: the reader's */
     skimpi_buffer scratch;          /* the reader's own while it parses; its size follows from the schema */
     uint64_t lines;                 /* line ends consumed: for row numbers */
+    uint64_t first_line;            /* line of the unit's first row: the ingest's, from the unit's turn on */
     uint64_t rows_bad, rows_missing;/* skipped, dropped */
     uint64_t first_bad_line;        /* line within the unit of the first skipped row (1 is the unit's first line) */
     skimp_error failure;            /* code != OK: first failure; failure.row is relative to the unit's first line (0-based) until commit; message without place */

@@ -32,6 +32,7 @@ typedef struct npy_reader {
     uint64_t next_unit;       /* of an input that is read in order */
     uint32_t n_columns;       /* of the arrays below */
     double *numeric_bytes;
+    skimpi_decoded_size *decoded;
     uint32_t *distinct;
 } npy_reader;
 
@@ -354,6 +355,7 @@ static void judge(npy_reader *reader, const double *sample, size_t rows, bool wh
         scan.constant = scan.constant && whole; /* it may not be so in all of the file */
         skimpi_chunk_column encoded = skimpi_encoding_choose(&scan, false);
         reader->numeric_bytes[column] = (double)skimpi_encoding_width(encoded.encoding);
+        skimpi_decoded_size_expect(&scan, &reader->decoded[column].memory, &reader->decoded[column].file);
         for (size_t i = 0; i < rows; i++) {
             if (!isnan(values[i])) {
                 skimpi_distinct_note(&distinct, values[i]);
@@ -386,6 +388,7 @@ static skimp_status survey(npy_reader *reader, skimpi_input *input, skimp_error 
     }
     for (uint32_t column = 0; column < reader->n_columns; column++) {
         reader->numeric_bytes[column] = type_bytes(header->type, header->item_bytes);
+        reader->decoded[column] = (skimpi_decoded_size){ sizeof(double), sizeof(double) };
     }
     if (rows > 0) {
         SKIMPI_TRY(skimp_alloc(reader->budget, SKIMP_TAG_INPUT, (size_t)(rows * places) * reader->n_columns,
@@ -412,6 +415,7 @@ static void describe_sample(const npy_reader *reader, skimpi_sample *sample)
         .row_bytes = (double)(header->n_columns * header->item_bytes),
         .longest_row = header->n_columns * header->item_bytes,
         .numeric_bytes = reader->numeric_bytes,
+        .decoded = reader->decoded,
         .distinct = reader->distinct,
     };
 }
@@ -459,6 +463,7 @@ static void npy_close(skimpi_reader *opaque)
     npy_reader *reader = (npy_reader *)opaque;
     if (reader != NULL) {
         skimp_free(reader->budget, SKIMP_TAG_INPUT, reader->numeric_bytes, reader->n_columns, sizeof(double));
+        skimp_free(reader->budget, SKIMP_TAG_INPUT, reader->decoded, reader->n_columns, sizeof(skimpi_decoded_size));
         skimp_free(reader->budget, SKIMP_TAG_INPUT, reader->distinct, reader->n_columns, sizeof(uint32_t));
         skimp_free(reader->budget, SKIMP_TAG_INPUT, reader, 1, sizeof *reader);
     }
@@ -506,6 +511,8 @@ static skimp_status npy_open(skimpi_reader **out, skimp_budget *budget, skimpi_i
     reader->n_columns = (uint32_t)reader->header.n_columns;
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, reader->n_columns, sizeof(double), &block, error));
     reader->numeric_bytes = block;
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, reader->n_columns, sizeof(skimpi_decoded_size), &block, error));
+    reader->decoded = block;
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, reader->n_columns, sizeof(uint32_t), &block, error));
     reader->distinct = block;
     SKIMPI_TRY(survey(reader, input, error));

@@ -10,11 +10,15 @@
  * Speed: one walk over the text.  An index and the digits behind a decimal point are read eight bytes at a time: the
  * place of the first byte that is no digit gives the count, a shift aligns the digits, three multiplications add them
  * up.  A value of at most 16 digits and under 2^53 is an exact integer divided by an exact power of ten, so that it is
- * rounded once and correctly; all others go to skimpi_number_parse.
+ * rounded once and correctly; all others go to skimpi_number_parse.  Where the next pair begins is told by the space
+ * before it, not by the end of that work, so that the processor works on several pairs at once.
  */
 #include "data/svmlight.h"
 
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "data/number.h"
 #include "data/number_internal.h"
@@ -88,17 +92,44 @@ static inline bool is_usual_end(char c)
     return (unsigned char)c <= ' ' && (((uint64_t)1 << ' ' | 1u << '\t' | 1u << '\n' | 1u << '\r') >> c & 1) != 0;
 }
 
-/* Reads index:value at p in the forms that are usual; the byte after it, or NULL when the general way must be taken. */
-static inline const char *usual_pair(const char *p, uint64_t *index, double *value)
+/*
+ * Where the pair at p ends: its first byte that is a space or a control character, among FAST_BYTES; NULL when there is
+ * none.  It is found without reading the numbers, so that the next pair can begin while they are still worked out:
+ * otherwise each pair would wait for the one before it.
+ */
+static inline const char *pair_end(const char *p)
+{
+#if defined(__SSE2__)
+    const __m128i space = _mm_set1_epi8(' ');
+    __m128i low = _mm_loadu_si128((const __m128i *)p), high = _mm_loadu_si128((const __m128i *)(p + 16));
+    low = _mm_cmpeq_epi8(_mm_min_epu8(low, space), low);
+    high = _mm_cmpeq_epi8(_mm_min_epu8(high, space), high);
+    uint32_t ends = (uint32_t)_mm_movemask_epi8(low) | (uint32_t)_mm_movemask_epi8(high) << 16;
+    return ends != 0 ? p + __builtin_ctz(ends) : NULL;
+#else
+    for (unsigned i = 0; i < FAST_BYTES; i += 8) {
+        /* A high bit where a byte is under '!' (perhaps in bytes after the first such one too). */
+        uint64_t word = skimpi_load_eight(p + i);
+        uint64_t ends = (word - 0x2121212121212121) & ~word & 0x8080808080808080;
+        if (ends != 0) {
+            return p + i + __builtin_ctzll(ends) / 8;
+        }
+    }
+    return NULL;
+#endif
+}
+
+/* Reads the pair from p to `end` in the forms that are usual. False: the general way must be taken. */
+static inline bool usual_pair(const char *p, const char *end, uint64_t *index, double *value)
 {
     uint64_t word = skimpi_load_eight(p);
     uint64_t ends = no_digits(word);
     if (ends == 0) {
-        return NULL;
+        return false;
     }
     unsigned n = (unsigned)__builtin_ctzll(ends) / 8;
     if (n == 0 || p[n] != ':') {
-        return NULL;
+        return false;
     }
     *index = digits_value(word, n);
     p += n + 1;
@@ -113,7 +144,7 @@ static inline const char *usual_pair(const char *p, uint64_t *index, double *val
         ends = no_digits(word);
         n = ends != 0 ? (unsigned)__builtin_ctzll(ends) / 8 : 0;
         if (n == 0) {
-            return NULL;
+            return false;
         }
         uint64_t whole = digits_value(word, n);
         if (p[n] == '.' && n < 5) { /* 32 bytes are enough for 7 + 2 + 5 + 16 and what ends them */
@@ -123,13 +154,13 @@ static inline const char *usual_pair(const char *p, uint64_t *index, double *val
             p += n;
         }
     }
-    if (p == NULL || !is_usual_end(*p)) {
-        return NULL;
+    if (p != end || !is_usual_end(*end)) {
+        return false;
     }
     if (negative) {
         *value = -*value;
     }
-    return p;
+    return true;
 }
 
 /* ---- rows, in general ----------------------------------------------------------------------------------------- */
@@ -441,8 +472,8 @@ static inline __attribute__((always_inline)) skimp_status parse_rows(const skimp
             if (p < stop && (*p == ' ' || *p == '\t')) {
                 p++;
             }
-            const char *after = (size_t)(stop - p) >= FAST_BYTES ? usual_pair(p, &index, &value) : NULL;
-            if (after == NULL) {
+            const char *after = (size_t)(stop - p) >= FAST_BYTES ? pair_end(p) : NULL;
+            if (after == NULL || !usual_pair(p, after, &index, &value)) {
                 p = skip_blanks(p, stop);
                 if (p == stop || *p == '\n') {
                     break;

@@ -387,6 +387,11 @@ skimp_status skimpi_schema_assign(skimpi_schema *schema, const skimpi_roles *rol
         SKIMPI_TRY(assign_weight(schema, roles->weight, file, error));
     }
     SKIMPI_TRY(assign_dropped(schema, roles, file, error));
+    for (uint32_t c = 0; roles->keep != NULL && c < schema->n_columns; c++) {
+        if (!roles->keep[c] && schema->columns[c].role == SKIMPI_ROLE_FEATURE) {
+            schema->columns[c].role = SKIMPI_ROLE_DROPPED;
+        }
+    }
     SKIMPI_TRY(check_dates(schema, file, error));
     SKIMPI_TRY(check_duplicates(schema, file, error));
     SKIMPI_TRY(skimpi_schema_settle(schema, error));

@@ -68,6 +68,7 @@ typedef struct skimpi_roles {
     const char *weight;          /* NULL: none */
     const char *const *drop;     /* names; unknown ones are an error that lists near names */
     size_t n_drop;
+    const uint8_t *keep;         /* NULL, or per column: 0: dropped, unless it is the target or the weight */
     uint32_t hash_bits;
 } skimpi_roles;
 

@@ -29,13 +29,21 @@ typedef struct skimpi_column_summary {
     uint64_t first_infinite_row;
 } skimpi_column_summary;
 
+/* Bytes that a decoder keeps beside a chunk's own: for columns that are not used as they are stored. */
+typedef struct skimpi_area {
+    uint64_t memory; /* the store is in memory: of all columns */
+    uint64_t file;   /* it is in a file: of those that cannot be used in place; at most `memory` */
+    uint64_t ones;   /* and, of either, for CSR values that are left out, where they are wanted (with_values) */
+} skimpi_area;
+
 #define SKIMPI_MAX_CLASSES 65536
 typedef struct skimpi_summary {
     uint64_t n_rows, n_chunks, nonzeros;
     uint32_t largest_chunk_rows;
     uint64_t largest_chunk_nonzeros, largest_chunk_bytes; /* encoded */
+    skimpi_area largest_area;            /* each the largest of any chunk */
     uint64_t store_bytes;
-    uint64_t data_hash;                  /* sum of mixed chunk checksums: tells data apart (checkpoints) */
+    uint64_t data_hash;                  /* sum of mixed chunk checksums: tells data apart (checkpoints); not the texts of categories */
     uint64_t rows_bad, rows_missing;     /* skipped, dropped */
     skimpi_column_summary *numeric;      /* per numeric slot; sparse: one, of all values */
     skimpi_column_summary target, weight;
@@ -97,11 +105,16 @@ typedef struct skimpi_decoder_options {
     const uint64_t *code_features; /* per category slot: feature of code 0 */
     const uint32_t *n_codes;       /* per category slot */
     bool with_weight;              /* chunk->weight is never NULL: ones where the data has no weights (class weights are multiplied in) */
+    bool with_values;              /* CSR values are never left out: ones are written out for transformers to change */
 } skimpi_decoder_options;
 SKIMP_CHECKED skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store, const skimpi_decoder_options *options, skimp_error *error);
 void skimpi_decoder_destroy(skimpi_decoder *decoder);
-/* Exactly what create charges for chunks of at most these sizes, read from `place`. (A store that is spilled later: encoded_bytes more, once it is read from.) */
-uint64_t skimpi_decoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded_bytes, skimpi_place place);
+/*
+ * Exactly what create charges for chunks of at most these sizes, read from `place`. (A store that is spilled later:
+ * encoded_bytes more, once it is read from.) options: NULL, or what weights and values are wanted.
+ */
+uint64_t skimpi_decoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t encoded_bytes, const skimpi_area *area,
+                              const skimpi_decoder_options *options, skimpi_place place);
 
 typedef struct skimpi_scan { /* a pass over all chunks, shared by the workers */
     _Atomic uint64_t next;         /* chunk */

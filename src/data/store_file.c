@@ -15,7 +15,7 @@
 #include "data/dictionary.h"
 #include "data/store_internal.h"
 
-#define VERSION 1u
+#define VERSION 2u
 #define WINDOW_BYTES ((size_t)64 << 10)
 #define MAX_HASH_BITS 30u
 #define NO_TEXT UINT32_MAX
@@ -332,11 +332,12 @@ out:
 /* ---- summary and index --------------------------------------------------------------------------------------------- */
 
 typedef struct summary_record {
-    uint64_t n_rows, n_chunks, nonzeros, largest_chunk_rows, largest_chunk_nonzeros, largest_chunk_bytes, rows_bad,
-        rows_missing;
+    uint64_t n_rows, n_chunks, nonzeros, largest_chunk_rows, largest_chunk_nonzeros, largest_chunk_bytes;
+    skimpi_area largest_area;
+    uint64_t data_hash, rows_bad, rows_missing;
     uint32_t n_target_values, index_shift;
 } summary_record;
-_Static_assert(sizeof(summary_record) == 72, "no padding");
+_Static_assert(sizeof(summary_record) == 104, "no padding");
 _Static_assert(sizeof(skimpi_column_summary) == 48, "no padding");
 
 static uint64_t index_entries(uint64_t n_chunks, unsigned shift)
@@ -354,6 +355,8 @@ static skimp_status put_summary(window *w, const skimpi_store *store, skimp_erro
                               s->largest_chunk_rows,
                               s->largest_chunk_nonzeros,
                               s->largest_chunk_bytes,
+                              s->largest_area,
+                              s->data_hash,
                               s->rows_bad,
                               s->rows_missing,
                               s->n_target_values,
@@ -372,10 +375,14 @@ out:
 
 static bool summary_is_sound(const summary_record *r, const skimpi_store *store)
 {
+    const skimpi_area *area = &r->largest_area;
+    uint64_t most = skimpi_chunk_decoded_bound(
+        store->schema, (uint32_t)skimpi_min_u64(r->largest_chunk_rows, UINT32_MAX), r->largest_chunk_nonzeros);
     return r->n_chunks <= r->n_rows && r->largest_chunk_rows <= r->n_rows && r->largest_chunk_rows <= UINT32_MAX &&
            r->n_rows <= INT64_MAX && (r->n_chunks == 0) == (store->end == 0) &&
            (r->n_chunks == 0) == (r->n_rows == 0) && r->n_chunks <= store->end / sizeof(skimpi_chunk_header) &&
            r->largest_chunk_bytes <= store->end && r->largest_chunk_nonzeros <= r->nonzeros &&
+           area->memory <= most && area->file <= area->memory && area->ones <= most &&
            r->nonzeros <= (store->schema->sparse ? store->end : 0) && r->n_target_values <= SKIMPI_MAX_CLASSES &&
            r->index_shift < 64 && index_entries(r->n_chunks, r->index_shift) <= SKIMPI_INDEX_ENTRIES;
 }
@@ -432,7 +439,9 @@ static skimp_status get_summary(window *w, skimpi_store *store, skimp_error *err
     s->largest_chunk_rows = (uint32_t)r.largest_chunk_rows;
     s->largest_chunk_nonzeros = r.largest_chunk_nonzeros;
     s->largest_chunk_bytes = r.largest_chunk_bytes;
+    s->largest_area = r.largest_area;
     s->store_bytes = store->end;
+    s->data_hash = r.data_hash;
     s->rows_bad = r.rows_bad;
     s->rows_missing = r.rows_missing;
     store->index_shift = r.index_shift;

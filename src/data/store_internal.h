@@ -100,6 +100,10 @@ void skimpi_store_index_add(skimpi_store *store, uint64_t number, uint64_t offse
 /* With write_back_early: what of a file lies well behind [offset, offset + bytes) leaves the page cache. */
 void skimpi_store_drop_behind(const skimpi_store *store, uint64_t offset, uint64_t bytes);
 
+/* What a chunk with these descriptors takes when it is decoded, exactly. */
+skimpi_area skimpi_chunk_area(const skimpi_schema *schema, const skimpi_chunk_header *header,
+                              const skimpi_chunk_column *columns);
+
 void skimpi_column_summary_init(skimpi_column_summary *summary);
 uint32_t skimpi_summary_columns(const skimpi_schema *schema); /* entries of summary->numeric */
 

@@ -34,24 +34,31 @@ typedef struct layout {
     uint64_t dense, codes, area, file, total;
 } layout;
 
-static layout lay_out(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded_bytes,
-                      skimpi_place place)
+static layout lay_out(const skimpi_schema *schema, uint32_t rows, uint64_t encoded_bytes, const skimpi_area *area,
+                      const skimpi_decoder_options *options, skimpi_place place)
 {
     layout l;
+    uint64_t wanted = place == SKIMPI_PLACE_MEMORY ? area->memory : area->file;
+    if (options != NULL && options->with_values) {
+        wanted = skimpi_add_sat(wanted, area->ones);
+    }
+    if (options != NULL && options->with_weight && schema->weight < 0) {
+        wanted = skimpi_add_sat(wanted, skimpi_column_bytes(rows, sizeof(double)));
+    }
     l.dense = skimpi_round_up(sizeof(skimpi_decoder), 64);
     l.codes = l.dense + skimpi_round_up((uint64_t)schema->n_numeric * sizeof(skimpi_dense_column), 64);
     l.area = l.codes + skimpi_round_up((uint64_t)schema->n_category * sizeof(skimpi_code_column), 64);
-    l.file = skimpi_add_sat(l.area, skimpi_chunk_decoded_bound(schema, rows, nonzeros));
+    l.file = skimpi_add_sat(l.area, wanted);
     l.total = place == SKIMPI_PLACE_MEMORY ? l.file : skimpi_add_sat(l.file, encoded_bytes);
     /* Blocks of 4 KiB and more are aligned as the columns must be. */
     l.total = skimpi_max_u64(l.total, 4096);
     return l;
 }
 
-uint64_t skimpi_decoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded_bytes,
-                              skimpi_place place)
+uint64_t skimpi_decoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t encoded_bytes,
+                              const skimpi_area *area, const skimpi_decoder_options *options, skimpi_place place)
 {
-    return skimp_alloc_cost(lay_out(schema, rows, nonzeros, encoded_bytes, place).total);
+    return skimp_alloc_cost(lay_out(schema, rows, encoded_bytes, area, options, place).total);
 }
 
 skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store, const skimpi_decoder_options *options,
@@ -61,8 +68,8 @@ skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store, co
     const skimpi_schema *schema = store->schema;
     const skimpi_summary *summary = &store->summary;
     skimpi_place place = skimpi_store_place(store);
-    layout l = lay_out(schema, summary->largest_chunk_rows, summary->largest_chunk_nonzeros,
-                       summary->largest_chunk_bytes, place);
+    layout l = lay_out(schema, summary->largest_chunk_rows, summary->largest_chunk_bytes, &summary->largest_area,
+                       options, place);
     void *block;
     *out = NULL;
     if (!store->finished) {
@@ -96,7 +103,7 @@ void skimpi_decoder_destroy(skimpi_decoder *decoder)
     }
 }
 
-/* A store that was spilled after the decoder was made: it needs a buffer to read into. */
+/* A store that was spilled after the decoder was made: it needs a buffer to read into. (Its area is more than large enough.) */
 static skimp_status need_file_buffer(skimpi_decoder *decoder, skimp_error *error)
 {
     uint64_t bytes = skimpi_max_u64(decoder->store->summary.largest_chunk_bytes, 4096);
@@ -276,6 +283,48 @@ static uint64_t encoded_bytes(const skimpi_chunk_column *column, uint64_t n)
     return skimpi_column_bytes(n, skimpi_encoding_width(column->encoding));
 }
 
+/* A column that decodes to values of `width` bytes. In a file it is used in place where it is stored in that encoding. */
+static void add_to_area(skimpi_area *area, const skimpi_chunk_column *column, unsigned as_needed, uint64_t n,
+                        uint64_t width)
+{
+    uint64_t bytes = skimpi_column_bytes(n, width);
+    area->memory += bytes;
+    area->file += column->encoding == as_needed ? 0 : bytes;
+}
+
+/* Follows the decoding below, `take` by `take`. */
+skimpi_area skimpi_chunk_area(const skimpi_schema *schema, const skimpi_chunk_header *header,
+                              const skimpi_chunk_column *columns)
+{
+    skimpi_area area = { 0 };
+    uint64_t n = header->n_rows;
+    uint32_t next = 0;
+    if (schema->sparse) {
+        add_to_area(&area, &columns[0], SKIMPI_ENC_U32, n + 1, sizeof(uint32_t));
+        add_to_area(&area, &columns[1], schema->index64 ? SKIMPI_ENC_U64 : SKIMPI_ENC_U32, header->nonzeros,
+                    schema->index64 ? sizeof(uint64_t) : sizeof(uint32_t));
+        if (columns[2].encoding == SKIMPI_ENC_CONSTANT) {
+            area.ones = skimpi_column_bytes(header->nonzeros, sizeof(float));
+        } else {
+            add_to_area(&area, &columns[2], columns[2].encoding, header->nonzeros,
+                        skimpi_encoding_width(columns[2].encoding));
+        }
+        next = 3;
+    }
+    for (; next < schema->n_numeric && !schema->sparse; next++) {
+        bool is_float = skimpi_decodes_to_float(&columns[next]);
+        add_to_area(&area, &columns[next], is_float ? SKIMPI_ENC_F32 : SKIMPI_ENC_F64, n,
+                    is_float ? sizeof(float) : sizeof(double));
+    }
+    for (uint32_t j = 0; j < schema->n_category && !schema->sparse; j++, next++) {
+        add_to_area(&area, &columns[next], SKIMPI_ENC_COUNT, n, sizeof(uint32_t));
+    }
+    for (; next < header->n_columns; next++) { /* target, weight */
+        add_to_area(&area, &columns[next], SKIMPI_ENC_F64, n, sizeof(double));
+    }
+    return area;
+}
+
 /* The number of codes of a category column, when the caller does not say. */
 static uint32_t codes_in(const skimpi_schema *schema, uint32_t slot)
 {
@@ -356,11 +405,19 @@ static uint64_t decode_sparse(skimpi_decoder *decoder, const source *from, uint6
         chunk->csr.f32 = floats_of(decoder, from, at, columns[2], nonzeros);
     } else if (columns[2]->encoding == SKIMPI_ENC_F64) {
         chunk->csr.f64 = doubles_of(decoder, from, at, columns[2], nonzeros);
+    } else if (decoder->options.with_values) {
+        chunk->csr.f32 = take(decoder, nonzeros, sizeof(float));
+        for (uint64_t i = 0; i < nonzeros; i++) {
+            chunk->csr.f32[i] = 1;
+        }
     }
     return at + encoded_bytes(columns[2], nonzeros);
 }
 
-/* The descriptors of a chunk from a file: encodings that may be there, and lengths that add up to the chunk. */
+/*
+ * The descriptors of a chunk from a file: encodings that may be there, lengths that add up to the chunk, and an area that
+ * decoders were made for.
+ */
 static skimp_status check_columns(const skimpi_store *store, const source *from, const skimpi_chunk_header *header,
                                   skimp_error *error)
 {
@@ -386,8 +443,12 @@ static skimp_status check_columns(const skimpi_store *store, const source *from,
         uint64_t n = !is_sparse ? header->n_rows : i == 0 ? (uint64_t)header->n_rows + 1 : header->nonzeros;
         end += encoded_bytes(column, n);
     }
-    return end == header->bytes ? SKIMP_OK
-                                : damaged(store, header->index, "its columns do not add up to its length", error);
+    if (end != header->bytes) {
+        return damaged(store, header->index, "its columns do not add up to its length", error);
+    }
+    skimpi_area area = skimpi_chunk_area(schema, header, descriptor(from, 0)), most = store->summary.largest_area;
+    bool fits = area.file <= most.file && area.ones <= most.ones;
+    return fits ? SKIMP_OK : damaged(store, header->index, "its columns take more room than the store says", error);
 }
 
 /* What kernels will use as places: row ends that ascend to the number of non-zeros, indices below the number of features. */
@@ -462,6 +523,11 @@ static skimp_status read_at(skimpi_store *store, skimpi_decoder *decoder, const 
     }
     if (store->schema->weight >= 0) {
         chunk->weight = doubles_of(decoder, &from, at, descriptor(&from, next), header->n_rows);
+    } else if (decoder->options.with_weight) {
+        chunk->weight = take(decoder, header->n_rows, sizeof(double));
+        for (uint32_t i = 0; i < header->n_rows; i++) {
+            chunk->weight[i] = 1;
+        }
     }
 out:
     return status;

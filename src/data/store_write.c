@@ -7,11 +7,15 @@
 
 #include "data/store_internal.h"
 
+/* A file to keep goes to the disk in steps of this, while it grows: so that its end need not wait for all of it. */
+#define WRITE_BACK_STEP ((uint64_t)4 << 20)
+
 struct skimpi_encoder {
     skimpi_store *store;
     uint8_t *bytes; /* the chunk */
     uint64_t capacity;
     uint64_t offset; /* its place */
+    skimpi_area area;
     skimpi_column_summary *numeric;
     uint64_t *category_missing;
     skimpi_column_summary target, weight;
@@ -237,6 +241,7 @@ skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *ra
     };
     header->bytes = (uint64_t)(at - encoder->bytes);
     header->checksum = skimpi_checksum(columns, header->bytes - sizeof(*header));
+    encoder->area = skimpi_chunk_area(schema, header, columns);
 out:
     return status;
 }
@@ -258,6 +263,7 @@ skimp_status skimpi_store_place_chunk(skimpi_store *store, skimpi_encoder *encod
     header->index = index;
     header->first_row = summary->n_rows;
     header->header_checksum = skimpi_checksum(header, offsetof(skimpi_chunk_header, header_checksum));
+    summary->data_hash += skimpi_mix64(header->header_checksum); /* which covers the bytes and the place */
     encoder->offset = store->end;
     skimpi_store_index_add(store, index, store->end);
     summary->n_chunks++;
@@ -267,12 +273,27 @@ skimp_status skimpi_store_place_chunk(skimpi_store *store, skimpi_encoder *encod
         header->n_rows > summary->largest_chunk_rows ? header->n_rows : summary->largest_chunk_rows;
     summary->largest_chunk_nonzeros = skimpi_max_u64(summary->largest_chunk_nonzeros, header->nonzeros);
     summary->largest_chunk_bytes = skimpi_max_u64(summary->largest_chunk_bytes, header->bytes);
+    summary->largest_area = (skimpi_area){ skimpi_max_u64(summary->largest_area.memory, encoder->area.memory),
+                                           skimpi_max_u64(summary->largest_area.file, encoder->area.file),
+                                           skimpi_max_u64(summary->largest_area.ones, encoder->area.ones) };
     /* Another thread may be moving what is below the end to disk. */
     pthread_rwlock_rdlock(&store->content);
     store->end = end;
     pthread_rwlock_unlock(&store->content);
 out:
     return status;
+}
+
+/*
+ * The step before the one in which what was written now ends, once for each: chunks that others are still writing there
+ * are few, and a page that is changed again after this is written again at the end.
+ */
+static void write_back_behind(const skimpi_store *store, uint64_t at, uint64_t bytes)
+{
+    uint64_t step = (at + bytes) / WRITE_BACK_STEP;
+    if (step != at / WRITE_BACK_STEP && step >= 2) {
+        skimpi_os_write_back(store->fd, (step - 2) * WRITE_BACK_STEP, WRITE_BACK_STEP);
+    }
 }
 
 skimp_status skimpi_store_write_chunk(skimpi_store *store, skimpi_encoder *encoder, skimp_error *error)
@@ -285,6 +306,7 @@ skimp_status skimpi_store_write_chunk(skimpi_store *store, skimpi_encoder *encod
             uint64_t available;
             uint8_t *to = skimpi_store_piece(store, encoder->offset + done, &available);
             uint64_t n = skimpi_min_u64(available, bytes - done);
+            skimpi_os_populate(to, n);
             memcpy(to, encoder->bytes + done, n);
             done += n;
         }
@@ -294,6 +316,8 @@ skimp_status skimpi_store_write_chunk(skimpi_store *store, skimpi_encoder *encod
         if (status == SKIMP_OK && store->write_back_early) {
             skimpi_os_write_back(store->fd, at, bytes);
             skimpi_store_drop_behind(store, encoder->offset, bytes);
+        } else if (status == SKIMP_OK && store->place == SKIMPI_PLACE_FILE) {
+            write_back_behind(store, at, bytes);
         }
     }
     pthread_rwlock_unlock(&store->content);

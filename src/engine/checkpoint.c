@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "data/dictionary.h"
 #include "engine/engine.h"
 #include "os/os.h"
 
@@ -19,6 +20,12 @@ typedef struct checkpoint_header {
     char magic[8];
     uint64_t signature, passes, state_bytes, checksum;
 } checkpoint_header;
+
+/* The state is appended piece by piece to a buffer that grows by halves. */
+uint64_t skimpi_checkpoint_bytes(uint64_t state_bytes)
+{
+    return skimp_alloc_cost(skimpi_add_sat(state_bytes, state_bytes / 2)) + (128u << 10);
+}
 
 static const char magic[8] = { 's', 'k', 'i', 'm', 'p', 'c', 'k', '1' };
 
@@ -48,6 +55,14 @@ uint64_t skimpi_checkpoint_signature(const skimp_job *job, const skimpi_summary 
     for (uint32_t c = 0; c < schema->n_columns; c++) {
         hash = hash_text(hash, schema->columns[c].name);
         hash = skimpi_mix64(hash ^ ((uint64_t)schema->columns[c].role << 8 | schema->columns[c].type));
+    }
+    for (uint32_t slot = 0; schema->dictionaries != NULL && slot <= schema->n_category; slot++) {
+        const skimpi_dictionary *dictionary = schema->dictionaries[slot];
+        for (uint32_t code = 0; dictionary != NULL && code < skimpi_dictionary_size(dictionary); code++) {
+            size_t length = 0;
+            const char *text = skimpi_dictionary_text(dictionary, code, &length);
+            hash = XXH3_64bits_withSeed(text, length, hash);
+        }
     }
     double holdout = job->options.holdout;
     uint64_t share = 0;

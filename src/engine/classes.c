@@ -11,15 +11,25 @@
 #include "data/number.h"
 #include "engine/engine.h"
 
-static skimp_status text_classes(skimpi_classes *classes, const skimpi_dictionary *dictionary, skimp_error *error)
+static skimp_status too_many_classes(const char *name, skimp_error *error)
+{
+    return skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
+                          "the target has more than %d distinct values: a classifier wants classes; use a regressor, or a comparison such as --target '%s>0'",
+                          SKIMPI_MAX_CLASSES, name);
+}
+
+static skimp_status text_classes(skimpi_classes *classes, const skimpi_dictionary *dictionary, const char *name, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const uint32_t n = skimpi_dictionary_size(dictionary);
     classes->is_text = true;
-    classes->n_classes = n;
-    classes->n_of_code = n;
+    if (n > SKIMPI_MAX_CLASSES) {
+        return too_many_classes(name, error);
+    }
     SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, n, sizeof *classes->of_code, (void **)&classes->of_code, error));
+    classes->n_of_code = n;
     SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, n, sizeof *classes->values, (void **)&classes->values, error));
+    classes->n_classes = n;
     SKIMPI_TRY(skimpi_dictionary_rank(dictionary, classes->of_code, error));
     for (uint32_t code = 0; code < n; code++) {
         classes->values[classes->of_code[code]] = code;
@@ -32,12 +42,10 @@ static skimp_status numeric_classes(skimpi_classes *classes, const skimpi_summar
 {
     skimp_status status = SKIMP_OK;
     if (summary->target_values == NULL) {
-        return skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
-                              "the target has more than %d distinct values: a classifier wants classes; use a regressor, or a comparison such as --target '%s>0'",
-                              SKIMPI_MAX_CLASSES, name);
+        return too_many_classes(name, error);
     }
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, summary->n_target_values, sizeof *classes->values, (void **)&classes->values, error));
     classes->n_classes = summary->n_target_values;
-    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, classes->n_classes, sizeof *classes->values, (void **)&classes->values, error));
     for (uint32_t k = 0; k < classes->n_classes; k++) {
         classes->values[k] = summary->target_values[k];
         if (classes->values[k] != floor(classes->values[k])) {
@@ -56,14 +64,16 @@ skimp_status skimpi_classes_create(skimpi_classes *classes, skimp_budget *budget
     *classes = (skimpi_classes){ .budget = budget };
     const char *name = schema->sparse || schema->target < 0 ? "label" : schema->columns[schema->target].name;
     if (schema->target_type == SKIMPI_TYPE_CATEGORY) {
-        SKIMPI_TRY(text_classes(classes, schema->dictionaries[schema->n_category], error));
+        SKIMPI_TRY(text_classes(classes, schema->dictionaries[schema->n_category], name, error));
     } else {
         SKIMPI_TRY(numeric_classes(classes, summary, name, error));
     }
     if (classes->n_classes < 2) {
-        char label[128] = "";
-        skimpi_classes_label(classes, schema, 0, label, sizeof label);
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name, "the target is constant (always %s): a classifier needs at least 2 classes", label));
+        char number[SKIMPI_LABEL_NUMBER];
+        size_t length = 0;
+        const char *label = skimpi_classes_label(classes, schema, 0, number, &length);
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name, "the target is constant (always %.*s): a classifier needs at least 2 classes",
+                                  (int)skimpi_min_u64(length, 100), label));
     }
 out:
     if (status != SKIMP_OK) {
@@ -115,29 +125,21 @@ bool skimpi_classes_map(const skimpi_classes *classes, uint32_t n, double *targe
     return known;
 }
 
-size_t skimpi_classes_label(const skimpi_classes *classes, const skimpi_schema *schema, uint32_t class_index, char *out, size_t capacity)
+const char *skimpi_classes_label(const skimpi_classes *classes, const skimpi_schema *schema, uint32_t class_index, char number[SKIMPI_LABEL_NUMBER],
+                                 size_t *length)
 {
+    *length = 0;
     if (class_index >= classes->n_classes) {
-        out[0] = '\0';
-        return 0;
+        return "";
     }
+    const double value = classes->values[class_index];
     if (classes->is_text) {
-        size_t length = 0;
-        const char *text = skimpi_dictionary_text(schema->dictionaries[schema->n_category], (uint32_t)classes->values[class_index], &length);
-        length = length < capacity ? length : capacity - 1;
-        memcpy(out, text, length);
-        out[length] = '\0';
-        return length;
+        return skimpi_dictionary_text(schema->dictionaries[schema->n_category], (uint32_t)value, length);
     }
-    char number[32];
-    size_t length;
-    if (fabs(classes->values[class_index]) < 0x1p53) {
-        length = (size_t)snprintf(number, sizeof number, "%lld", (long long)classes->values[class_index]);
+    if (value == floor(value) && fabs(value) < 0x1p53) {
+        *length = (size_t)snprintf(number, SKIMPI_LABEL_NUMBER, "%lld", (long long)value);
     } else {
-        length = skimpi_number_format(classes->values[class_index], number);
+        *length = skimpi_number_format(value, number);
     }
-    length = length < capacity ? length : capacity - 1;
-    memcpy(out, number, length);
-    out[length] = '\0';
-    return length;
+    return number;
 }

@@ -70,7 +70,7 @@ out:
 
 void skimpi_design_destroy(skimpi_design *design)
 {
-    for (uint32_t slot = 0; design->ranks != NULL && slot < design->n_category; slot++) {
+    for (uint32_t slot = 0; design->ranks != NULL && design->rank_sizes != NULL && slot < design->n_category; slot++) {
         skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->ranks[slot], design->rank_sizes[slot], sizeof(uint32_t));
     }
     skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->features, design->n_numeric, sizeof(uint64_t));

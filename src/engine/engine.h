@@ -52,6 +52,7 @@ void skimpi_pipeline_destroy(skimpi_pipeline *pipeline);
 void skimpi_pipeline_transform(const skimpi_pipeline *pipeline, unsigned n, skimpi_chunk *chunk, skimpi_dense_column *view);
 /* Gives a view of the chunk with the stage's columns only, features 0 … n_inputs - 1. */
 void skimpi_stage_view(const skimpi_stage *stage, const skimpi_chunk *chunk, skimpi_chunk *out, skimpi_dense_column *view);
+bool skimpi_stage_has_param(const skimpi_stage *stage, const char *name);
 /* May a missing value stay in this numeric slot (a step takes it away)? */
 bool skimpi_pipeline_may_miss(const skimpi_pipeline *pipeline, uint32_t slot);
 
@@ -94,22 +95,28 @@ skimp_status skimpi_classes_create(skimpi_classes *classes, skimp_budget *budget
 void skimpi_classes_destroy(skimpi_classes *classes);
 /* Replaces target values by class indices, in place. False when a value is not a class (its index is then n_classes). */
 bool skimpi_classes_map(const skimpi_classes *classes, uint32_t n, double *target);
-/* The label of a class as text, for output; numbers as Python would print them (integers without a point). */
-size_t skimpi_classes_label(const skimpi_classes *classes, const skimpi_schema *schema, uint32_t class_index, char *out, size_t capacity);
+/* The label of a class as text, for output; numbers as Python would print them (integers without a point). In `number`, or the schema's. */
+#define SKIMPI_LABEL_NUMBER 40
+const char *skimpi_classes_label(const skimpi_classes *classes, const skimpi_schema *schema, uint32_t class_index, char number[SKIMPI_LABEL_NUMBER],
+                                 size_t *length);
 
 /* ---- forecast and plan ---------------------------------------------------------------------------------------------- */
+
+/* Scratch of a worker as estimators want it: blocks of 4 KiB and more are aligned to 64 bytes. */
+static inline uint64_t skimpi_scratch_bytes(uint64_t bytes) { return bytes == 0 ? 0 : skimpi_max_u64(bytes, 4096); }
 
 /* What is expected of the data: from the sample, or exact from a store. */
 typedef struct skimpi_forecast {
     bool exact;
     uint64_t rows, chunks, nonzeros, text_bytes, longest_row, unit_bytes;
     uint64_t text_hint;            /* text of all inputs where it is known and less than a unit, else 0 */
-    uint64_t target_bytes;         /* counting distinct targets */
+    uint64_t target_bytes;         /* distinct targets: counting them, or the list that is kept */
     uint32_t unit_rows;            /* rows of a unit: buffers of the ingest */
     uint64_t unit_nonzeros;
     uint64_t features, n_dense, n_code_columns, n_sparse, categories, category_memory;
     uint32_t classes;
     uint64_t store_bytes, chunk_bytes; /* encoded: in all, of the largest chunk */
+    skimpi_area area;              /* of decoders */
 } skimpi_forecast;
 
 /* How a job will run: what plan computes and fit does. */
@@ -139,6 +146,9 @@ struct skimp_job {
     skimpi_reader_options reader_options;
     uint8_t *may_miss;             /* per table column; one entry when sparse */
     uint32_t n_may_miss;
+    uint64_t *code_features;       /* per category slot: feature of code 0, and number of codes, expected or known */
+    uint32_t *code_sizes;
+    uint32_t n_code_columns;
     skimpi_schema *schema;
     skimpi_sample sample;
     skimpi_store *store;           /* kept store given as input, or the one being filled */
@@ -147,7 +157,7 @@ struct skimp_job {
     skimpi_pipeline pipeline;
     skimpi_forecast forecast;
     skimpi_layout layout;
-    bool is_planned, is_spent;
+    bool has_roles, is_planned, is_spent, is_settled; /* settled: the sample is by slot, not by column */
     skimp_plan plan;
     skimp_assumption assumed[8];
 
@@ -165,21 +175,35 @@ struct skimp_job {
     _Atomic int progress_busy;
 };
 
+/* Bytes that destroyed jobs and models had still charged, in all so far: 0, as tests demand. */
+SKIMP_API uint64_t skimpi_leaked_bytes(void);
+void skimpi_budget_end(skimp_budget *budget); /* destroys the budget of a job or a model; what leaked is counted */
+
 skimp_status skimpi_options_copy(skimp_job_options *to, void **block, size_t *bytes, skimp_budget *budget, const skimp_job_options *from, skimp_error *error);
 skimp_status skimpi_job_prepare(skimp_job *job, skimp_error *error); /* plan, refuse a budget that is too small, make the pool */
 /* Completes a BUDGET error of create or plan with the smallest budget that works. */
 void skimpi_job_name_minimum(const skimp_job_options *options, skimp_error *error);
 skimp_status skimpi_job_open_inputs(skimp_job *job, skimp_error *error); /* first input, format, sample, schema (without roles) */
 skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error);       /* roles of the columns, columns of the steps */
+/* Orders the sample by slot, once the roles are known. */
+void skimpi_job_settle(skimp_job *job);
+/* The target as --target would name it, ended by NUL, appended to out; nothing when there is none. */
+skimp_status skimpi_job_target(const skimp_job *job, skimpi_buffer *out, skimp_error *error);
+/* Makes may_miss (all 0, known to the reader), code_features and code_sizes, once the columns have their roles. */
+skimp_status skimpi_job_arrays(skimp_job *job, skimp_error *error);
 bool skimpi_job_cancelled(skimp_job *job);
 void skimpi_job_progress(skimp_job *job, uint64_t bytes_done, uint64_t bytes_total, uint64_t rows, double objective);
 void skimpi_job_phase(skimp_job *job, const char *phase);
 void skimpi_job_finish_report(skimp_job *job); /* peaks, seconds, tags */
 
+/* After the ingest: what is known now must fit as well: fewer workers, the store to disk, or BUDGET with the new smallest. */
+skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error);
 /* Reads the inputs into a store at `place`; fills job->store. */
 skimp_status skimpi_job_ingest(skimp_job *job, const skimpi_store_options *options, skimp_error *error);
 
-/* Room for the ingest alone and besides `fixed` bytes, `per_worker` for each, `per_row` for each row of a worker's unit (predict, score). */
+/* What is expected of inputs that a model is run over; the schema has its roles. */
+skimp_status skimpi_job_forecast(skimp_job *job, skimp_error *error);
+/* Room for the ingest alone, besides what is charged already and `fixed` bytes, `per_worker` for each, `per_row` for each row of a worker's unit (predict, score). */
 skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t per_worker, uint64_t per_row, skimp_error *error);
 
 /* ---- passes ----------------------------------------------------------------------------------------------------------- */
@@ -205,7 +229,7 @@ typedef struct skimpi_reading {
 skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skimpi_store *store, const skimpi_pipeline *pipeline,
                                    const skimpi_design *design, const skimpi_classes *classes, skimp_error *error);
 void skimpi_reading_destroy(skimpi_reading *reading);
-uint64_t skimpi_reading_bytes(const skimpi_forecast *forecast, const skimpi_schema *schema, skimpi_place place, unsigned workers, bool holdout);
+uint64_t skimpi_reading_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place, unsigned workers);
 
 typedef enum skimpi_rows { SKIMPI_ROWS_TRAIN, SKIMPI_ROWS_HELD_OUT } skimpi_rows;
 
@@ -225,14 +249,16 @@ skimp_status skimpi_reading_pass(skimpi_reading *reading, const skimpi_pass_opti
 /* One fit of a stage (a step: steps before it applied; the estimator: all). */
 skimp_status skimpi_fit_stage(skimpi_reading *reading, skimpi_stage *stage, unsigned n_steps, const skimpi_problem *problem,
                               uint64_t signature, skimp_error *error);
-/* What the files of this room share of a reading. */
+/* What the files of this room share of a reading. The job alone tells which weights and values its decoders are asked for. */
+uint64_t skimpi_reading_decoder_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place);
 void skimpi_reading_decoder_options(const skimpi_reading *reading, skimpi_decoder_options *options);
-/* Hold-out rows out (or in), classes, class weights, codes of missing categories, steps. */
-void skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned worker, skimpi_chunk *chunk, unsigned n_steps, skimpi_rows rows);
+/* Hold-out rows out (or in), classes, class weights, codes of missing categories, steps. DATA: a kept store contradicts itself. */
+skimp_status skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned worker, skimpi_chunk *chunk, unsigned n_steps, skimpi_rows rows,
+                                         skimp_error *error);
 
 /* Passes that go chunk by chunk in a shuffled order. */
 typedef struct skimpi_windows skimpi_windows;
-unsigned skimpi_window_chunks(unsigned window, uint64_t n_chunks); /* chunks of a window: no more than there are */
+uint64_t skimpi_windows_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place, unsigned workers, unsigned window);
 skimp_status skimpi_windows_create(skimpi_windows **out, skimpi_reading *reading, unsigned window, skimp_error *error);
 void skimpi_windows_destroy(skimpi_windows *windows);
 skimp_status skimpi_windows_pass(skimpi_windows *windows, skimpi_stage *stage, const skimpi_pass *pass, void *scratch, skimp_error *error);
@@ -245,6 +271,8 @@ static inline bool skimpi_held_out(uint64_t row, uint64_t seed, double share)
 
 /* ---- checkpoint --------------------------------------------------------------------------------------------------------- */
 
+/* Bound of the memory that writing or reading the state of an estimator with so many state_bytes takes. */
+uint64_t skimpi_checkpoint_bytes(uint64_t state_bytes);
 /* Identifies job and data: a checkpoint of another is refused. */
 uint64_t skimpi_checkpoint_signature(const skimp_job *job, const skimpi_summary *summary);
 skimp_status skimpi_checkpoint_write(const char *path, skimp_budget *budget, uint64_t signature, uint64_t passes, const skimpi_estimator_class *class,
@@ -262,6 +290,8 @@ struct skimp_model {
 
 skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi_design *design, const skimpi_classes *classes, skimp_error *error);
 
+#define SKIMPI_MAX_FEATURES ((uint64_t)1 << 44) /* what a model file may claim; no estimator's arrays could be as wide */
+
 /* A model made ready to run over new inputs of a job. */
 typedef struct skimpi_applied {
     skimp_job *job;
@@ -277,7 +307,7 @@ typedef struct skimpi_applied {
     uint32_t *n_codes, *missing_codes;
 } skimpi_applied;
 
-/* Makes the job's schema that of the model's columns. with_target: the target is read too. */
+/* Makes the job's schema that of the model's columns, which takes the job: it runs once. with_target: the target is read too. */
 skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, const skimp_model *model, bool with_target, skimp_error *error);
 void skimpi_applied_destroy(skimpi_applied *applied);
 

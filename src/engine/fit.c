@@ -19,17 +19,54 @@ static void ingest_progress(void *context, uint64_t bytes, uint64_t rows)
     skimpi_job_progress(job, bytes, job->forecast.text_bytes, rows, NAN);
 }
 
+/* The soft limit's measure: a store in memory moves to disk. */
+static uint64_t give_store_back(void *context, uint64_t wanted)
+{
+    skimp_job *job = context;
+    if (skimpi_store_place(job->store) != SKIMPI_PLACE_MEMORY) {
+        return 0;
+    }
+    const uint64_t before = skimp_budget_tag_in_use(job->budget, SKIMP_TAG_STORE);
+    if (wanted == 0) {
+        return before;
+    }
+    if (skimpi_store_spill(job->store, NULL) != SKIMP_OK) {
+        return 0; /* no disk for it: the request is refused, which says enough */
+    }
+    const uint64_t after = skimp_budget_tag_in_use(job->budget, SKIMP_TAG_STORE);
+    return before > after ? before - after : 0;
+}
+
+/*
+ * A budget that turned out too small while the data was read: what would do for the rest, if that is like what was
+ * seen.  Only dictionaries grow with the data for ever.
+ */
+static void forecast_rest(const skimp_job *job, const skimpi_ingest_result *seen, skimp_error *error)
+{
+    if (error == NULL || error->minimum_bytes > 0) {
+        return;
+    }
+    const double share = job->forecast.text_bytes > 0 && seen->bytes > 0 ? (double)seen->bytes / (double)job->forecast.text_bytes : 1;
+    const double categories = (double)skimp_budget_tag_in_use(job->budget, SKIMP_TAG_CATEGORIES);
+    const double more = share < 1 ? categories / share - categories : 0;
+    const uint64_t needed = skimpi_add_sat(error->in_use, skimpi_add_sat(error->requested, more < 0x1p62 ? (uint64_t)more : UINT64_MAX / 4));
+    error->minimum_bytes = skimpi_max_u64(job->plan.minimum_bytes, needed);
+}
+
 skimp_status skimpi_job_ingest(skimp_job *job, const skimpi_store_options *store_options, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
+    bool gives_back = false;
+    skimpi_ingest_result result = { 0 };
     skimpi_job_phase(job, "reading");
     SKIMPI_TRY(skimpi_store_create(&job->store, job->budget, job->schema, store_options, error));
+    SKIMPI_TRY(skimp_budget_on_reclaim(job->budget, give_store_back, job, error));
+    gives_back = true;
     const skimpi_ingest_options options = {
         .paths = job->options.inputs, .n_paths = job->options.n_inputs, .reader_class = job->reader_class, .reader = job->reader,
         .first_input = job->input, .schema = job->schema, .store = job->store, .pool = job->pool, .rows_hint = job->forecast.unit_rows, .longest_row = job->forecast.longest_row, .text_hint = job->forecast.text_hint,
-        .nonzeros_hint = job->forecast.unit_nonzeros, .cancel = &job->stop, .context = job, .progress = ingest_progress,
+        .nonzeros_hint = job->forecast.unit_nonzeros, .cancel = &job->stop, .cancel_reading = job->options.cancel, .context = job, .progress = ingest_progress,
     };
-    skimpi_ingest_result result = { 0 };
     SKIMPI_TRY(skimpi_ingest_run(job->budget, &options, &result, error));
     job->report.rows_bad = result.rows_bad;
     job->report.rows_missing = result.rows_missing;
@@ -39,10 +76,13 @@ skimp_status skimpi_job_ingest(skimp_job *job, const skimpi_store_options *store
     job->reader = NULL;
     skimpi_input_close(job->input);
     job->input = NULL;
-    if (skimpi_store_place(job->store) == SKIMPI_PLACE_SPILL) {
-        job->report.disk_bytes = skimpi_store_summary(job->store)->store_bytes;
-    }
 out:
+    if (gives_back) {
+        skimp_budget_off_reclaim(job->budget, give_store_back, job);
+    }
+    if (status == SKIMP_ERROR_BUDGET) {
+        forecast_rest(job, &result, error);
+    }
     return status;
 }
 
@@ -62,6 +102,17 @@ static skimp_status check_column(const skimpi_column_summary *summary, const cha
     return SKIMP_OK;
 }
 
+/* A row that is not held out: there must be one to learn from. */
+static skimp_status check_holdout(const skimp_job *job, const skimpi_summary *summary, const char *file, skimp_error *error)
+{
+    for (uint64_t row = 0; row < summary->n_rows; row++) {
+        if (!skimpi_held_out(row, job->options.seed, job->options.holdout)) {
+            return SKIMP_OK;
+        }
+    }
+    return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, NULL, "all %llu rows are held out: none is left to learn from", (unsigned long long)summary->n_rows);
+}
+
 static skimp_status check_data(const skimp_job *job, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
@@ -69,6 +120,10 @@ static skimp_status check_data(const skimp_job *job, skimp_error *error)
     const skimpi_summary *summary = skimpi_store_summary(job->store);
     const char *file = job->options.n_inputs == 1 ? job->options.inputs[0] : NULL;
     const char *hint = "impute it (--step simple_imputer), drop such rows (--on-missing drop), or --drop the column";
+    if (summary->n_rows == 0) {
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, NULL, "no rows"));
+    }
+    SKIMPI_TRY(check_holdout(job, summary, file, error));
     if (schema->target < 0 && job->pipeline.estimator.class != NULL) {
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "no target: name the column to be learnt (--target)"));
     }
@@ -99,23 +154,25 @@ out:
 
 static skimp_status count_classes(void *context, const skimpi_chunk *chunk, void *lane, void *worker, skimp_error *error)
 {
-    (void)context, (void)worker, (void)error;
+    (void)worker, (void)error;
+    const bool *counts_rows = context;
     double *sums = lane;
     for (uint32_t i = 0; i < chunk->n_rows; i++) {
-        sums[(uint32_t)chunk->target[i]] += chunk->weight != NULL ? chunk->weight[i] : 1.0;
+        sums[(uint32_t)chunk->target[i]] += chunk->weight != NULL && !*counts_rows ? chunk->weight[i] : 1.0;
     }
     return SKIMP_OK;
 }
 
-/* class_weight="balanced": n / (K × n_k), with n and n_k in sample weight (scikit-learn's compute_class_weight). */
+/* class_weight="balanced": n / (K × n_k), with n and n_k in sample weight or rows (scikit-learn's compute_class_weight). */
 static skimp_status balanced_weights(skimpi_reading *reading, skimpi_classes *classes, double *weights, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     double *sums[2] = { NULL, NULL };
+    bool counts_rows = reading->job->pipeline.estimator.class->weighs_classes;
     for (int lane = 0; lane < 2; lane++) {
         SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_ACCUMULATORS, classes->n_classes, sizeof(double), (void **)&sums[lane], error));
     }
-    const skimpi_pass_options pass = { .lanes = 2, .lane_data = (void *const *)sums, .consume = count_classes, .objective = NAN };
+    const skimpi_pass_options pass = { .lanes = 2, .lane_data = (void *const *)sums, .consume = count_classes, .context = &counts_rows, .objective = NAN };
     SKIMPI_TRY(skimpi_reading_pass(reading, &pass, error));
     reading->job->passes_done++;
     double total = 0;
@@ -145,42 +202,33 @@ static skimp_status named_weights(const skimp_job *job, const skimpi_classes *cl
     }
     skimpi_json_items items = skimpi_json_begin(object);
     while (skimpi_json_next(&items, &key, &item)) {
-        char name[256], label[256] = "";
         const double weight = skimpi_json_number(item);
-        skimpi_json_string(key, name, sizeof name);
         uint32_t k = 0;
         for (; k < classes->n_classes; k++) {
-            skimpi_classes_label(classes, job->schema, k, label, sizeof label);
-            if (strcmp(label, name) == 0) {
+            char number[SKIMPI_LABEL_NUMBER];
+            size_t length = 0;
+            const char *label = skimpi_classes_label(classes, job->schema, k, number, &length);
+            if (skimpi_json_string_is(key, label, length)) {
                 break;
             }
         }
         if (k == classes->n_classes) {
-            return skimpi_fail(error, SKIMP_ERROR_PARAM, "class_weight: there is no class '%s'", name);
+            return skimpi_fail(error, SKIMP_ERROR_PARAM, "class_weight: there is no class %.*s", (int)skimpi_min_u64(key.length, 100), key.text);
         }
         if (!(weight >= 0) || isinf(weight)) {
-            return skimpi_fail(error, SKIMP_ERROR_PARAM, "class_weight of '%s' is no weight: it must be finite and at least 0", name);
+            return skimpi_fail(error, SKIMP_ERROR_PARAM, "class_weight of %.*s is no weight: it must be finite and at least 0",
+                               (int)skimpi_min_u64(key.length, 100), key.text);
         }
         weights[k] = weight;
     }
     return SKIMP_OK;
 }
 
-static bool has_param(const skimpi_stage *stage, const char *name)
-{
-    for (const skimp_param *param = stage->class->info.params; param->name != NULL; param++) {
-        if (strcmp(param->name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static skimp_status class_weights(skimpi_reading *reading, const skimpi_stage *estimator, skimpi_classes *classes, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     double *weights = NULL;
-    if (classes->n_classes == 0 || !has_param(estimator, "class_weight") || skimpi_params_is_null(estimator->params, "class_weight")) {
+    if (classes->n_classes == 0 || !skimpi_stage_has_param(estimator, "class_weight") || skimpi_params_is_null(estimator->params, "class_weight")) {
         return SKIMP_OK;
     }
     SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, classes->n_classes, sizeof *weights, (void **)&weights, error));
@@ -292,7 +340,9 @@ skimp_status skimpi_fit_stage(skimpi_reading *reading, skimpi_stage *stage, unsi
     void *lanes[SKIMPI_MAX_LANES] = { NULL };
     stage_worker *own = NULL, **workers = NULL;
     const unsigned n_workers = reading->workers;
+    uint64_t scratch_bytes = 0;
     SKIMPI_TRY(stage->class->plan(problem, stage->params, &needs, error));
+    scratch_bytes = skimpi_scratch_bytes(needs.worker_bytes);
     SKIMPI_TRY(stage->class->begin(&stage->fitted, budget, problem, stage->params, reading->job->warnings, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, n_workers, sizeof *own, (void **)&own, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, n_workers, sizeof *workers, (void **)&workers, error));
@@ -300,14 +350,14 @@ skimp_status skimpi_fit_stage(skimpi_reading *reading, skimpi_stage *stage, unsi
         SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, needs.lane_bytes, 1, &lanes[lane], error));
     }
     for (unsigned w = 0; w < n_workers; w++) {
-        SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, needs.worker_bytes, 1, &own[w].scratch, error));
+        SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, scratch_bytes, 1, &own[w].scratch, error));
         own[w].view = reading->views[w] + reading->design->n_numeric;
         workers[w] = &own[w];
     }
     SKIMPI_TRY(run_passes(reading, stage, n_steps, &needs, lanes, workers, signature, error));
 out:
     for (unsigned w = 0; own != NULL && w < n_workers; w++) {
-        skimp_free(budget, SKIMP_TAG_ACCUMULATORS, own[w].scratch, needs.worker_bytes, 1);
+        skimp_free(budget, SKIMP_TAG_ACCUMULATORS, own[w].scratch, scratch_bytes, 1);
     }
     for (unsigned lane = 0; lane < needs.lanes; lane++) {
         skimp_free(budget, SKIMP_TAG_ACCUMULATORS, lanes[lane], needs.lane_bytes, 1);
@@ -378,11 +428,13 @@ static skimp_status fit_estimator(skimp_job *job, fit_state *fit, skimp_error *e
     skimp_status status = SKIMP_OK;
     const skimpi_summary *summary = skimpi_store_summary(job->store);
     skimpi_stage *estimator = &job->pipeline.estimator;
+    const bool weighs_classes = estimator->class->weighs_classes;
     const skimpi_problem problem = {
         .n_rows = summary->n_rows, .is_exact = true, .n_features = fit->design.n_features, .n_dense = fit->design.n_dense,
         .n_code_columns = fit->design.n_code_columns, .n_sparse = fit->design.n_sparse, .nonzeros = summary->nonzeros, .n_classes = fit->classes.n_classes,
-        .chunk_rows = summary->largest_chunk_rows, .n_chunks = summary->n_chunks, .weighted = job->schema->weight >= 0 || fit->classes.weights != NULL,
-        .n_threads = job->layout.workers, .feature_names = (const char *const *)fit->names,
+        .chunk_rows = summary->largest_chunk_rows, .n_chunks = summary->n_chunks, .weighted = job->schema->weight >= 0 || (fit->classes.weights != NULL && !weighs_classes),
+        .class_weights = weighs_classes ? fit->classes.weights : NULL, .n_threads = job->layout.workers, .feature_names = (const char *const *)fit->names, .code_features = fit->design.code_features,
+        .code_sizes = fit->design.n_codes,
     };
     SKIMPI_TRY(skimpi_fit_stage(&fit->reading, estimator, job->pipeline.n_steps, &problem, skimpi_checkpoint_signature(job, summary), error));
     skimpi_outcome outcome = { .objective = NAN };
@@ -420,10 +472,13 @@ skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *err
     }
     SKIMPI_TRY(check_data(job, error));
     const skimpi_summary *summary = skimpi_store_summary(job->store);
-    SKIMPI_TRY(skimpi_design_create(&fit.design, job->budget, job->schema, summary->category_missing, error));
     if (job->pipeline.estimator.class->info.kind == SKIMP_CLASSIFIER) {
         SKIMPI_TRY(skimpi_classes_create(&fit.classes, job->budget, job->schema, summary, error));
     }
+    if (!job->store_is_input) {
+        SKIMPI_TRY(skimpi_job_replan(job, error));
+    }
+    SKIMPI_TRY(skimpi_design_create(&fit.design, job->budget, job->schema, summary->category_missing, error));
     SKIMPI_TRY(feature_names(job, &fit.design, &fit.name_text, &fit.names, error));
     skimpi_job_phase(job, "fitting");
     SKIMPI_TRY(skimpi_reading_create(&fit.reading, job, job->store, &job->pipeline, &fit.design, &fit.classes, error));
@@ -442,6 +497,9 @@ out:
     skimpi_classes_destroy(&fit.classes);
     skimpi_design_destroy(&fit.design);
     skimpi_job_finish_report(job);
+    if (status == SKIMP_ERROR_BUDGET && error != NULL && error->minimum_bytes == 0) {
+        error->minimum_bytes = skimpi_max_u64(job->plan.minimum_bytes, skimpi_add_sat(error->in_use, error->requested));
+    }
     return status;
 }
 
@@ -449,7 +507,7 @@ skimp_status skimp_job_convert(skimp_job *job, const char *path, skimp_error *er
 {
     skimp_status status = SKIMP_OK;
     if (job->store_is_input) {
-        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "'%s' is a chunk store already", job->options.inputs[0]));
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "'%s' is a chunk store already", job->options.inputs[0]);
     }
     SKIMPI_TRY(skimpi_job_prepare(job, error));
     const skimpi_store_options options = { .place = SKIMPI_PLACE_FILE, .path = path, .expected_bytes = job->forecast.store_bytes,

@@ -7,10 +7,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/dictionary.h"
+#include "data/number.h"
 #include "engine/engine.h"
 #include "os/os.h"
 
+static _Atomic uint64_t leaked;
+
+uint64_t skimpi_leaked_bytes(void)
+{
+    return atomic_load(&leaked);
+}
+
+void skimpi_budget_end(skimp_budget *budget)
+{
+    atomic_fetch_add(&leaked, skimp_budget_destroy(budget));
+}
+
 static const skimpi_reader_options plain_reader = { .header = -1, .zero_based = -1 };
+
+static bool has_null(const char *const *texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (texts[i] == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static skimp_status check_options(const skimp_job_options *options, skimp_error *error)
 {
@@ -20,6 +44,13 @@ static skimp_status check_options(const skimp_job_options *options, skimp_error 
     }
     if (options->n_inputs == 0) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "no input file");
+    }
+    bool whole = !has_null(options->inputs, options->n_inputs) && !has_null(options->steps, options->n_steps) && !has_null(options->drop, options->n_drop);
+    for (size_t i = 0; i < options->n_params; i++) {
+        whole = whole && options->params[i].name != NULL && options->params[i].value != NULL;
+    }
+    if (!whole) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "an input, a step, a parameter or a column to drop is NULL");
     }
     if (!(options->holdout >= 0 && options->holdout < 1)) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "the hold-out is a share of the rows, at least 0 and under 1, not %g", options->holdout);
@@ -51,7 +82,7 @@ skimp_status skimpi_job_open_inputs(skimp_job *job, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimp_job_options *options = &job->options;
-    SKIMPI_TRY(skimpi_input_open(&job->input, job->budget, options->inputs[0], error));
+    SKIMPI_TRY(skimpi_input_open_cancellable(&job->input, job->budget, options->inputs[0], options->cancel, error));
     const char *bytes = NULL;
     size_t got = 0;
     SKIMPI_TRY(skimpi_input_peek(job->input, 64, &bytes, &got, error));
@@ -79,9 +110,67 @@ out:
     return status;
 }
 
+/* The target as --target would name it, ended by NUL; nothing when there is none. */
+skimp_status skimpi_job_target(const skimp_job *job, skimpi_buffer *out, skimp_error *error)
+{
+    static const char *const signs[] = { [SKIMPI_CMP_GT] = ">", [SKIMPI_CMP_GE] = ">=", [SKIMPI_CMP_LT] = "<",
+                                         [SKIMPI_CMP_LE] = "<=", [SKIMPI_CMP_EQ] = "==", [SKIMPI_CMP_NE] = "!=" };
+    skimp_status status = SKIMP_OK;
+    const skimpi_schema *schema = job->schema;
+    if (schema->target < 0) {
+        return SKIMP_OK;
+    }
+    const char *name = schema->sparse ? "label" : schema->columns[schema->target].name;
+    SKIMPI_TRY(skimpi_buffer_append(out, name, strlen(name), error));
+    if (schema->comparison != SKIMPI_CMP_NONE) {
+        char number[SKIMPI_LABEL_NUMBER];
+        SKIMPI_TRY(skimpi_buffer_append(out, signs[schema->comparison], strlen(signs[schema->comparison]), error));
+        if (schema->comparison_text != NULL) {
+            SKIMPI_TRY(skimpi_buffer_printf(out, error, "\"%s\"", schema->comparison_text));
+        } else {
+            SKIMPI_TRY(skimpi_buffer_append(out, number, skimpi_number_format(schema->comparison_value, number), error));
+        }
+    }
+    SKIMPI_TRY(skimpi_buffer_append(out, "", 1, error));
+out:
+    return status;
+}
+
+/* Does this name the target that a kept store has, as it is or by its number? */
+static bool is_target_name(const skimpi_schema *schema, const char *name)
+{
+    return !schema->sparse && schema->comparison == SKIMPI_CMP_NONE && schema->target >= 0 &&
+           skimpi_schema_find(schema, name, strlen(name)) == schema->target;
+}
+
+skimp_status skimpi_job_arrays(skimp_job *job, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_schema *schema = job->schema;
+    if (job->may_miss == NULL) {
+        job->n_may_miss = schema->sparse ? 1 : schema->n_columns;
+        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, job->n_may_miss, 1, (void **)&job->may_miss, error));
+        job->reader_options.may_miss = job->may_miss;
+    }
+    if (job->code_features == NULL) {
+        job->n_code_columns = schema->n_category;
+        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, schema->n_category, sizeof *job->code_features, (void **)&job->code_features, error));
+    }
+    if (job->code_sizes == NULL) {
+        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, schema->n_category, sizeof *job->code_sizes, (void **)&job->code_sizes, error));
+    }
+out:
+    return status;
+}
+
 skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
+    skimpi_buffer own_target;
+    skimpi_buffer_init(&own_target, job->budget, SKIMP_TAG_OTHER);
+    if (job->has_roles) {
+        return SKIMP_OK; /* a plan that failed after this, and is asked for again */
+    }
     const skimp_job_options *options = &job->options;
     skimpi_schema *schema = job->schema;
     /* Sparse data has one label, which needs no naming when there is something to fit. */
@@ -91,27 +180,40 @@ skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
     };
     if (!job->store_is_input) {
         SKIMPI_TRY(skimpi_schema_assign(schema, &roles, options->inputs[0], error));
-        skimpi_sample_settle(&job->sample, schema);
-    } else if (options->target != NULL || options->weight != NULL || options->n_drop > 0 || options->hash_bits > 0) {
+        skimpi_job_settle(job);
+    } else {
         /* The roles of a kept store were given when it was made. */
-        const int64_t target = options->target != NULL ? skimpi_schema_find(schema, options->target, strlen(options->target)) : -1;
-        if (options->weight != NULL || options->n_drop > 0 || options->hash_bits > 0 || (options->target != NULL && target != schema->target)) {
-            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "'%s' is a chunk store, whose target, weight and dropped columns were chosen by `skimp convert`",
-                                   options->inputs[0]));
+        bool is_own_target = options->target == NULL;
+        if (!is_own_target) {
+            SKIMPI_TRY(skimpi_job_target(job, &own_target, error));
+            is_own_target = own_target.length > 0 && (strcmp(own_target.data, options->target) == 0 || is_target_name(schema, options->target));
+        }
+        if (options->weight != NULL || options->n_drop > 0 || options->hash_bits > 0 || !is_own_target) {
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM,
+                                   "'%s' is a chunk store, whose target (%s), weight and dropped columns were chosen by `skimp convert`", options->inputs[0],
+                                   own_target.length > 0 ? (const char *)own_target.data : "none"));
         }
     }
     SKIMPI_TRY(skimpi_pipeline_bind(&job->pipeline, schema, error));
+    SKIMPI_TRY(skimpi_job_arrays(job, error));
     if (!job->store_is_input) {
-        job->n_may_miss = schema->sparse ? 1 : schema->n_columns;
-        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, job->n_may_miss, 1, (void **)&job->may_miss, error));
         job->may_miss[0] = schema->sparse && skimpi_pipeline_may_miss(&job->pipeline, 0);
         for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
             job->may_miss[schema->numeric[slot]] = skimpi_pipeline_may_miss(&job->pipeline, slot);
         }
-        job->reader_options.may_miss = job->may_miss;
     }
+    job->has_roles = true;
 out:
+    skimpi_buffer_free(&own_target);
     return status;
+}
+
+void skimpi_job_settle(skimp_job *job)
+{
+    if (!job->is_settled) {
+        skimpi_sample_settle(&job->sample, job->schema);
+        job->is_settled = true;
+    }
 }
 
 skimp_status skimp_job_create(skimp_job **out, const skimp_job_options *options, skimp_error *error)
@@ -149,7 +251,7 @@ out:
         if (job != NULL) {
             skimp_job_destroy(job);
         } else {
-            skimp_budget_destroy(budget);
+            skimpi_budget_end(budget);
         }
     }
     if (status == SKIMP_ERROR_BUDGET) {
@@ -172,13 +274,15 @@ void skimp_job_destroy(skimp_job *job)
     skimpi_input_close(job->input);
     skimpi_store_destroy(job->store);
     skimp_free(budget, SKIMP_TAG_OTHER, job->may_miss, job->n_may_miss, 1);
+    skimp_free(budget, SKIMP_TAG_OTHER, job->code_features, job->n_code_columns, sizeof *job->code_features);
+    skimp_free(budget, SKIMP_TAG_OTHER, job->code_sizes, job->n_code_columns, sizeof *job->code_sizes);
     skimpi_schema_destroy(job->schema);
     skimpi_warnings_destroy(job->warnings);
     skimp_free(budget, SKIMP_TAG_OTHER, job->options_block, job->options_bytes, 1);
     skimp_budget_uncharge(budget, SKIMP_TAG_PROGRAM, job->layout.program);
     skimp_budget_uncharge(budget, SKIMP_TAG_MODEL, job->model_charge);
     skimp_free(budget, SKIMP_TAG_OTHER, job, 1, sizeof *job);
-    skimp_budget_destroy(budget);
+    skimpi_budget_end(budget);
 }
 
 /* ---- watching ------------------------------------------------------------------------------------------------------ */
@@ -265,8 +369,12 @@ bool skimp_job_column(const skimp_job *job, size_t i, skimp_column_info *out)
     }
     const skimpi_column *column = &schema->columns[i];
     *out = (skimp_column_info){ .name = column->name, .type = types[column->type], .role = roles[column->role] };
-    if (column->type == SKIMPI_TYPE_CATEGORY && column->role == SKIMPI_ROLE_FEATURE && job->sample.categories != NULL) {
-        out->categories = job->sample.categories[column->slot];
+    if (column->type == SKIMPI_TYPE_CATEGORY && column->role == SKIMPI_ROLE_FEATURE) {
+        if (job->sample.categories != NULL) {
+            out->categories = job->sample.categories[job->is_settled ? column->slot : i];
+        } else if (schema->dictionaries != NULL && schema->dictionaries[column->slot] != NULL) {
+            out->categories = skimpi_dictionary_size(schema->dictionaries[column->slot]);
+        }
     }
     return true;
 }

@@ -20,7 +20,7 @@ struct skimpi_metrics {
     uint32_t n_classes;
     uint64_t rows, unknown, n_probability, n_decision;
     double correct, log_loss, squared, absolute;
-    double shift, shifted, shifted_squares; /* of the target, about its first value */
+    double first, mean, spread;             /* of the target less its first value: Σ (t - mean)², as it goes by (Welford 1962) */
     skimpi_buffer keys;                     /* ordered bits of the score, the lowest one replaced by the label */
     uint32_t *bins;                         /* BINS negatives, then BINS positives */
 };
@@ -78,7 +78,8 @@ static void count_score(skimpi_metrics *metrics, double score, bool positive)
     const double unit = isfinite(score) ? score / (1 + fabs(score)) : score > 0 ? 1 : -1; /* (-1, 1) */
     double place = (unit + 1) * 0.5 * BINS;
     place = place < 0 ? 0 : place > BINS - 1 ? BINS - 1 : place;
-    metrics->bins[(positive ? BINS : 0) + (uint32_t)place]++;
+    uint32_t *bin = &metrics->bins[(positive ? BINS : 0) + (uint32_t)place];
+    *bin += *bin < UINT32_MAX;
 }
 
 static skimp_status add_scores(skimpi_metrics *metrics, uint32_t n, const double *target, const double *decision, skimp_error *error)
@@ -117,17 +118,15 @@ skimp_status skimpi_metrics_add(skimpi_metrics *metrics, uint32_t n, const doubl
                                 const double *decision, size_t stride, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    if (n > 0 && metrics->rows == 0) {
-        metrics->shift = target[0];
-    }
-    metrics->rows += n;
     for (uint32_t i = 0; i < n; i++) {
+        metrics->rows++;
         if (metrics->n_classes == 0) {
-            const double error_i = target[i] - label[i], about = target[i] - metrics->shift;
+            metrics->first = metrics->rows == 1 ? target[i] : metrics->first;
+            const double error_i = target[i] - label[i], value = target[i] - metrics->first, about = value - metrics->mean;
             metrics->squared += error_i * error_i;
             metrics->absolute += fabs(error_i);
-            metrics->shifted += about;
-            metrics->shifted_squares += about * about;
+            metrics->mean += about / (double)metrics->rows;
+            metrics->spread += about * (value - metrics->mean);
             continue;
         }
         if (target[i] >= metrics->n_classes) {
@@ -224,9 +223,10 @@ size_t skimpi_metrics_finish(skimpi_metrics *metrics, skimp_metric *out, size_t 
         return 0;
     }
     if (metrics->n_classes == 0) {
-        const double spread = metrics->shifted_squares - metrics->shifted * metrics->shifted / n;
-        const double r2 = spread > 0 ? 1 - metrics->squared / spread : metrics->squared > 0 ? 0 : 1;
-        out[count++] = (skimp_metric){ "r2", r2 };
+        if (metrics->rows > 1) { /* not defined for one */
+            const double r2 = metrics->spread > 0 ? 1 - metrics->squared / metrics->spread : metrics->squared > 0 ? 0 : 1;
+            out[count++] = (skimp_metric){ "r2", r2 };
+        }
         out[count++] = (skimp_metric){ "mean_squared_error", metrics->squared / n };
         out[count++] = (skimp_metric){ "mean_absolute_error", metrics->absolute / n };
         return count;
@@ -235,7 +235,7 @@ size_t skimpi_metrics_finish(skimpi_metrics *metrics, skimp_metric *out, size_t 
         out[count++] = (skimp_metric){ "log_loss", metrics->log_loss / n };
     }
     out[count++] = (skimp_metric){ "accuracy", metrics->correct / n };
-    if (metrics->n_decision > 0) {
+    if (metrics->n_decision > 0 && metrics->unknown == 0) {
         const double auc = roc_auc(metrics);
         if (isfinite(auc)) { /* one class only: not defined */
             out[count++] = (skimp_metric){ "roc_auc", auc };

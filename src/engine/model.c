@@ -90,11 +90,9 @@ static skimp_status save_metadata(skimpi_tensors *tensors, const skimp_job *job,
     }
     SKIMPI_TRY(skimpi_buffer_append(&text, "]", 1, error));
     SKIMPI_TRY(set_meta_buffer(tensors, "steps", &text, error));
-    const char *target = job->options.target;
-    if (target == NULL) {
-        target = schema->sparse || schema->target < 0 ? "label" : schema->columns[schema->target].name;
-    }
-    SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "target", target, error));
+    SKIMPI_TRY(skimpi_job_target(job, &names, error));
+    SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "target", names.data, error));
+    names.length = 0;
     SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "data", schema->sparse ? "sparse" : "table", error));
     snprintf(number, sizeof number, "%u", schema->hash_bits);
     SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "hash_bits", number, error));
@@ -258,7 +256,7 @@ out:
         if (model != NULL) {
             skimp_model_destroy(model);
         } else {
-            skimp_budget_destroy(budget);
+            skimpi_budget_end(budget);
         }
     }
     return status;
@@ -276,9 +274,12 @@ skimp_status skimp_model_load(skimp_model **out, skimp_budget *parent, const cha
     model->budget = budget;
     SKIMPI_TRY(skimpi_tensors_read(&model->tensors, budget, path, error));
     const char *name = skimpi_tensors_meta(model->tensors, "estimator");
-    if (name == NULL || skimpi_estimator_class_find(name) == NULL || skimpi_tensors_meta(model->tensors, "skimp_version") == NULL) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, name == NULL ? "these tensors are no skimp model" : "this model's estimator '%.64s' is not known here",
-                                  name));
+    if (name == NULL || skimpi_tensors_meta(model->tensors, "skimp_version") == NULL) {
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "these tensors are no skimp model"));
+    }
+    const skimpi_estimator_class *class = skimpi_estimator_class_find(name);
+    if (class == NULL || class->info.kind == SKIMP_TRANSFORMER) {
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "this model's estimator '%.64s' is not known here", name));
     }
     *out = model;
 out:
@@ -286,7 +287,7 @@ out:
         if (model != NULL) {
             skimp_model_destroy(model);
         } else {
-            skimp_budget_destroy(budget);
+            skimpi_budget_end(budget);
         }
     }
     return status;
@@ -305,7 +306,7 @@ void skimp_model_destroy(skimp_model *model)
     skimp_budget *budget = model->budget;
     skimpi_tensors_destroy(model->tensors);
     skimp_free(budget, SKIMP_TAG_MODEL, model, 1, sizeof *model);
-    skimp_budget_destroy(budget);
+    skimpi_budget_end(budget);
 }
 
 const char *skimp_model_estimator(const skimp_model *model)

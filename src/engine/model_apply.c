@@ -4,8 +4,8 @@
  * estimator loaded, and raw chunks seen as the chunks it was fitted on.  A model file is hostile: what it says is checked
  * before it is used.
  */
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "data/dictionary.h"
@@ -32,10 +32,18 @@ out:
     return status;
 }
 
-static uint64_t meta_number(const skimpi_tensors *tensors, const char *key)
+/* A whole number of the metadata, at most `most`. */
+static skimp_status meta_number(const skimpi_tensors *tensors, const char *key, uint64_t most, uint64_t *out, skimp_error *error)
 {
     const char *text = skimpi_tensors_meta(tensors, key);
-    return text != NULL ? strtoull(text, NULL, 10) : 0;
+    uint64_t value = 0;
+    bool sound = text != NULL && *text != '\0';
+    for (; sound && *text != '\0'; text++) {
+        sound = *text >= '0' && *text <= '9' && value <= most / 10;
+        value = value * 10 + (uint64_t)(*text - '0');
+    }
+    *out = value;
+    return sound && value <= most ? SKIMP_OK : bad_model(error, key);
 }
 
 /* ---- pipeline from metadata ------------------------------------------------------------------------------------------ */
@@ -46,6 +54,9 @@ static skimp_status set_params(skimpi_params *params, skimpi_json object, skimp_
     char *text = NULL;
     size_t capacity = 0;
     skimpi_json key, item;
+    if (skimpi_json_kind_of(object) != SKIMPI_JSON_OBJECT) {
+        return bad_model(error, "parameters");
+    }
     skimpi_json_items items = skimpi_json_begin(object);
     while (skimpi_json_next(&items, &key, &item)) {
         char name[64];
@@ -66,17 +77,16 @@ out:
     return status;
 }
 
-static skimp_status load_stage(skimpi_stage *stage, skimpi_applied *applied, const skimpi_tensors *tensors, const char *name, const char *class_name,
-                               skimpi_json params, skimp_error *error)
+static skimp_status load_stage(skimpi_stage *stage, skimpi_applied *applied, bool is_step, const char *name, const char *class_name, skimpi_json params,
+                               skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimp_budget *budget = applied->job->budget;
     snprintf(stage->name, sizeof stage->name, "%s", name);
     stage->class = skimpi_estimator_class_find(class_name);
-    if (stage->class == NULL) {
-        return bad_model(error, "an unknown step");
+    if (stage->class == NULL || (stage->class->info.kind == SKIMP_TRANSFORMER) != is_step) {
+        return bad_model(error, is_step ? "an unknown step" : "an unknown estimator");
     }
-    (void)tensors;
     SKIMPI_TRY(skimpi_params_create(&stage->params, budget, &stage->class->info, error));
     SKIMPI_TRY(set_params(stage->params, params, budget, error));
 out:
@@ -88,6 +98,9 @@ static skimp_status load_step(skimpi_applied *applied, const skimpi_tensors *ten
     skimp_status status = SKIMP_OK;
     char name[64] = "", class_name[64] = "", prefix[96];
     skimpi_json key, item, params = { "{}", 2 };
+    if (skimpi_json_kind_of(step) != SKIMPI_JSON_OBJECT) {
+        return bad_model(error, "a step");
+    }
     skimpi_json_items items = skimpi_json_begin(step);
     while (skimpi_json_next(&items, &key, &item)) {
         if (skimpi_json_string_is(key, "name", 4)) {
@@ -100,10 +113,7 @@ static skimp_status load_step(skimpi_applied *applied, const skimpi_tensors *ten
     }
     skimpi_stage *stage = &applied->pipeline.steps[i];
     applied->pipeline.n_steps = i + 1;
-    SKIMPI_TRY(load_stage(stage, applied, tensors, name, class_name, params, error));
-    if (stage->class->info.kind != SKIMP_TRANSFORMER) {
-        SKIMPI_TRY(bad_model(error, "a step that is no transformer"));
-    }
+    SKIMPI_TRY(load_stage(stage, applied, true, name, class_name, params, error));
     const skimpi_tensor *columns = NULL;
     const uint64_t any = UINT64_MAX;
     snprintf(prefix, sizeof prefix, "%u.%s.columns", i, name);
@@ -138,7 +148,8 @@ static skimp_status load_pipeline(skimpi_applied *applied, const skimpi_tensors 
     skimpi_json steps = { "[]", 2 }, params = { "{}", 2 }, key, item;
     const char *text = skimpi_tensors_meta(tensors, "steps");
     applied->pipeline.budget = applied->job->budget;
-    if (text == NULL || !skimpi_json_check(text, strlen(text), &steps, NULL) || skimpi_json_count(steps) > SKIMPI_MAX_STEPS) {
+    if (text == NULL || !skimpi_json_check(text, strlen(text), &steps, NULL) || skimpi_json_kind_of(steps) != SKIMPI_JSON_ARRAY ||
+        skimpi_json_count(steps) > SKIMPI_MAX_STEPS) {
         SKIMPI_TRY(bad_model(error, "its steps"));
     }
     skimpi_json_items items = skimpi_json_begin(steps);
@@ -151,7 +162,7 @@ static skimp_status load_pipeline(skimpi_applied *applied, const skimpi_tensors 
     }
     const char *name = skimpi_tensors_meta(tensors, "estimator");
     skimpi_stage *estimator = &applied->pipeline.estimator;
-    SKIMPI_TRY(load_stage(estimator, applied, tensors, name, name, params, error));
+    SKIMPI_TRY(load_stage(estimator, applied, false, name, name, params, error));
     SKIMPI_TRY(estimator->class->load(&estimator->fitted, applied->job->budget, tensors, "", &applied->problem, estimator->params, error));
 out:
     return status;
@@ -172,66 +183,149 @@ static bool has_no_header(const skimpi_schema *schema)
     return true;
 }
 
-/* The inputs' column for each of the model's: of_column[k]; wanted[c] says which are used. */
-static skimp_status match_columns(const skimpi_applied *applied, const skimpi_tensors *tensors, uint32_t n_model, const uint8_t *types, uint32_t *of_column,
-                                  uint8_t *wanted, skimp_error *error)
+/* The columns of the inputs by name: the first of each name, and whether there is a second. */
+typedef struct name_index {
+    skimpi_dictionary *names;
+    uint32_t *first;     /* per name */
+    uint8_t *is_double;  /* per name */
+    uint32_t n_columns;
+} name_index;
+
+static void index_destroy(name_index *index, skimp_budget *budget)
+{
+    skimpi_dictionary_destroy(index->names);
+    skimp_free(budget, SKIMP_TAG_OTHER, index->first, index->n_columns, sizeof *index->first);
+    skimp_free(budget, SKIMP_TAG_OTHER, index->is_double, index->n_columns, 1);
+}
+
+static skimp_status index_create(name_index *index, const skimpi_schema *schema, skimp_budget *budget, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    *index = (name_index){ .n_columns = schema->n_columns };
+    SKIMPI_TRY(skimpi_dictionary_create(&index->names, budget, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, schema->n_columns, sizeof *index->first, (void **)&index->first, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, schema->n_columns, 1, (void **)&index->is_double, error));
+    for (uint32_t c = 0; c < schema->n_columns; c++) {
+        const char *name = schema->columns[c].name;
+        const size_t length = strlen(name);
+        const uint32_t next = skimpi_dictionary_size(index->names);
+        uint32_t code = 0;
+        SKIMPI_TRY(skimpi_dictionary_insert(index->names, name, length, skimpi_dictionary_hash(name, length), &code, error));
+        if (code == next) {
+            index->first[code] = c;
+        } else {
+            index->is_double[code] = 1;
+        }
+    }
+out:
+    if (status != SKIMP_OK) {
+        index_destroy(index, budget);
+    }
+    return status;
+}
+
+/* What a column is to become, and whether it can. */
+static skimp_status take_column(const skimpi_applied *applied, uint32_t c, const char *name, bool is_text, skimp_error *error)
+{
+    skimpi_schema *schema = applied->job->schema;
+    skimpi_column *column = &schema->columns[c];
+    const char *file = applied->job->options.inputs[0];
+    if (!is_text && column->type != SKIMPI_TYPE_NUMERIC) {
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, name, "this column holds %s, but the model was trained on numbers",
+                              column->type == SKIMPI_TYPE_DATE ? "dates" : "text");
+    }
+    if (is_text && !schema->delimited) {
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, name, "this column holds numbers, but the model was trained on text");
+    }
+    column->type = is_text ? SKIMPI_TYPE_CATEGORY : SKIMPI_TYPE_NUMERIC;
+    return SKIMP_OK;
+}
+
+/* Columns go by name; where the inputs have made-up names (no header) and not the model's, by place. */
+static skimp_status match_names(const skimpi_applied *applied, const name_index *index, const skimpi_tensors *tensors, uint32_t n_model, uint32_t *of_column,
+                                skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_schema *schema = applied->job->schema;
-    const char *names = NULL;
+    const char *names = NULL, *missing = NULL, *file = applied->job->options.inputs[0];
     uint64_t bytes = 0;
     const skimpi_tensor *places = NULL;
     const uint64_t n = n_model;
     SKIMPI_TRY(need_strings(tensors, "columns", &names, &bytes, error));
     SKIMPI_TRY(skimpi_tensors_need(tensors, "column_places", SKIMPI_U32, 1, &n, &places, error));
-    const bool by_place = has_no_header(schema);
     const char *at = names;
     for (uint32_t k = 0; k < n_model; k++) {
         if (at >= names + bytes) {
-            SKIMPI_TRY(bad_model(error, "its columns"));
+            SKIMPI_TRY(bad_model(error, "columns"));
         }
-        int64_t c;
-        if (by_place) {
-            c = schema->n_columns == n_model ? k : ((const uint32_t *)places->data)[k];
+        const size_t length = strlen(at);
+        const uint32_t code = skimpi_dictionary_find(index->names, at, length, skimpi_dictionary_hash(at, length));
+        if (code == SKIMPI_CODE_UNKNOWN) {
+            missing = missing == NULL ? at : missing;
+        } else if (index->is_double[code]) {
+            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, at, "is the name of two columns, and the model was trained on one"));
         } else {
-            c = skimpi_schema_find(schema, at, strlen(at));
+            of_column[k] = index->first[code];
         }
-        if (c < 0 || c >= schema->n_columns || wanted[c]) {
-            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, applied->job->options.inputs[0], 0, NULL, "there is no column '%s', which the model was trained on", at));
+        at += length + 1;
+    }
+    if (missing == NULL) {
+        goto out;
+    }
+    const bool is_alike = schema->n_columns == n_model, by_place = has_no_header(schema);
+    at = names;
+    for (uint32_t k = 0; k < n_model; k++) {
+        of_column[k] = is_alike ? k : ((const uint32_t *)places->data)[k];
+        if (!by_place || of_column[k] >= schema->n_columns) {
+            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, NULL, "there is no column '%.100s', which the model was trained on", missing));
         }
-        if (types[k] == 0 && schema->columns[c].type == SKIMPI_TYPE_CATEGORY) {
-            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, applied->job->options.inputs[0], 0, at, "this column holds text, but the model was trained on numbers"));
-        }
-        schema->columns[c].type = types[k] ? SKIMPI_TYPE_CATEGORY : SKIMPI_TYPE_NUMERIC;
-        of_column[k] = (uint32_t)c;
-        wanted[c] = 1;
+        /* Messages speak of the model's columns, and hashes of text depend on their names. */
+        SKIMPI_TRY(skimpi_schema_set_name(schema, of_column[k], at, strlen(at), error));
         at += strlen(at) + 1;
     }
 out:
     return status;
 }
 
-static skimp_status assign_roles(const skimpi_applied *applied, const uint8_t *wanted, const char *target, uint32_t hash_bits, skimp_error *error)
+/* The inputs' column for each of the model's: of_column[k]; keep[c] says which are used. */
+static skimp_status match_columns(const skimpi_applied *applied, const skimpi_tensors *tensors, uint32_t n_model, const uint8_t *types, uint32_t *of_column,
+                                  uint8_t *keep, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    skimp_job *job = applied->job;
-    skimpi_schema *schema = job->schema;
-    const char **drop = NULL;
-    size_t n_drop = 0, target_length = target != NULL ? strcspn(target, "<>=!") : 0;
-    while (target_length > 0 && target[target_length - 1] == ' ') {
-        target_length--;
-    }
-    const int64_t target_column = target != NULL ? skimpi_schema_find(schema, target, target_length) : -1;
-    SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, schema->n_columns, sizeof *drop, (void **)&drop, error));
-    for (uint32_t c = 0; c < schema->n_columns; c++) {
-        if (!wanted[c] && c != target_column) {
-            drop[n_drop++] = schema->columns[c].name;
+    const skimpi_schema *schema = applied->job->schema;
+    name_index index = { 0 };
+    SKIMPI_TRY(index_create(&index, schema, applied->job->budget, error));
+    status = match_names(applied, &index, tensors, n_model, of_column, error);
+    index_destroy(&index, applied->job->budget);
+    SKIMPI_TRY(status);
+    for (uint32_t k = 0; k < n_model; k++) {
+        const uint32_t c = of_column[k];
+        if (keep[c]) {
+            SKIMPI_TRY(bad_model(error, "column_places"));
         }
+        keep[c] = 1;
+        SKIMPI_TRY(take_column(applied, c, schema->columns[c].name, types[k] != 0, error));
     }
-    const skimpi_roles roles = { .target = target, .drop = drop, .n_drop = n_drop, .hash_bits = hash_bits };
-    SKIMPI_TRY(skimpi_schema_assign(schema, &roles, job->options.inputs[0], error));
 out:
-    skimp_free(job->budget, SKIMP_TAG_OTHER, drop, schema->n_columns, sizeof *drop);
+    return status;
+}
+
+static skimp_status assign_roles(const skimpi_applied *applied, const uint8_t *keep, const char *target, uint32_t hash_bits, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimp_job *job = applied->job;
+    skimpi_schema *schema = job->schema;
+    /* Labels that were text are text here too, whatever they look like in this file. */
+    const int64_t column = target != NULL && applied->classes.is_text ? skimpi_schema_find(schema, target, strlen(target)) : -1;
+    if (column >= 0 && schema->delimited) {
+        schema->columns[column].type = SKIMPI_TYPE_CATEGORY;
+    }
+    const skimpi_roles roles = { .target = target, .keep = keep, .hash_bits = hash_bits };
+    SKIMPI_TRY(skimpi_schema_assign(schema, &roles, job->options.inputs[0], error));
+    if (schema->target >= 0 && keep[schema->target]) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "'%.100s' is one of the columns that the model predicts from: it cannot be the target", target));
+    }
+out:
     return status;
 }
 
@@ -277,20 +371,22 @@ static skimp_status load_columns(skimpi_applied *applied, const skimpi_tensors *
     skimpi_schema *schema = job->schema;
     skimp_budget *budget = job->budget;
     const skimpi_tensor *types = NULL, *missing = NULL;
-    const uint64_t any = UINT64_MAX, hash_bits = meta_number(tensors, "hash_bits");
+    const uint64_t any = UINT64_MAX;
     uint32_t *of_column = NULL;
-    uint8_t *wanted = NULL;
-    uint64_t n = 0, feature = 0;
+    uint8_t *keep = NULL;
+    uint64_t n = 0, feature = 0, hash_bits = 0, n_features = 0;
+    SKIMPI_TRY(meta_number(tensors, "hash_bits", 28, &hash_bits, error));
+    SKIMPI_TRY(meta_number(tensors, "n_features", SKIMPI_MAX_FEATURES, &n_features, error));
     SKIMPI_TRY(skimpi_tensors_need(tensors, "column_types", SKIMPI_U8, 1, &any, &types, error));
     n = types->n_values;
-    if (n > schema->n_columns || hash_bits > 28) {
+    if (n > schema->n_columns) {
         SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, job->options.inputs[0], 0, NULL, "%u columns, but the model was trained on %llu", schema->n_columns,
                                   (unsigned long long)n));
     }
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, n, sizeof *of_column, (void **)&of_column, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, schema->n_columns, 1, (void **)&wanted, error));
-    SKIMPI_TRY(match_columns(applied, tensors, (uint32_t)n, types->data, of_column, wanted, error));
-    SKIMPI_TRY(assign_roles(applied, wanted, target, (uint32_t)hash_bits, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, schema->n_columns, 1, (void **)&keep, error));
+    SKIMPI_TRY(match_columns(applied, tensors, (uint32_t)n, types->data, of_column, keep, error));
+    SKIMPI_TRY(assign_roles(applied, keep, target, (uint32_t)hash_bits, error));
     for (uint64_t k = 0; k < n; k++) {
         applied->n_numeric += !((const uint8_t *)types->data)[k];
     }
@@ -322,9 +418,12 @@ static skimp_status load_columns(skimpi_applied *applied, const skimpi_tensors *
         applied->n_codes[k] = applied->missing_codes[k] = 1u << hash_bits;
     }
     applied->n_features = feature + (hash_bits > 0 && ordinal > 0 ? (uint64_t)1 << hash_bits : 0);
+    if (applied->n_features != n_features) {
+        SKIMPI_TRY(bad_model(error, "n_features"));
+    }
 out:
     skimp_free(budget, SKIMP_TAG_OTHER, of_column, n, sizeof *of_column);
-    skimp_free(budget, SKIMP_TAG_OTHER, wanted, schema->n_columns, 1);
+    skimp_free(budget, SKIMP_TAG_OTHER, keep, schema->n_columns, 1);
     return status;
 }
 
@@ -338,9 +437,9 @@ static skimp_status load_classes(skimpi_applied *applied, const skimpi_tensors *
     if (values == NULL) {
         return SKIMP_OK; /* a regressor */
     }
-    classes->is_text = values->dtype == SKIMPI_U8;
     uint64_t n = values->n_values, bytes = 0;
     const char *text = NULL;
+    classes->is_text = values->dtype == SKIMPI_U8;
     if (classes->is_text) {
         SKIMPI_TRY(need_strings(tensors, "classes_", &text, &bytes, error));
         n = 0;
@@ -348,11 +447,11 @@ static skimp_status load_classes(skimpi_applied *applied, const skimpi_tensors *
             n += text[i] == '\0';
         }
     }
-    if (n < 2 || n > SKIMPI_MAX_CLASSES || (!classes->is_text && values->dtype != SKIMPI_F64)) {
+    if (n < 2 || n > SKIMPI_MAX_CLASSES || values->n_dims != 1 || (!classes->is_text && values->dtype != SKIMPI_F64)) {
         SKIMPI_TRY(bad_model(error, "classes_"));
     }
-    classes->n_classes = (uint32_t)n;
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, n, sizeof(double), (void **)&classes->values, error));
+    classes->n_classes = (uint32_t)n;
     if (!classes->is_text) {
         memcpy(classes->values, values->data, n * sizeof(double));
         goto out;
@@ -374,11 +473,13 @@ static skimp_status load_class_text(skimpi_applied *applied, const skimpi_tensor
     skimpi_schema *schema = applied->job->schema;
     const char *text = NULL;
     uint64_t bytes = 0;
+    const bool is_text = schema->target_type == SKIMPI_TYPE_CATEGORY;
+    if (schema->target >= 0 && is_text != applied->classes.is_text) {
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, applied->job->options.inputs[0], 0, schema->sparse ? "label" : schema->columns[schema->target].name,
+                              "this target holds %s, but the model was trained on %s", is_text ? "text" : "numbers", is_text ? "numbers" : "text");
+    }
     if (!applied->classes.is_text) {
         return SKIMP_OK;
-    }
-    if (schema->target >= 0 && schema->target_type != SKIMPI_TYPE_CATEGORY) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "the target holds numbers, but the model's classes are text");
     }
     SKIMPI_TRY(need_strings(tensors, "classes_", &text, &bytes, error));
     if (schema->dictionaries[schema->n_category] == NULL) {
@@ -389,17 +490,33 @@ out:
     return status;
 }
 
+/* Where a missing value may stay because a step takes it away. */
+static skimp_status allow_missing(const skimpi_applied *applied, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimp_job *job = applied->job;
+    SKIMPI_TRY(skimpi_job_arrays(job, error));
+    if (job->schema->sparse) {
+        job->may_miss[0] = skimpi_pipeline_may_miss(&applied->pipeline, 0);
+    }
+    for (uint32_t k = 0; k < applied->n_numeric; k++) {
+        job->may_miss[job->schema->numeric[applied->numeric_slots[k]]] = skimpi_pipeline_may_miss(&applied->pipeline, k);
+    }
+out:
+    return status;
+}
+
 skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, const skimp_model *model, bool with_target, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_tensors *tensors = model->tensors;
     *applied = (skimpi_applied){ .job = job };
+    if (job->is_spent || job->is_settled) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "a job runs once: make another"));
+    }
+    job->is_spent = true;
     if (job->store_is_input) {
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "'%s' is a chunk store: give predict and score the original files", job->options.inputs[0]));
-    }
-    const char *target = NULL;
-    if (with_target) {
-        target = job->options.target != NULL ? job->options.target : skimpi_tensors_meta(tensors, "target");
     }
     const char *kind = skimpi_tensors_meta(tensors, "data");
     const bool sparse = kind != NULL && strcmp(kind, "sparse") == 0;
@@ -407,16 +524,23 @@ skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, cons
         SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, job->options.inputs[0], 0, NULL, "the model was trained on %s, this is %s",
                                   sparse ? "sparse data (svmlight)" : "a table", sparse ? "a table" : "sparse data (svmlight)"));
     }
+    const char *target = NULL;
+    if (with_target) {
+        target = job->options.target != NULL ? job->options.target : skimpi_tensors_meta(tensors, "target");
+        if (target == NULL) {
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "the model does not say what its target was: name the column (--target)"));
+        }
+    }
+    SKIMPI_TRY(load_classes(applied, tensors, error));
     if (sparse) {
-        const skimpi_roles roles = { .target = with_target ? job->options.target : NULL };
+        const skimpi_roles roles = { .target = target };
         SKIMPI_TRY(skimpi_schema_assign(job->schema, &roles, job->options.inputs[0], error));
-        applied->n_features = meta_number(tensors, "n_features");
+        SKIMPI_TRY(meta_number(tensors, "n_features", SKIMPI_MAX_FEATURES, &applied->n_features, error));
     } else {
         SKIMPI_TRY(load_columns(applied, tensors, target, error));
     }
-    SKIMPI_TRY(load_classes(applied, tensors, error));
     SKIMPI_TRY(load_class_text(applied, tensors, error));
-    skimpi_sample_settle(&job->sample, job->schema);
+    skimpi_job_settle(job);
     job->reader_options.fixed_categories = true;
     job->reader_options.target_optional = !with_target;
     applied->problem = (skimpi_problem){
@@ -427,6 +551,7 @@ skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, cons
     if ((applied->pipeline.estimator.class->info.kind == SKIMP_CLASSIFIER) != (applied->classes.n_classes > 0)) {
         SKIMPI_TRY(bad_model(error, "classes_"));
     }
+    SKIMPI_TRY(allow_missing(applied, error));
 out:
     if (status != SKIMP_OK) {
         skimpi_applied_destroy(applied);
@@ -481,12 +606,36 @@ void skimpi_applied_worker_destroy(skimpi_applied_worker *worker, const skimpi_a
     *worker = (skimpi_applied_worker){ 0 };
 }
 
+/* Numbers that no model was trained on: a missing one that no step takes away, and infinity. */
+static skimp_status check_numbers(const skimpi_applied *applied, const skimpi_raw *raw, const double *values, uint64_t n, bool may_miss, const char *column,
+                                  skimp_error *error)
+{
+    const skimp_job *job = applied->job;
+    uint64_t at = 0;
+    while (at < n && (isfinite(values[at]) || (may_miss && isnan(values[at])))) {
+        at++;
+    }
+    if (at == n) {
+        return SKIMP_OK;
+    }
+    uint64_t row = at;
+    if (raw->row_end != NULL) {
+        for (row = 0; raw->row_end[row] <= at; row++) {}
+    }
+    /* Lines can be told where every row of the unit is one. */
+    const bool is_line = raw->rows_bad == 0 && raw->rows_missing == 0 && (raw->lines == 0 || raw->lines == raw->n_rows || raw->lines + 1 == raw->n_rows);
+    return skimpi_fail_at(error, SKIMP_ERROR_DATA, job->options.n_inputs == 1 ? job->options.inputs[0] : NULL, is_line ? raw->first_line + row : 0, column,
+                          isnan(values[at]) ? "missing value: the model has no step that imputes it; drop such rows (--on-missing drop), or train with one"
+                                            : "infinite value: mend the data");
+}
+
 /* Sparse rows without the features that the model does not know; these are counted. */
 static skimp_status sparse_chunk(const skimpi_applied *applied, skimpi_applied_worker *worker, const skimpi_raw *raw, uint64_t *unknown, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     SKIMPI_TRY(skimpi_buffer_reserve(&worker->indptr, ((size_t)raw->n_rows + 1) * sizeof(uint32_t), error));
     uint32_t *indptr = worker->indptr.data, kept = 0, from = 0;
+    SKIMPI_TRY(check_numbers(applied, raw, raw->values, raw->nonzeros, applied->job->may_miss[0], NULL, error));
     indptr[0] = 0;
     for (uint32_t i = 0; i < raw->n_rows; i++) {
         for (; from < raw->row_end[i]; from++) {
@@ -519,7 +668,10 @@ skimp_status skimpi_applied_chunk(const skimpi_applied *applied, skimpi_applied_
     *chunk = (skimpi_chunk){ .index = index, .first_row = first_row, .n_rows = raw->n_rows, .n_dense = applied->n_numeric, .n_codes = applied->n_category,
                              .dense = worker->dense, .codes = worker->codes, .target = raw->target };
     for (uint32_t k = 0; k < applied->n_numeric; k++) {
-        worker->dense[k] = (skimpi_dense_column){ .feature = applied->numeric_features[k], .f64 = raw->numeric + (size_t)applied->numeric_slots[k] * raw->capacity };
+        const uint32_t slot = applied->numeric_slots[k], c = schema->numeric[slot];
+        double *values = raw->numeric + (size_t)slot * raw->capacity;
+        SKIMPI_TRY(check_numbers(applied, raw, values, raw->n_rows, applied->job->may_miss[c], schema->columns[c].name, error));
+        worker->dense[k] = (skimpi_dense_column){ .feature = applied->numeric_features[k], .f64 = values };
     }
     for (uint32_t k = 0; k < applied->n_category; k++) {
         uint32_t *codes = raw->codes + (size_t)applied->category_slots[k] * raw->capacity;

@@ -12,20 +12,34 @@
 #include "engine/engine.h"
 #include "os/os.h"
 
-uint64_t skimpi_reading_bytes(const skimpi_forecast *forecast, const skimpi_schema *schema, skimpi_place place, unsigned workers, bool holdout)
+/* Class weights are multiplied into the rows' weights (but for a class that weighs_classes), and steps change values: both must be there then. */
+static void ask_for_weights_and_values(const skimp_job *job, skimpi_decoder_options *options)
 {
-    const uint64_t decoder = skimpi_decoder_bytes(schema, forecast->unit_rows, forecast->unit_nonzeros, forecast->chunk_bytes, place);
-    const uint64_t views = skimp_alloc_cost(2 * (uint64_t)schema->n_numeric * sizeof(skimpi_dense_column));
-    const uint64_t mask = holdout ? skimp_alloc_cost(forecast->unit_rows) : 0;
+    const skimpi_stage *estimator = &job->pipeline.estimator;
+    options->with_values = job->pipeline.n_steps > 0;
+    options->with_weight = estimator->class != NULL && !estimator->class->weighs_classes && skimpi_stage_has_param(estimator, "class_weight") &&
+                           !skimpi_params_is_null(estimator->params, "class_weight");
+}
+
+uint64_t skimpi_reading_decoder_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place)
+{
+    skimpi_decoder_options options = { 0 };
+    ask_for_weights_and_values(job, &options);
+    return skimpi_decoder_bytes(job->schema, forecast->unit_rows, forecast->chunk_bytes, &forecast->area, &options, place);
+}
+
+uint64_t skimpi_reading_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place, unsigned workers)
+{
+    const uint64_t decoder = skimpi_reading_decoder_bytes(job, forecast, place);
+    const uint64_t views = skimp_alloc_cost(2 * (uint64_t)job->schema->n_numeric * sizeof(skimpi_dense_column));
+    const uint64_t mask = job->options.holdout > 0 ? skimp_alloc_cost(forecast->unit_rows) : 0;
     return skimpi_mul_sat(workers, decoder + views + mask) + 3 * skimp_alloc_cost(workers * sizeof(void *));
 }
 
 void skimpi_reading_decoder_options(const skimpi_reading *reading, skimpi_decoder_options *options)
 {
-    const skimpi_stage *estimator = &reading->job->pipeline.estimator;
     skimpi_design_decoder(reading->design, options);
-    /* Class weights are multiplied into the rows' weights, which must be there then. */
-    options->with_weight = estimator->class != NULL && !skimpi_params_is_null(estimator->params, "class_weight");
+    ask_for_weights_and_values(reading->job, options);
 }
 
 skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skimpi_store *store, const skimpi_pipeline *pipeline,
@@ -78,8 +92,8 @@ void skimpi_reading_destroy(skimpi_reading *reading)
     *reading = (skimpi_reading){ 0 };
 }
 
-/* Hold-out rows out (or in), weights of classes in, codes of missing categories, steps. */
-void skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned worker, skimpi_chunk *chunk, unsigned n_steps, skimpi_rows rows)
+skimp_status skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned worker, skimpi_chunk *chunk, unsigned n_steps, skimpi_rows rows,
+                                         skimp_error *error)
 {
     if (reading->holdout > 0) {
         uint8_t *keep = reading->masks[worker];
@@ -93,14 +107,18 @@ void skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned worker,
     }
     const skimpi_classes *classes = reading->classes;
     if (classes != NULL && classes->n_classes > 0 && chunk->target != NULL) {
-        skimpi_classes_map(classes, chunk->n_rows, chunk->target);
-        if (classes->weights != NULL && chunk->weight != NULL) {
+        if (!skimpi_classes_map(classes, chunk->n_rows, chunk->target)) {
+            return skimpi_fail_at(error, SKIMP_ERROR_DATA, reading->job->options.inputs[0], 0, NULL,
+                                  "chunk %llu holds a target that the store does not list: the store is damaged", (unsigned long long)chunk->index);
+        }
+        if (classes->weights != NULL && chunk->weight != NULL && !reading->job->pipeline.estimator.class->weighs_classes) {
             for (uint32_t i = 0; i < chunk->n_rows; i++) {
                 chunk->weight[i] *= classes->weights[(uint32_t)chunk->target[i]];
             }
         }
     }
     skimpi_pipeline_transform(reading->pipeline, n_steps, chunk, reading->views[worker]);
+    return SKIMP_OK;
 }
 
 typedef struct pass_state {
@@ -161,7 +179,7 @@ static skimp_status pass_worker(void *context, unsigned worker, skimp_error *err
         if (done) {
             break;
         }
-        skimpi_reading_finish_chunk(reading, worker, chunk, options->n_steps, options->rows);
+        SKIMPI_TRY(skimpi_reading_finish_chunk(reading, worker, chunk, options->n_steps, options->rows, error));
         const unsigned lane = (unsigned)(ordinal % options->lanes);
         if (!skimpi_turns_wait(state->turns[lane], ordinal / options->lanes)) {
             break; /* another worker failed, and its error is the one to report */

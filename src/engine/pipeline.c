@@ -10,6 +10,14 @@
 
 #include "engine/engine.h"
 
+static void release_slots(skimpi_stage *stage, skimp_budget *budget)
+{
+    skimp_free(budget, SKIMP_TAG_OTHER, stage->slots, stage->n_slots_allocated, sizeof *stage->slots);
+    skimp_free(budget, SKIMP_TAG_OTHER, stage->has_slot, stage->n_slots_allocated, 1);
+    stage->slots = NULL;
+    stage->has_slot = NULL;
+}
+
 static void stage_destroy(skimpi_stage *stage, skimp_budget *budget)
 {
     if (stage->fitted != NULL) {
@@ -17,8 +25,7 @@ static void stage_destroy(skimpi_stage *stage, skimp_budget *budget)
     }
     skimpi_params_destroy(stage->params);
     skimpi_string_free(budget, SKIMP_TAG_OTHER, stage->columns);
-    skimp_free(budget, SKIMP_TAG_OTHER, stage->slots, stage->n_slots_allocated, sizeof *stage->slots);
-    skimp_free(budget, SKIMP_TAG_OTHER, stage->has_slot, stage->n_slots_allocated, 1);
+    release_slots(stage, budget);
     *stage = (skimpi_stage){ 0 };
 }
 
@@ -126,8 +133,21 @@ out:
     return status;
 }
 
+bool skimpi_stage_has_param(const skimpi_stage *stage, const char *name)
+{
+    for (const skimp_param *param = stage->class->info.params; param->name != NULL; param++) {
+        if (strcmp(param->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static skimp_status bind_named(skimpi_stage *stage, const skimpi_schema *schema, skimp_error *error)
 {
+    if (stage->columns[0] == '\0') {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s@: name the columns after the @, with commas between them", stage->name);
+    }
     for (const char *at = stage->columns; *at != '\0';) {
         const char *comma = strchr(at, ',');
         const size_t length = comma != NULL ? (size_t)(comma - at) : strlen(at);
@@ -156,6 +176,7 @@ skimp_status skimpi_pipeline_bind(skimpi_pipeline *pipeline, const skimpi_schema
             }
             continue;
         }
+        release_slots(stage, pipeline->budget);
         SKIMPI_TRY(skimp_alloc(pipeline->budget, SKIMP_TAG_OTHER, schema->n_numeric, 1, (void **)&stage->has_slot, error));
         stage->n_slots_allocated = schema->n_numeric;
         SKIMPI_TRY(skimp_alloc(pipeline->budget, SKIMP_TAG_OTHER, schema->n_numeric, sizeof *stage->slots, (void **)&stage->slots, error));

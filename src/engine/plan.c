@@ -10,14 +10,18 @@
 #include <string.h>
 
 #include "data/dictionary.h"
+#include "data/encoding.h"
 #include "engine/engine.h"
 #include "os/os.h"
 
 /* What jobs charge beside the terms below: options, schema, stages, small blocks, and the slack of the small-block heap. */
 #define SMALL_BLOCKS (96u << 10)
-/* Pages of code that a job touches after it was created, beyond those resident then (measured: docs/decisions/0004). */
-#define PROGRAM_GROWTH_SHARE 0.5
-#define PROGRAM_GROWTH_MAX (768u << 10)
+#define FURTHER_BLOCKS (48u << 10) /* of those, what is yet to come when a job is planned; the schema of many columns is there */
+/* Of the code and read-only data that is mapped, at most this much is touched in the end (measured: docs/decisions/0004). */
+#define PROGRAM_IMAGE_SHARE 0.66
+#define PROGRAM_GROWTH_MIN (256u << 10)
+#define PROGRAM_GROWTH_MAX (1152u << 10)
+#define PROGRAM_GRAIN (64u << 10)
 /* Estimates from a sample are raised by this, so that they are bounds on ordinary files. */
 #define SAMPLE_SLACK 1.04
 
@@ -56,6 +60,29 @@ static double code_bytes(uint64_t categories)
     return categories < 250 ? 1 : categories < 65000 ? 2 : 4;
 }
 
+/* Where each text column's features lie, given how many codes each has (as design.c lays them out). */
+static void place_codes(skimp_job *job)
+{
+    const skimpi_schema *schema = job->schema;
+    uint64_t feature = 0;
+    for (uint32_t c = 0; c < schema->n_columns; c++) {
+        const skimpi_column *column = &schema->columns[c];
+        if (column->role != SKIMPI_ROLE_FEATURE) {
+            continue;
+        }
+        if (column->type == SKIMPI_TYPE_NUMERIC) {
+            feature++;
+        } else if (schema->hash_bits == 0) {
+            job->code_features[column->slot] = feature;
+            feature += job->code_sizes[column->slot];
+        }
+    }
+    for (uint32_t slot = 0; schema->hash_bits > 0 && slot < schema->n_category; slot++) {
+        job->code_features[slot] = feature;
+        job->code_sizes[slot] = 1u << schema->hash_bits;
+    }
+}
+
 static void forecast_categories(const skimp_job *job, skimpi_forecast *f)
 {
     const skimpi_schema *schema = job->schema;
@@ -66,10 +93,57 @@ static void forecast_categories(const skimp_job *job, skimpi_forecast *f)
     for (uint32_t slot = 0; slot < schema->n_category; slot++) {
         const uint64_t n = job->sample.categories[slot];
         const uint64_t text = clamp_u64((double)n * (job->sample.category_bytes[slot] + 1));
+        job->code_sizes[slot] = (uint32_t)n;
         f->categories += n;
         f->category_memory += skimpi_dictionary_bytes(n, text) + skimp_alloc_cost(n * sizeof(uint32_t));
         f->features += n;
     }
+}
+
+/* What decoders of chunks of unit_rows keep beside them, from the sample. */
+static skimpi_area expected_area(const skimp_job *job, const skimpi_forecast *f)
+{
+    const skimpi_schema *schema = job->schema;
+    const skimpi_sample *sample = &job->sample;
+    const uint64_t rows = f->unit_rows;
+    const uint64_t doubles = (uint64_t)(schema->target >= 0) + (schema->weight >= 0);
+    uint64_t memory = doubles * skimpi_column_bytes(rows, 8), file = memory;
+    if (schema->sparse) {
+        const uint64_t indices = skimpi_column_bytes(f->unit_nonzeros, schema->index64 ? 8 : 4);
+        const uint64_t values = skimpi_column_bytes(f->unit_nonzeros, sample->numeric_bytes[0] > 4 ? 8 : 4);
+        const bool has_values = sample->numeric_bytes[0] > 0;
+        /* Where features are few enough that no index of a chunk may take more than 16 bits, they are not used in place. */
+        file += f->n_sparse <= 4 * 65536 || schema->index64 ? indices : 0;
+        memory += skimpi_column_bytes(rows + 1, 4) + indices + (has_values ? values : 0);
+        return (skimpi_area){ .memory = memory, .file = file, .ones = has_values ? 0 : values };
+    }
+    for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
+        memory += skimpi_column_bytes(rows, sample->decoded[slot].memory);
+        file += skimpi_column_bytes(rows, sample->decoded[slot].file);
+    }
+    memory += schema->n_category * skimpi_column_bytes(rows, 4);
+    file += schema->n_category * skimpi_column_bytes(rows, 4);
+    return (skimpi_area){ .memory = memory, .file = file };
+}
+
+/* What a column of values of `width` bytes takes in a chunk beyond the values, at most, where chunks have about so many rows. */
+static double padding(double width, double rows)
+{
+    const uint64_t w = (uint64_t)width;
+    const double most = w > 4 ? 16.0 * (double)w : 64, near = (double)skimpi_column_bytes(clamp_u64(rows * 1.03) + 1, w) - rows * (double)w;
+    return (double)sizeof(skimpi_chunk_column) + (w == 0 ? 0 : near < most ? near : most);
+}
+
+/*
+ * Counting so many distinct targets: the set grows in steps, the last two of which are held at once; at the end the last
+ * one and the list that is made of it (target_set.c).
+ */
+static uint64_t target_set_bytes(uint64_t distinct)
+{
+    const uint64_t set = distinct <= 1024 ? 28u << 10 : distinct <= 8192 ? 28u << 13 : SKIMPI_TARGET_SET_BYTES;
+    const uint64_t list = 2 * skimp_alloc_cost(skimpi_min_u64(distinct, SKIMPI_MAX_CLASSES) * sizeof(double));
+    const uint64_t last = set / 9 * 8;
+    return skimpi_max_u64(set, last + list);
 }
 
 static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_error *error)
@@ -87,8 +161,7 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
         f->rows = clamp_u64((double)f->text_bytes / row * (f->exact ? 1 : 1.01)) + 1;
         const uint64_t per_unit = clamp_u64((double)f->unit_bytes / row * 1.12) + 16;
         f->unit_rows = (uint32_t)skimpi_min_u64(per_unit, f->unit_bytes);
-        /* What is less than a unit goes to the worker before: a further worker would cost more than it saves. */
-        f->chunks = skimpi_max_u64(f->text_bytes / f->unit_bytes, 1) + job->options.n_inputs - 1;
+        f->chunks = f->text_bytes / f->unit_bytes + job->options.n_inputs;
         if (f->text_bytes < f->unit_bytes && skimpi_input_seekable(job->input)) {
             f->text_hint = f->text_bytes;
         }
@@ -96,39 +169,49 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
             f->unit_rows = (uint32_t)skimpi_min_u64(f->unit_rows, clamp_u64((double)f->rows * 1.1) + 16);
         }
     } else {
-        f->rows = sample->n_rows;
-        f->chunks = job->reader_class->unit_count(job->reader);
-        f->unit_rows = (uint32_t)(f->chunks > 0 ? (f->rows + f->chunks - 1) / f->chunks : 1);
+        /* Further files are like the first. */
+        const double files = is_known && sample->text_bytes > 0 ? (double)f->text_bytes / (double)sample->text_bytes : 1;
+        f->rows = clamp_u64((double)sample->n_rows * files);
+        f->chunks = clamp_u64(ceil((double)job->reader_class->unit_count(job->reader) * files));
+        const uint64_t row_bytes = sample->row_bytes > 1 ? (uint64_t)sample->row_bytes : 1;
+        f->unit_rows = (uint32_t)skimpi_max_u64(1, skimpi_min_u64(f->rows, job->reader_class->unit_bytes(job->reader, schema) / row_bytes));
         f->unit_bytes = 0;
     }
     f->unit_nonzeros = clamp_u64(sample->nonzeros_per_row * f->unit_rows * (f->exact ? 1 : 1.1));
     f->nonzeros = clamp_u64(sample->nonzeros_per_row * (double)f->rows);
     double row_store = sample->target_bytes + (schema->weight >= 0 ? 8 : 0);
+    const double chunk_rows = (double)f->rows / (double)skimpi_max_u64(f->chunks, 1);
+    double overhead = 128 + 64 + padding(8, chunk_rows) + padding(8, chunk_rows); /* header, rounding, target, weight */
     if (schema->sparse) {
         f->n_sparse = f->features = sample->n_sparse_features;
+        overhead += 3 * padding(8, (double)f->rows);
         row_store += 4 + sample->nonzeros_per_row * ((f->n_sparse <= 65536 ? 2 : f->n_sparse <= UINT32_MAX ? 4 : 8) + 4);
     } else {
         f->n_dense = f->features = schema->n_numeric;
         f->n_code_columns = schema->n_category;
         forecast_categories(job, f);
+        place_codes(job);
         for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
             row_store += sample->numeric_bytes[slot];
+            overhead += padding(sample->numeric_bytes[slot], chunk_rows);
         }
         for (uint32_t slot = 0; slot < schema->n_category; slot++) {
-            row_store += schema->hash_bits > 16 ? 4 : schema->hash_bits > 8 ? 2 : code_bytes(sample->categories[slot]);
+            const double bytes = schema->hash_bits > 16 ? 4 : schema->hash_bits > 8 ? 2 : code_bytes(sample->categories[slot]);
+            row_store += bytes;
+            overhead += padding(bytes, chunk_rows);
         }
     }
-    const double overhead = 128 + 96.0 * (schema->n_numeric + schema->n_category + 2);
+    f->area = expected_area(job, f);
     f->chunk_bytes = clamp_u64(row_store * f->unit_rows + overhead);
     f->store_bytes = clamp_u64((row_store * (double)f->rows + overhead * (double)f->chunks) * (f->exact ? 1 : SAMPLE_SLACK));
     const uint64_t distinct = sample->classes < 2048 ? 4 * (uint64_t)sample->classes : f->rows;
-    f->target_bytes = skimpi_min_u64(SKIMPI_TARGET_SET_BYTES, (28u << 10) + 64 * skimpi_min_u64(distinct, f->rows));
+    f->target_bytes = target_set_bytes(skimpi_min_u64(distinct, f->rows));
     f->classes = sample->classes > 2 ? sample->classes : 2;
 out:
     return status;
 }
 
-static void forecast_store(const skimp_job *job, skimpi_forecast *f)
+static void forecast_store(skimp_job *job, skimpi_forecast *f)
 {
     const skimpi_schema *schema = job->schema;
     const skimpi_summary *summary = skimpi_store_summary(job->store);
@@ -139,20 +222,26 @@ static void forecast_store(const skimp_job *job, skimpi_forecast *f)
     f->unit_rows = summary->largest_chunk_rows;
     f->unit_nonzeros = summary->largest_chunk_nonzeros;
     f->chunk_bytes = summary->largest_chunk_bytes;
+    f->area = summary->largest_area;
+    f->target_bytes = 2 * skimp_alloc_cost(summary->n_target_values * sizeof(double)); /* distinct targets and their counts */
     f->store_bytes = summary->store_bytes;
     f->n_sparse = schema->sparse ? schema->n_sparse_features : 0;
     f->n_dense = schema->n_numeric;
     f->n_code_columns = schema->n_category;
     f->features = f->n_sparse + f->n_dense;
+    f->category_memory = skimp_budget_tag_in_use(job->budget, SKIMP_TAG_CATEGORIES); /* the dictionaries */
     for (uint32_t slot = 0; slot < schema->n_category && schema->hash_bits == 0; slot++) {
         const uint64_t n = skimpi_dictionary_size(schema->dictionaries[slot]);
         f->categories += n;
         f->category_memory += skimp_alloc_cost(n * sizeof(uint32_t));
-        f->features += n + (summary->category_missing[slot] > 0);
+        job->code_sizes[slot] = (uint32_t)n + (summary->category_missing[slot] > 0);
+        f->features += job->code_sizes[slot];
     }
+    place_codes(job);
     f->features += schema->hash_bits > 0 && schema->n_category > 0 ? (uint64_t)1 << schema->hash_bits : 0;
     f->classes = schema->target_type == SKIMPI_TYPE_CATEGORY && schema->target >= 0 ? skimpi_dictionary_size(schema->dictionaries[schema->n_category])
                                                                                   : summary->n_target_values;
+    f->classes = skimpi_max_u64(f->classes, 2); /* what is wrong with fewer, or with too many to list, the fit says */
 }
 
 static skimpi_problem expected_problem(const skimp_job *job, const skimpi_forecast *f, unsigned workers)
@@ -161,13 +250,40 @@ static skimpi_problem expected_problem(const skimp_job *job, const skimpi_foreca
     return (skimpi_problem){
         .n_rows = f->rows, .is_exact = f->exact, .n_features = f->features, .n_dense = f->n_dense, .n_code_columns = f->n_code_columns,
         .n_sparse = f->n_sparse, .nonzeros = f->nonzeros, .n_classes = classifies ? f->classes : 0, .chunk_rows = f->unit_rows, .n_chunks = f->chunks,
-        .weighted = job->schema->weight >= 0, .n_threads = workers,
+        .weighted = job->schema->weight >= 0, .n_threads = workers, .code_features = job->code_features, .code_sizes = job->code_sizes,
     };
 }
 
 static uint64_t lanes_cost(const skimpi_needs *needs, unsigned workers)
 {
-    return skimpi_mul_sat(needs->lanes, skimp_alloc_cost(needs->lane_bytes)) + skimpi_mul_sat(workers, skimp_alloc_cost(needs->worker_bytes));
+    return skimpi_mul_sat(needs->lanes, skimp_alloc_cost(needs->lane_bytes)) +
+           skimpi_mul_sat(workers, skimp_alloc_cost(skimpi_scratch_bytes(needs->worker_bytes)));
+}
+
+/*
+ * The estimator's terms.  How many classes a text target has is known within bounds, and fewer of them may take more (lanes
+ * of an accumulator are fewer where each is larger): the most that any count between takes.
+ */
+static skimp_status plan_estimator(const skimp_job *job, skimpi_problem problem, skimpi_layout *layout, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_stage *stage = &job->pipeline.estimator;
+    const uint32_t most = problem.n_classes;
+    const uint32_t seen = job->sample.classes_seen;
+    const uint32_t least = problem.is_exact || seen == 0 ? most : (uint32_t)skimpi_min_u64(most, skimpi_max_u64(seen, 2));
+    const uint32_t step = (most - least) / 64 + 1;
+    for (uint32_t n = least;; n = (uint32_t)skimpi_min_u64((uint64_t)n + step, most)) {
+        problem.n_classes = n;
+        SKIMPI_TRY(stage->class->plan(&problem, stage->params, &layout->needs, error));
+        layout->solver = skimpi_max_u64(layout->solver, layout->needs.state_bytes);
+        layout->accumulators = skimpi_max_u64(layout->accumulators, lanes_cost(&layout->needs, problem.n_threads));
+        layout->model = skimpi_max_u64(layout->model, layout->needs.model_bytes);
+        if (n == most) {
+            break;
+        }
+    }
+out:
+    return status;
 }
 
 /* Steps, one after the other: their fitted state stays. */
@@ -198,32 +314,35 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, unsi
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = job->schema;
     const skimpi_problem problem = expected_problem(job, f, workers);
+    const bool reads = job->reader != NULL; /* else the data is in the store already */
     double step_passes = 0;
-    *layout = (skimpi_layout){ .workers = workers, .in_memory = in_memory, .program = job->layout.program, .other = SMALL_BLOCKS };
+    *layout = (skimpi_layout){ .workers = workers, .in_memory = in_memory, .program = job->layout.program };
+    layout->other = skimpi_max_u64(SMALL_BLOCKS, skimp_budget_tag_in_use(job->budget, SKIMP_TAG_OTHER) + FURTHER_BLOCKS);
     layout->threads = (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + skimp_alloc_cost(workers * 2048);
     layout->categories = f->category_memory;
     const skimpi_place where = in_memory ? SKIMPI_PLACE_MEMORY : SKIMPI_PLACE_SPILL;
-    layout->store = skimpi_store_bytes(schema, f->store_bytes, where) + (job->store_is_input ? 0 : f->target_bytes);
+    layout->store = skimpi_store_bytes(schema, f->store_bytes, where) + f->target_bytes;
     layout->disk = job->store_is_input || in_memory ? 0 : f->store_bytes;
-    if (!job->store_is_input) {
+    if (reads) {
         const skimpi_ingest_cost cost = skimpi_ingest_plan(schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row, f->unit_rows, f->unit_nonzeros, workers, true);
         layout->input = cost.input + skimpi_input_memory(job->input);
         layout->parse = cost.parse;
     }
     if (job->pipeline.estimator.class != NULL) {
         SKIMPI_TRY(plan_steps(job, problem, layout, &step_passes, error));
-        SKIMPI_TRY(job->pipeline.estimator.class->plan(&problem, job->pipeline.estimator.params, &layout->needs, error));
-        layout->chunks = skimpi_reading_bytes(f, schema, where, workers, job->options.holdout > 0);
+        SKIMPI_TRY(plan_estimator(job, problem, layout, error));
+        layout->chunks = skimpi_reading_bytes(job, f, where, workers);
         if (layout->needs.window > 0) {
-            layout->chunks += (f->chunks > layout->needs.window ? 2 : 1) * (uint64_t)skimpi_window_chunks(layout->needs.window, f->chunks) *
-                              skimpi_decoder_bytes(schema, f->unit_rows, f->unit_nonzeros, f->chunk_bytes, where);
+            layout->chunks += skimpi_windows_bytes(job, f, where, workers, layout->needs.window);
         }
-        layout->solver = layout->needs.state_bytes;
-        layout->accumulators = lanes_cost(&layout->needs, workers);
-        layout->model = layout->needs.model_bytes;
+        layout->solver += job->options.checkpoint != NULL ? skimpi_checkpoint_bytes(layout->solver) : 0;
+        layout->categories += 2 * skimp_alloc_cost(problem.n_classes * sizeof(double)) + skimp_alloc_cost(problem.n_classes * sizeof(uint32_t));
         if (job->options.holdout > 0) {
-            layout->accumulators += skimpi_metrics_bytes(problem.n_classes, (uint64_t)((double)f->rows * job->options.holdout * 1.05));
-            layout->accumulators += skimp_alloc_cost((uint64_t)f->unit_rows * (problem.n_classes + 2) * sizeof(double));
+            /* Scoring comes when the lanes are gone. */
+            const uint64_t scored = (uint64_t)((double)f->rows * job->options.holdout * 1.05);
+            const uint64_t scoring = skimpi_metrics_bytes(problem.n_classes, scored) +
+                                     skimp_alloc_cost((uint64_t)f->unit_rows * (problem.n_classes + 2) * sizeof(double));
+            layout->accumulators = skimpi_max_u64(layout->accumulators, scoring);
         }
         if (!schema->sparse && f->features <= SKIMPI_MAX_NAMED_FEATURES) {
             layout->categories += skimp_alloc_cost(f->features * 24) + skimp_alloc_cost(f->features * sizeof(char *)); /* names, for warnings and the model */
@@ -251,13 +370,20 @@ static uint64_t usable_budget(uint64_t limit)
     return limit;
 }
 
+/* What is less than a unit goes to the worker before: a further worker would cost more than it saves. */
+static unsigned useful_workers(const skimp_job *job, const skimpi_forecast *f, unsigned most)
+{
+    const uint64_t units = f->unit_bytes > 0 ? f->text_bytes / f->unit_bytes + job->options.n_inputs - 1 : f->chunks;
+    return (unsigned)skimpi_max_u64(1, skimpi_min_u64(most, units));
+}
+
 static skimp_status choose_layout(skimp_job *job, const skimpi_forecast *f, uint64_t limit, skimpi_layout *chosen, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const uint64_t budget = usable_budget(limit);
     const uint64_t reserve = limit - skimpi_min_u64(limit, budget);
     unsigned most = job->options.n_threads > 0 ? job->options.n_threads : skimpi_os_cpu_count();
-    most = (unsigned)skimpi_max_u64(1, skimpi_min_u64(most, f->chunks));
+    most = useful_workers(job, f, most);
     /* A store to keep (convert) is never held in memory; one that was given is a file. */
     const bool may_hold = !job->store_is_input && job->pipeline.estimator.class != NULL;
     skimpi_layout least;
@@ -322,11 +448,22 @@ static skimp_status measure_program(skimp_job *job, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_os_memory memory;
+    if (job->layout.program > 0) {
+        return SKIMP_OK; /* a plan that failed after this, and is asked for again */
+    }
     SKIMPI_TRY(skimpi_os_memory_now(&memory, error));
-    const double growth = PROGRAM_GROWTH_SHARE * (double)(memory.image - skimpi_min_u64(memory.image, memory.image_resident));
-    job->layout.program = (uint64_t)(growth < PROGRAM_GROWTH_MAX ? growth : PROGRAM_GROWTH_MAX);
+    /*
+     * How much of its code a process has touched varies from run to run (where the linker's random addresses fall), so
+     * the plan takes the share that it ends with at most: the same figure every time.
+     */
+    const uint64_t image = skimpi_max_u64((uint64_t)(PROGRAM_IMAGE_SHARE * (double)memory.image), memory.image_resident + PROGRAM_GROWTH_MIN);
     if (job->options.whole_process) {
-        job->layout.program += skimpi_max_u64(job->base_resident, job->base_peak);
+        const uint64_t other = memory.resident - skimpi_min_u64(memory.resident, memory.image_resident + skimp_budget_in_use(job->budget));
+        const bool was_more = job->base_peak > memory.resident + PROGRAM_GROWTH_MAX; /* really more, not the kernel's rounding */
+        job->layout.program = skimpi_round_up(other, PROGRAM_GRAIN) + image;
+        job->layout.program = skimpi_max_u64(job->layout.program, was_more ? job->base_peak : 0);
+    } else {
+        job->layout.program = skimpi_min_u64(image - memory.image_resident, PROGRAM_GROWTH_MAX);
     }
     SKIMPI_TRY(skimp_budget_charge(job->budget, SKIMP_TAG_PROGRAM, job->layout.program, error));
 out:
@@ -381,6 +518,9 @@ skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error
     if (!job->is_planned) {
         const uint64_t limit = skimp_budget_limit(job->budget);
         skimpi_layout chosen;
+        if (job->is_spent) {
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "a job runs once: make another"));
+        }
         SKIMPI_TRY(skimpi_job_roles(job, error));
         SKIMPI_TRY(measure_program(job, error));
         if (job->store_is_input) {
@@ -426,25 +566,80 @@ out:
     return status;
 }
 
+/* Another pool, with fewer workers. */
+static skimp_status shrink_pool(skimp_job *job, unsigned workers, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    if (workers < skimpi_pool_size(job->pool)) {
+        skimpi_pool_destroy(job->pool);
+        job->pool = NULL;
+        SKIMPI_TRY(skimpi_pool_create(&job->pool, job->budget, workers, error));
+        job->report.threads = workers;
+    }
+out:
+    return status;
+}
+
+skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const uint64_t limit = skimp_budget_limit(job->budget), budget = usable_budget(limit);
+    const bool held = skimpi_store_place(job->store) == SKIMPI_PLACE_MEMORY;
+    skimpi_forecast f = { .text_bytes = job->forecast.text_bytes };
+    skimpi_layout now, least = { .peak = UINT64_MAX };
+    forecast_store(job, &f);
+    /* As it is; then on disk, with fewer and fewer workers; at last one and in memory, which is best for what is tiny. */
+    const unsigned most = job->layout.workers, n_ways = held + most + held;
+    bool in_memory = false, fits = false;
+    for (unsigned way = 0; way < n_ways && !fits; way++) {
+        in_memory = held && (way == 0 || way + 1 == n_ways);
+        SKIMPI_TRY(lay_out(job, &f, !in_memory ? most - (way - held) : way == 0 ? most : 1, in_memory, &now, error));
+        least = now.peak < least.peak ? now : least;
+        fits = now.peak <= budget;
+    }
+    if (!fits) {
+        const uint64_t minimum = skimpi_add_sat(least.peak, limit - skimpi_min_u64(limit, budget));
+        status = SKIMP_ERROR_BUDGET;
+        refuse_budget(skimpi_max_u64(minimum, job->layout.minimum), limit, error);
+        if (error != NULL) {
+            error->requested = least.peak;
+            error->in_use = skimp_budget_in_use(job->budget);
+        }
+        goto out;
+    }
+    if (held && !in_memory) {
+        SKIMPI_TRY(skimpi_store_spill(job->store, error));
+    }
+    SKIMPI_TRY(shrink_pool(job, now.workers, error));
+    now.minimum = job->layout.minimum;
+    now.in_container = job->layout.in_container;
+    job->layout = now;
+    job->forecast = f;
+    job->report.disk_bytes = skimpi_store_place(job->store) == SKIMPI_PLACE_SPILL ? f.store_bytes : 0;
+out:
+    return status;
+}
+
+skimp_status skimpi_job_forecast(skimp_job *job, skimp_error *error)
+{
+    return forecast_sample(job, &job->forecast, error);
+}
+
 skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t per_worker, uint64_t per_row, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const uint64_t limit = skimp_budget_limit(job->budget), budget = usable_budget(limit);
-    skimpi_forecast *f = &job->forecast;
-    if (job->is_spent) {
-        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "a job runs once: make another"));
-    }
-    job->is_spent = true;
+    const skimpi_forecast *f = &job->forecast;
     SKIMPI_TRY(measure_program(job, error));
-    SKIMPI_TRY(forecast_sample(job, f, error));
+    /* The program and the model are in it. */
+    const uint64_t before = skimp_budget_in_use(job->budget);
     unsigned workers = job->options.n_threads > 0 ? job->options.n_threads : skimpi_os_cpu_count();
-    workers = (unsigned)skimpi_max_u64(1, skimpi_min_u64(workers, f->chunks));
+    workers = useful_workers(job, f, workers);
     uint64_t peak = 0;
     for (;; workers--) {
         const skimpi_ingest_cost cost = skimpi_ingest_plan(job->schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row, f->unit_rows, f->unit_nonzeros, workers, false);
-        peak = job->layout.program + SMALL_BLOCKS + (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + cost.input + cost.parse + fixed +
-               workers * (per_worker + per_row * f->unit_rows * 5 / 4) +
-               skimpi_input_memory(job->input);
+        peak = before + SMALL_BLOCKS + (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + cost.input + cost.parse + fixed +
+               workers * (per_worker + per_row * f->unit_rows * 5 / 4);
         if (peak <= budget || workers == 1) {
             break;
         }

@@ -14,9 +14,8 @@
 typedef struct apply_worker {
     skimpi_applied_worker base;
     skimpi_buffer label, probability, decision; /* doubles, column-major, `stride` rows */
-    skimpi_buffer text;
-    void *scratch;
-    uint64_t unknown;
+    skimpi_buffer text, scratch;
+    uint64_t unknown, unknown_labels;
 } apply_worker;
 
 typedef struct apply_state {
@@ -24,7 +23,6 @@ typedef struct apply_state {
     skimpi_applied applied;
     apply_worker *workers;
     unsigned n_workers;
-    uint64_t scratch_bytes;
     unsigned n_decision, n_probability; /* columns; 0: not wanted or not offered */
     skimpi_turns *turns;
     /* predict */
@@ -40,19 +38,27 @@ static skimp_status reserve_columns(skimpi_buffer *buffer, unsigned columns, siz
     return columns == 0 ? SKIMP_OK : skimpi_buffer_reserve(buffer, columns * stride * sizeof(double), error);
 }
 
-static skimp_status predict_columns(const skimpi_stage *estimator, const skimpi_chunk *chunk, apply_worker *own, unsigned n_decision, unsigned n_probability,
-                                    size_t stride, skimp_error *error)
+static uint64_t scratch_bytes(const skimpi_stage *estimator, skimpi_problem problem, uint32_t rows)
+{
+    problem.chunk_rows = rows;
+    return estimator->class->predict_worker_bytes != NULL ? skimpi_scratch_bytes(estimator->class->predict_worker_bytes(&problem, estimator->params)) : 0;
+}
+
+/* Buffers grow only for a chunk that is larger than all before. */
+static skimp_status predict_columns(const skimpi_stage *estimator, const skimpi_problem *problem, const skimpi_chunk *chunk, apply_worker *own,
+                                    unsigned n_decision, unsigned n_probability, size_t stride, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
+    SKIMPI_TRY(skimpi_buffer_reserve(&own->scratch, scratch_bytes(estimator, *problem, chunk->n_rows), error));
     SKIMPI_TRY(reserve_columns(&own->label, 1, stride, error));
     SKIMPI_TRY(reserve_columns(&own->decision, n_decision, stride, error));
     SKIMPI_TRY(reserve_columns(&own->probability, n_probability, stride, error));
-    SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_LABEL, chunk, own->label.data, stride, own->scratch, error));
+    SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_LABEL, chunk, own->label.data, stride, own->scratch.data, error));
     if (n_decision > 0) {
-        SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_DECISION, chunk, own->decision.data, stride, own->scratch, error));
+        SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_DECISION, chunk, own->decision.data, stride, own->scratch.data, error));
     }
     if (n_probability > 0) {
-        SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_PROBABILITY, chunk, own->probability.data, stride, own->scratch, error));
+        SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_PROBABILITY, chunk, own->probability.data, stride, own->scratch.data, error));
     }
 out:
     return status;
@@ -60,17 +66,19 @@ out:
 
 /* ---- output -------------------------------------------------------------------------------------------------------------- */
 
-static skimp_status append_field(skimpi_buffer *text, const char *field, size_t length, skimp_error *error)
+/* A field of the output, quoted where it must be. */
+static skimp_status append_field(skimpi_buffer *text, const char *prefix, const char *field, size_t length, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     bool quote = false;
     for (size_t i = 0; i < length; i++) {
         quote |= field[i] == ',' || field[i] == '"' || field[i] == '\n' || field[i] == '\r';
     }
+    SKIMPI_TRY(skimpi_buffer_append(text, "\"", quote, error));
+    SKIMPI_TRY(skimpi_buffer_append(text, prefix, strlen(prefix), error));
     if (!quote) {
         return skimpi_buffer_append(text, field, length, error);
     }
-    SKIMPI_TRY(skimpi_buffer_append(text, "\"", 1, error));
     for (size_t i = 0; i < length; i++) {
         SKIMPI_TRY(skimpi_buffer_append(text, field[i] == '"' ? "\"\"" : field + i, field[i] == '"' ? 2 : 1, error));
     }
@@ -81,13 +89,14 @@ out:
 
 static skimp_status append_label(const apply_state *state, skimpi_buffer *text, double label, skimp_error *error)
 {
-    char field[4096];
+    char number[SKIMPI_LABEL_NUMBER];
     const skimpi_classes *classes = &state->applied.classes;
     if (classes->n_classes == 0) {
-        return skimpi_buffer_append(text, field, skimpi_number_format(label, field), error);
+        return skimpi_buffer_append(text, number, skimpi_number_format(label, number), error);
     }
-    const size_t length = skimpi_classes_label(classes, state->job->schema, (uint32_t)label, field, sizeof field);
-    return append_field(text, field, length, error);
+    size_t length = 0;
+    const char *field = skimpi_classes_label(classes, state->job->schema, (uint32_t)label, number, &length);
+    return append_field(text, "", field, length, error);
 }
 
 static skimp_status format_rows(const apply_state *state, apply_worker *own, uint32_t n, size_t stride, skimp_error *error)
@@ -127,10 +136,11 @@ static skimp_status write_header(apply_state *state, skimp_error *error)
     skimpi_buffer *text = &state->workers[0].text;
     SKIMPI_TRY(skimpi_buffer_append(text, "prediction", 10, error));
     for (unsigned k = 0; k < state->n_probability; k++) {
-        char field[4096] = "probability_";
-        const size_t length = 12 + skimpi_classes_label(&state->applied.classes, state->job->schema, k, field + 12, sizeof field - 12);
+        char number[SKIMPI_LABEL_NUMBER];
+        size_t length = 0;
+        const char *label = skimpi_classes_label(&state->applied.classes, state->job->schema, k, number, &length);
         SKIMPI_TRY(skimpi_buffer_append(text, ",", 1, error));
-        SKIMPI_TRY(append_field(text, field, length, error));
+        SKIMPI_TRY(append_field(text, "probability_", label, length, error));
     }
     SKIMPI_TRY(skimpi_buffer_append(text, "\n", 1, error));
     SKIMPI_TRY(write_text(state, text, error));
@@ -147,11 +157,13 @@ static skimp_status see_chunk(void *context, unsigned worker, uint64_t index, ui
     apply_worker *own = &state->workers[worker];
     const size_t stride = skimpi_column_stride(raw->n_rows);
     SKIMPI_TRY(skimpi_applied_chunk(&state->applied, &own->base, index, first_row, raw, &own->unknown, error));
-    SKIMPI_TRY(predict_columns(&state->applied.pipeline.estimator, &own->base.chunk, own, state->n_decision, state->n_probability, stride, error));
+    SKIMPI_TRY(predict_columns(&state->applied.pipeline.estimator, &state->applied.problem, &own->base.chunk, own, state->n_decision, state->n_probability, stride, error));
     if (state->writes) {
         SKIMPI_TRY(format_rows(state, own, raw->n_rows, stride, error));
-    } else if (state->applied.classes.n_classes > 0) {
-        skimpi_classes_map(&state->applied.classes, raw->n_rows, own->base.chunk.target);
+    } else if (state->applied.classes.n_classes > 0 && !skimpi_classes_map(&state->applied.classes, raw->n_rows, own->base.chunk.target)) {
+        for (uint32_t i = 0; i < raw->n_rows; i++) {
+            own->unknown_labels += own->base.chunk.target[i] >= state->applied.classes.n_classes;
+        }
     }
     if (!skimpi_turns_wait(state->turns, index)) {
         goto out; /* another worker failed, and its error is the one to report */
@@ -173,9 +185,7 @@ out:
 static void apply_progress(void *context, uint64_t bytes, uint64_t rows)
 {
     apply_state *state = context;
-    if (skimpi_job_cancelled(state->job)) {
-        skimpi_turns_break(state->turns);
-    }
+    skimpi_job_cancelled(state->job);
     skimpi_job_progress(state->job, bytes, state->job->forecast.text_bytes, rows, NAN);
 }
 
@@ -184,12 +194,13 @@ static skimp_status apply_prepare(apply_state *state, skimp_error *error)
     skimp_status status = SKIMP_OK;
     skimp_job *job = state->job;
     const skimpi_stage *estimator = &state->applied.pipeline.estimator;
-    state->scratch_bytes = estimator->class->predict_worker_bytes != NULL ? estimator->class->predict_worker_bytes(&state->applied.problem, estimator->params) : 0;
+    SKIMPI_TRY(skimpi_job_forecast(job, error));
+    const uint64_t scratch = scratch_bytes(estimator, state->applied.problem, job->forecast.unit_rows);
     const uint64_t fixed = state->writes ? 0 : skimpi_metrics_bytes(state->applied.classes.n_classes, UINT32_MAX);
     const uint64_t columns = 1 + (uint64_t)state->n_decision + state->n_probability;
     /* A row of output: a label and the probabilities, at about 20 bytes each. */
     const uint64_t row = columns * sizeof(double) + (state->writes ? 24 * (1 + (uint64_t)state->n_probability) : 0) + sizeof(uint32_t);
-    SKIMPI_TRY(skimpi_job_prepare_apply(job, fixed, skimp_alloc_cost(state->scratch_bytes), row, error));
+    SKIMPI_TRY(skimpi_job_prepare_apply(job, fixed, skimp_alloc_cost(scratch) * 5 / 4, row, error));
     state->n_workers = skimpi_pool_size(job->pool);
     SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, state->n_workers, sizeof *state->workers, (void **)&state->workers, error));
     for (unsigned w = 0; w < state->n_workers; w++) {
@@ -198,8 +209,9 @@ static skimp_status apply_prepare(apply_state *state, skimp_error *error)
         skimpi_buffer_init(&own->decision, job->budget, SKIMP_TAG_CHUNKS);
         skimpi_buffer_init(&own->probability, job->budget, SKIMP_TAG_CHUNKS);
         skimpi_buffer_init(&own->text, job->budget, SKIMP_TAG_OUTPUT);
+        skimpi_buffer_init(&own->scratch, job->budget, SKIMP_TAG_CHUNKS);
         SKIMPI_TRY(skimpi_applied_worker_create(&own->base, &state->applied, error));
-        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_CHUNKS, state->scratch_bytes, 1, &own->scratch, error));
+        SKIMPI_TRY(skimpi_buffer_reserve(&own->scratch, scratch, error));
     }
     SKIMPI_TRY(skimpi_turns_create(&state->turns, job->budget, error));
 out:
@@ -212,10 +224,11 @@ static skimp_status apply_run(apply_state *state, skimp_error *error)
     skimp_job *job = state->job;
     const skimpi_ingest_options options = {
         .paths = job->options.inputs, .n_paths = job->options.n_inputs, .reader_class = job->reader_class, .reader = job->reader, .first_input = job->input,
-        .schema = job->schema, .pool = job->pool, .rows_hint = job->forecast.unit_rows, .longest_row = job->forecast.longest_row, .text_hint = job->forecast.text_hint, .nonzeros_hint = job->forecast.unit_nonzeros, .cancel = &job->stop,
+        .schema = job->schema, .pool = job->pool, .rows_hint = job->forecast.unit_rows, .longest_row = job->forecast.longest_row, .text_hint = job->forecast.text_hint, .nonzeros_hint = job->forecast.unit_nonzeros, .cancel = &job->stop, .cancel_reading = job->options.cancel,
         .observe = see_chunk, .context = state, .progress = apply_progress,
     };
     skimpi_ingest_result result = { 0 };
+    uint64_t unknown_labels = 0;
     SKIMPI_TRY(skimpi_ingest_run(job->budget, &options, &result, error));
     job->report.rows = result.n_rows;
     job->report.rows_bad = result.rows_bad;
@@ -225,6 +238,11 @@ static skimp_status apply_run(apply_state *state, skimp_error *error)
     job->report.passes = 1;
     for (unsigned w = 0; w < state->n_workers; w++) {
         job->report.unknown_categories += state->workers[w].unknown;
+        unknown_labels += state->workers[w].unknown_labels;
+    }
+    if (unknown_labels > 0) {
+        skimpi_warn(job->warnings, "%llu rows have a label that the model was not trained on: they count as wrong, and there are no metrics of probabilities",
+                    (unsigned long long)unknown_labels);
     }
 out:
     return status;
@@ -242,8 +260,8 @@ static void apply_destroy(apply_state *state)
         skimpi_buffer_free(&own->decision);
         skimpi_buffer_free(&own->probability);
         skimpi_buffer_free(&own->text);
+        skimpi_buffer_free(&own->scratch);
         skimpi_applied_worker_destroy(&own->base, &state->applied);
-        skimp_free(budget, SKIMP_TAG_CHUNKS, own->scratch, state->scratch_bytes, 1);
     }
     skimp_free(budget, SKIMP_TAG_OTHER, state->workers, state->n_workers, sizeof *state->workers);
     skimpi_turns_destroy(state->turns);
@@ -311,6 +329,7 @@ out:
 
 typedef struct held_out_state {
     const skimpi_stage *estimator;
+    const skimpi_problem *problem;
     skimpi_metrics *metrics;
     apply_worker own;
     unsigned n_decision, n_probability;
@@ -323,7 +342,7 @@ static skimp_status see_held_out(void *context, const skimpi_chunk *chunk, void 
     skimp_status status = SKIMP_OK;
     held_out_state *state = context;
     const size_t stride = skimpi_column_stride(chunk->n_rows);
-    SKIMPI_TRY(predict_columns(state->estimator, chunk, &state->own, state->n_decision, state->n_probability, stride, error));
+    SKIMPI_TRY(predict_columns(state->estimator, state->problem, chunk, &state->own, state->n_decision, state->n_probability, stride, error));
     SKIMPI_TRY(skimpi_metrics_add(state->metrics, chunk->n_rows, chunk->target, state->own.label.data, state->n_probability > 0 ? state->own.probability.data : NULL,
                                   state->n_decision == 1 ? state->own.decision.data : NULL, stride, error));
 out:
@@ -335,18 +354,16 @@ skimp_status skimpi_score_held_out(skimp_job *job, skimpi_reading *reading, skim
     skimp_status status = SKIMP_OK;
     const skimpi_stage *estimator = &job->pipeline.estimator;
     const uint32_t n_classes = reading->classes->n_classes;
-    held_out_state state = { .estimator = estimator };
     const char *why = NULL;
     const skimpi_problem problem = { .n_features = reading->design->n_features, .n_dense = reading->design->n_dense, .n_sparse = reading->design->n_sparse,
                                      .n_code_columns = reading->design->n_code_columns, .n_classes = n_classes,
                                      .chunk_rows = skimpi_store_summary(reading->store)->largest_chunk_rows };
-    const uint64_t scratch_bytes =
-        estimator->class->predict_worker_bytes != NULL ? estimator->class->predict_worker_bytes(&problem, estimator->params) : 0;
+    held_out_state state = { .estimator = estimator, .problem = &problem };
     skimpi_job_phase(job, "scoring");
     skimpi_buffer_init(&state.own.label, job->budget, SKIMP_TAG_CHUNKS);
     skimpi_buffer_init(&state.own.decision, job->budget, SKIMP_TAG_CHUNKS);
     skimpi_buffer_init(&state.own.probability, job->budget, SKIMP_TAG_CHUNKS);
-    SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_CHUNKS, scratch_bytes, 1, &state.own.scratch, error));
+    skimpi_buffer_init(&state.own.scratch, job->budget, SKIMP_TAG_CHUNKS);
     if (n_classes > 0) {
         state.n_probability = estimator->class->outputs(estimator->fitted, SKIMPI_PREDICT_PROBABILITY, &why);
         state.n_decision = estimator->class->outputs(estimator->fitted, SKIMPI_PREDICT_DECISION, &why);
@@ -363,6 +380,6 @@ out:
     skimpi_buffer_free(&state.own.label);
     skimpi_buffer_free(&state.own.decision);
     skimpi_buffer_free(&state.own.probability);
-    skimp_free(job->budget, SKIMP_TAG_CHUNKS, state.own.scratch, scratch_bytes, 1);
+    skimpi_buffer_free(&state.own.scratch);
     return status;
 }

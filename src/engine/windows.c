@@ -34,7 +34,9 @@ static uint64_t permute(uint64_t i, uint64_t n, uint64_t seed)
 struct skimpi_windows {
     skimpi_reading *reading;
     unsigned window;             /* chunks */
-    skimpi_decoder **decoders;   /* two windows of them */
+    unsigned n_sets;             /* of decoders, each for a window: one is filled while the other one is used */
+    unsigned n_borrowed;         /* the first of them are the reading's own, which lie idle meanwhile */
+    skimpi_decoder **decoders;
     const skimpi_chunk **chunks;
     skimpi_turns *filled, *emptied;
     uint64_t n_windows, n_chunks;
@@ -52,7 +54,7 @@ static skimp_status fill_window(window_state *state, uint64_t which, skimp_error
     skimp_status status = SKIMP_OK;
     for (unsigned k = 0; k < state->window; k++) {
         const uint64_t ordinal = which * state->window + k;
-        const size_t at = (size_t)(which % 2) * state->window + k;
+        const size_t at = (size_t)(which % state->n_sets) * state->window + k;
         state->chunks[at] = NULL;
         if (ordinal >= state->n_chunks || atomic_load(&state->failed)) {
             continue;
@@ -63,7 +65,7 @@ static skimp_status fill_window(window_state *state, uint64_t which, skimp_error
         const uint64_t index = state->pass->shuffle ? permute(ordinal, state->n_chunks, state->pass->shuffle_seed) : ordinal;
         skimpi_chunk *chunk = NULL;
         SKIMPI_TRY(skimpi_store_read_chunk(state->reading->store, state->decoders[at], index, &chunk, error));
-        skimpi_reading_finish_chunk(state->reading, 0, chunk, state->reading->pipeline->n_steps, SKIMPI_ROWS_TRAIN);
+        SKIMPI_TRY(skimpi_reading_finish_chunk(state->reading, 0, chunk, state->reading->pipeline->n_steps, SKIMPI_ROWS_TRAIN, error));
         state->chunks[at] = chunk;
     }
 out:
@@ -72,11 +74,14 @@ out:
 
 static skimp_status use_window(window_state *state, uint64_t which, skimp_error *error)
 {
-    const size_t first = (size_t)(which % 2) * state->window;
+    const size_t first = (size_t)(which % state->n_sets) * state->window;
     unsigned n = 0;
-    while (n < state->window && state->chunks[first + n] != NULL) {
-        state->rows += state->chunks[first + n]->n_rows;
-        n++;
+    for (unsigned k = 0; k < state->window; k++) {
+        const skimpi_chunk *chunk = state->chunks[first + k];
+        if (chunk != NULL && chunk->n_rows > 0) { /* all rows of a chunk may be held out */
+            state->rows += chunk->n_rows;
+            state->chunks[first + n++] = chunk;
+        }
     }
     return n == 0 ? SKIMP_OK
                   : state->stage->class->consume_window(state->stage->fitted, state->pass, state->chunks + first, n, state->scratch, error);
@@ -119,9 +124,28 @@ out:
     return status;
 }
 
-unsigned skimpi_window_chunks(unsigned window, uint64_t n_chunks)
+/* Chunks of a window: no more than there are. */
+static unsigned window_chunks(unsigned window, uint64_t n_chunks)
 {
     return (unsigned)skimpi_max_u64(1, skimpi_min_u64(window, n_chunks));
+}
+
+/* One worker fills and uses windows in turn; and a window that holds everything has no next one. */
+static unsigned window_sets(unsigned workers, unsigned window, uint64_t n_chunks)
+{
+    return workers > 1 && n_chunks > window ? 2 : 1;
+}
+
+static unsigned borrowed_decoders(unsigned workers, uint64_t n_decoders)
+{
+    return (unsigned)skimpi_min_u64(workers, n_decoders);
+}
+
+uint64_t skimpi_windows_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place, unsigned workers, unsigned window)
+{
+    const uint64_t n_decoders = (uint64_t)window_sets(workers, window, forecast->chunks) * window_chunks(window, forecast->chunks);
+    return skimpi_mul_sat(n_decoders - borrowed_decoders(workers, n_decoders), skimpi_reading_decoder_bytes(job, forecast, place)) +
+           2 * skimp_alloc_cost(n_decoders * sizeof(void *));
 }
 
 skimp_status skimpi_windows_create(skimpi_windows **out, skimpi_reading *reading, unsigned window, skimp_error *error)
@@ -133,13 +157,18 @@ skimp_status skimpi_windows_create(skimpi_windows **out, skimpi_reading *reading
     SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, 1, sizeof *state, (void **)&state, error));
     state->reading = reading;
     state->n_chunks = skimpi_store_summary(reading->store)->n_chunks;
-    state->window = skimpi_window_chunks(window, state->n_chunks);
+    state->window = window_chunks(window, state->n_chunks);
+    state->n_sets = window_sets(reading->workers, state->window, state->n_chunks);
     state->n_windows = (state->n_chunks + state->window - 1) / state->window;
-    const size_t n_decoders = 2 * (size_t)state->window;
+    const size_t n_decoders = (size_t)state->n_sets * state->window;
     skimpi_reading_decoder_options(reading, &options);
     SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, n_decoders, sizeof(void *), (void **)&state->decoders, error));
     SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, n_decoders, sizeof(void *), (void **)&state->chunks, error));
-    for (size_t i = 0; i < n_decoders && (i < state->window || state->n_windows > 1); i++) {
+    state->n_borrowed = borrowed_decoders(reading->workers, n_decoders);
+    for (size_t i = 0; i < state->n_borrowed; i++) {
+        state->decoders[i] = reading->decoders[i];
+    }
+    for (size_t i = state->n_borrowed; i < n_decoders; i++) {
         SKIMPI_TRY(skimpi_decoder_create(&state->decoders[i], reading->store, &options, error));
     }
     SKIMPI_TRY(skimpi_turns_create(&state->filled, reading->budget, error));
@@ -158,10 +187,10 @@ void skimpi_windows_destroy(skimpi_windows *state)
         return;
     }
     skimp_budget *budget = state->reading->budget;
-    const size_t n_decoders = 2 * (size_t)state->window;
+    const size_t n_decoders = (size_t)state->n_sets * state->window;
     skimpi_turns_destroy(state->filled);
     skimpi_turns_destroy(state->emptied);
-    for (size_t i = 0; state->decoders != NULL && i < n_decoders; i++) {
+    for (size_t i = state->n_borrowed; state->decoders != NULL && i < n_decoders; i++) {
         skimpi_decoder_destroy(state->decoders[i]);
     }
     skimp_free(budget, SKIMP_TAG_CHUNKS, state->decoders, n_decoders, sizeof(void *));
@@ -175,6 +204,7 @@ skimp_status skimpi_windows_pass(skimpi_windows *state, skimpi_stage *stage, con
     state->pass = pass;
     state->scratch = scratch;
     state->rows = 0;
+    atomic_store(&state->failed, 0);
     skimpi_turns_reset(state->filled);
     skimpi_turns_reset(state->emptied);
     return skimpi_pool_run(state->reading->pool, window_worker, state, error);

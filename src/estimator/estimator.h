@@ -50,6 +50,7 @@ typedef struct skimpi_problem {
     uint64_t n_sparse;          /* width of the CSR block */
     uint64_t nonzeros;          /* of the CSR block */
     uint32_t n_classes;         /* classifiers; 0 for regressors */
+    const double *class_weights; /* n_classes, for an estimator class that weighs_classes; NULL: ones. Stay until destroy */
     uint32_t chunk_rows;        /* largest chunk (expected bound before the data is read) */
     uint64_t n_chunks;
     bool weighted;              /* chunks carry weights */
@@ -136,6 +137,11 @@ typedef struct skimpi_estimator_class {
     unsigned (*outputs)(const void *self, skimpi_predict_kind kind, const char **why);
     skimp_status (*predict)(const void *self, skimpi_predict_kind kind, const skimpi_chunk *chunk, double *out, size_t stride, void *worker_scratch, skimp_error *error);
     uint64_t (*predict_worker_bytes)(const skimpi_problem *problem, const skimpi_params *params);
+    /*
+     * Class weights come in skimpi_problem.class_weights, and chunks carry the rows' own weights; else they are multiplied
+     * into the chunks' weights.  "balanced" counts rows then, as scikit-learn's SGDClassifier does, else their weights.
+     */
+    bool weighs_classes;
 
     /* Transformers: changes the dense columns of [first_feature … ] it was fitted on (all dense columns and CSR values here). */
     void (*transform)(const void *self, skimpi_chunk *chunk);

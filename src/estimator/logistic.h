@@ -28,22 +28,24 @@ typedef enum logistic_kind { LOGISTIC_MOMENTS, LOGISTIC_GRADIENT, LOGISTIC_HESSI
 
 /* All that follows from the problem's shape and the parameters. */
 typedef struct logistic_shape {
-    uint64_t p;                  /* features */
-    uint64_t n_outputs;          /* K */
-    uint64_t n;                  /* solver parameters */
+    uint64_t p;         /* features */
+    uint64_t n_outputs; /* K */
+    uint64_t n;         /* solver parameters */
     uint64_t n_dense, n_code_columns;
     uint32_t n_classes;
-    uint32_t tile_rows;          /* rows at once, a multiple of 16 */
-    uint64_t border_first;       /* features of the column whose parameters border the Newton matrix: see solver.h */
-    uint64_t border;             /* how many; 0: none */
-    uint64_t inner;              /* solver parameters less those */
+    uint32_t tile_rows;    /* rows at once, a multiple of 16 */
+    uint64_t border_first; /* features of the column whose parameters border the Newton matrix: see solver.h */
+    uint64_t border;       /* how many; 0: none */
+    uint64_t inner;        /* solver parameters less those */
     bool has_intercept;
     bool is_centred;
     bool has_csr;
-    double C;                    /* infinity: no penalty */
+    double C; /* infinity: no penalty */
     double l1_ratio;
-    double intercept_penalty;    /* λ2 of an intercept is λ2 × this², λ1 is λ1 × this: 0, or 1 / intercept_scaling for liblinear */
-    uint64_t state_doubles;      /* behind struct logistic: see there */
+    double
+        intercept_penalty; /* λ2 of an intercept is λ2 × this², λ1 is λ1 × this: 0, or 1 / intercept_scaling for liblinear */
+    uint64_t n_centres;     /* p, or 0 where nothing is centred */
+    uint64_t state_doubles; /* behind struct logistic: see there */
     uint64_t solver_bytes;
     unsigned lanes;
     uint64_t lane_bytes, worker_bytes;
@@ -64,10 +66,11 @@ typedef struct logistic_pass {
 typedef struct logistic_lane {
     double value, weight, rows;
     double reserved[5];
-    double sums[];               /* gradient (or product, or moments): K p + K; then diagonal: K p + K; or Hessian: inner × inner, border, and border × inner floats */
+    double sums
+        []; /* gradient (or product, or moments): K p + K; then diagonal: K p + K; or Hessian: inner × inner, border, and border × inner floats */
 } logistic_lane;
 
-/* The estimator. One block: this, the solver's block, then doubles: the pass, centre p, gradient (or product) n, diagonal n, inner centres. */
+/* The estimator. One block: this, the solver's block, then doubles: the pass, n_centres, gradient (or product) n, diagonal n, inner centres (if any). */
 typedef struct logistic {
     skimp_budget *budget;
     skimp_tag tag;
@@ -76,25 +79,26 @@ typedef struct logistic {
     skimpi_problem problem;
     logistic_shape shape;
     const skimpi_kernels *kernels;
-    const skimpi_loss *loss;     /* two classes */
-    bool is_fitted;              /* pass.values are the model */
+    const skimpi_loss *loss; /* two classes */
+    bool is_fitted;          /* pass.values are the model */
     bool has_centres;
-    double weight;               /* Σ s_i of the last pass over all rows */
+    double weight; /* Σ s_i of the last pass over all rows */
     double objective;
     uint64_t n_iter;
     bool converged;
     void *solver;
     double *centre, *gradient, *diagonal, *product;
-    double *inner_centre;        /* centres of the features that are not the border's */
+    double *inner_centre; /* centres of the features that are not the border's */
     logistic_pass *pass;
 } logistic;
 
 /* Checks the parameters and works the shape out. */
-skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_params *params, logistic_shape *shape, skimp_error *error);
+skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_params *params, logistic_shape *shape,
+                                   skimp_error *error);
 uint64_t skimpi_logistic_bytes(const logistic_shape *shape);
 /* A self with its arrays laid out, charged to tag. */
-skimp_status skimpi_logistic_create(logistic **out, skimp_budget *budget, skimp_tag tag, const skimpi_problem *problem, const logistic_shape *shape,
-                                    skimp_error *error);
+skimp_status skimpi_logistic_create(logistic **out, skimp_budget *budget, skimp_tag tag, const skimpi_problem *problem,
+                                    const logistic_shape *shape, skimp_error *error);
 void skimpi_logistic_destroy(void *self);
 /* The centres are there: inner ones too, and from now on they count. */
 void skimpi_logistic_take_centres(logistic *self);
@@ -116,21 +120,22 @@ typedef struct logistic_scratch {
     skimpi_dense_column *dense;
     skimpi_code_column *codes;
     uint32_t *indptr;
-    double *margins;             /* 2 K × tile_rows */
-    double *first;               /* K × tile_rows: r, or what a product scatters */
-    double *second;              /* K × tile_rows: D, or probabilities */
-    double *row;                 /* tile_rows */
+    double *margins;                  /* 2 K × tile_rows */
+    double *first;                    /* K × tile_rows: r, or what a product scatters */
+    double *second;                   /* K × tile_rows: D, or probabilities */
+    double *row;                      /* tile_rows */
     skimpi_dense_column *inner_dense; /* with a border: the columns without it, renumbered */
     skimpi_code_column *inner_codes;
-    void *gram;                  /* Newton only */
+    void *gram; /* Newton only */
 } logistic_scratch;
 uint32_t skimpi_logistic_tile_rows(uint64_t n_outputs);
 /* Lays the scratch out in block; returns its bytes. Both may be NULL: only counts. */
 uint64_t skimpi_logistic_lay_out(const logistic_shape *shape, void *block, logistic_scratch *scratch);
 /* Rows first … first + n - 1 of a chunk; first is a multiple of 16, so columns stay aligned. */
-void skimpi_logistic_view(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const logistic_scratch *s, skimpi_chunk *out);
-skimp_status skimpi_logistic_consume(const void *self, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *worker_scratch,
-                                     skimp_error *error);
+void skimpi_logistic_view(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const logistic_scratch *s,
+                          skimpi_chunk *out);
+skimp_status skimpi_logistic_consume(const void *self, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
+                                     void *worker_scratch, skimp_error *error);
 void skimpi_logistic_merge(const void *self, const skimpi_pass *pass, void *into, const void *from);
 
 /* logistic_model.c */
@@ -140,8 +145,8 @@ skimp_status skimpi_logistic_save(const void *self, skimpi_tensors *tensors, con
 skimp_status skimpi_logistic_load(void **self, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
                                   const skimpi_problem *problem, const skimpi_params *params, skimp_error *error);
 unsigned skimpi_logistic_outputs(const void *self, skimpi_predict_kind kind, const char **why);
-skimp_status skimpi_logistic_predict(const void *self, skimpi_predict_kind kind, const skimpi_chunk *chunk, double *out, size_t stride,
-                                     void *worker_scratch, skimp_error *error);
+skimp_status skimpi_logistic_predict(const void *self, skimpi_predict_kind kind, const skimpi_chunk *chunk, double *out,
+                                     size_t stride, void *worker_scratch, skimp_error *error);
 uint64_t skimpi_logistic_predict_worker_bytes(const skimpi_problem *problem, const skimpi_params *params);
 uint64_t skimpi_logistic_model_bytes(const logistic_shape *shape);
 

@@ -13,7 +13,7 @@
 
 /* ---- checkpoint ------------------------------------------------------------------------------------------------------- */
 
-/* Then: centres (p), the solver's block, and the model (K (p + 1)) once it is fitted. */
+/* Then: the centres, the solver's block, and the model (K (p + 1)) once it is fitted. */
 typedef struct saved_state {
     char magic[8];
     uint64_t p, n_outputs, n, solver_bytes;
@@ -47,7 +47,7 @@ skimp_status skimpi_logistic_state_save(const void *self_, skimpi_buffer *out, s
     };
     memcpy(saved.magic, STATE_MAGIC, sizeof saved.magic);
     SKIMPI_TRY(skimpi_buffer_append(out, &saved, sizeof saved, error));
-    SKIMPI_TRY(skimpi_buffer_append(out, self->centre, shape->p * sizeof(double), error));
+    SKIMPI_TRY(skimpi_buffer_append(out, self->centre, shape->n_centres * sizeof(double), error));
     SKIMPI_TRY(skimpi_buffer_append(out, self->solver, shape->solver_bytes, error));
     if (self->is_fitted) {
         SKIMPI_TRY(skimpi_buffer_append(out, self->pass->values, model_values(self) * sizeof(double), error));
@@ -61,27 +61,30 @@ skimp_status skimpi_logistic_state_load(void *self_, const void *bytes, size_t n
     logistic *self = self_;
     const logistic_shape *shape = &self->shape;
     saved_state saved;
-    size_t fixed = sizeof saved + shape->p * sizeof(double) + shape->solver_bytes, model = model_values(self) * sizeof(double);
+    size_t fixed = sizeof saved + shape->n_centres * sizeof(double) + shape->solver_bytes,
+           model = model_values(self) * sizeof(double);
     if (n < fixed) {
         return skimpi_fail(error, SKIMP_ERROR_DATA, "logistic_regression: the checkpoint is cut short");
     }
     memcpy(&saved, bytes, sizeof saved);
-    bool is_known = memcmp(saved.magic, STATE_MAGIC, sizeof saved.magic) == 0 && saved.is_fitted <= 1 && saved.has_centres <= 1 &&
-                    saved.converged <= 1;
+    bool is_known = memcmp(saved.magic, STATE_MAGIC, sizeof saved.magic) == 0 && saved.is_fitted <= 1 &&
+                    saved.has_centres <= 1 && saved.converged <= 1;
     if (!is_known || saved.p != shape->p || saved.n_outputs != shape->n_outputs || saved.n != shape->n ||
         saved.solver_bytes != shape->solver_bytes || n != fixed + (saved.is_fitted ? model : 0) ||
         (saved.has_centres && !shape->is_centred)) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "logistic_regression: the checkpoint is of another model or damaged");
+        return skimpi_fail(error, SKIMP_ERROR_DATA,
+                           "logistic_regression: the checkpoint is of another model or damaged");
     }
     const char *at = (const char *)bytes + sizeof saved;
-    memcpy(self->centre, at, shape->p * sizeof(double));
-    at += shape->p * sizeof(double);
+    memcpy(self->centre, at, shape->n_centres * sizeof(double));
+    at += shape->n_centres * sizeof(double);
     memcpy(self->solver, at, shape->solver_bytes);
     at += shape->solver_bytes;
     if (!shape->solver->check(self->solver, &shape->options)) {
         memset(self->solver, 0, shape->solver_bytes);
         shape->solver->init(self->solver, &shape->options);
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "logistic_regression: the checkpoint is of another model or damaged");
+        return skimpi_fail(error, SKIMP_ERROR_DATA,
+                           "logistic_regression: the checkpoint is of another model or damaged");
     }
     if (saved.is_fitted) {
         memcpy(self->pass->values, at, model);
@@ -102,14 +105,16 @@ skimp_status skimpi_logistic_state_load(void *self_, const void *bytes, size_t n
 static skimp_status attribute(const char *prefix, const char *name, char out[NAME_BYTES], skimp_error *error)
 {
     int length = snprintf(out, NAME_BYTES, "%s%s", prefix, name);
-    return length < NAME_BYTES ? SKIMP_OK : skimpi_fail(error, SKIMP_ERROR_INTERNAL, "tensor name too long: %s%s", prefix, name);
+    return length < NAME_BYTES ? SKIMP_OK
+                               : skimpi_fail(error, SKIMP_ERROR_INTERNAL, "tensor name too long: %s%s", prefix, name);
 }
 
 uint64_t skimpi_logistic_model_bytes(const logistic_shape *shape)
 {
     uint64_t coef = skimpi_mul_sat(skimpi_mul_sat(shape->n_outputs, shape->p), sizeof(double));
     uint64_t names = 3 * skimp_alloc_cost(NAME_BYTES);
-    return skimp_alloc_cost(coef) + skimp_alloc_cost(shape->n_outputs * sizeof(double)) + skimp_alloc_cost(sizeof(int32_t)) + names;
+    return skimp_alloc_cost(coef) + skimp_alloc_cost(shape->n_outputs * sizeof(double)) +
+           skimp_alloc_cost(sizeof(int32_t)) + names;
 }
 
 skimp_status skimpi_logistic_save(const void *self_, skimpi_tensors *tensors, const char *prefix, skimp_error *error)
@@ -146,7 +151,8 @@ static skimp_status model_shape(const skimpi_problem *problem, logistic_shape *s
     shape->state_doubles = skimpi_mul_sat(2 * shape->n_outputs, skimpi_add_sat(shape->p, 1));
     shape->tile_rows = skimpi_logistic_tile_rows(shape->n_outputs);
     if (problem->n_classes < 2 || shape->state_doubles > (UINT64_C(1) << 48)) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "logistic_regression: a model of %u classes and %llu features is damaged",
+        return skimpi_fail(error, SKIMP_ERROR_DATA,
+                           "logistic_regression: a model of %u classes and %llu features is damaged",
                            problem->n_classes, (unsigned long long)problem->n_features);
     }
     return SKIMP_OK;
@@ -164,7 +170,8 @@ skimp_status skimpi_logistic_load(void **out, skimp_budget *budget, const skimpi
     *out = NULL;
     SKIMPI_TRY(model_shape(problem, &shape, error));
     SKIMPI_TRY(attribute(prefix, "coef_", name, error));
-    SKIMPI_TRY(skimpi_tensors_need(tensors, name, SKIMPI_F64, 2, (const uint64_t[]){ shape.n_outputs, shape.p }, &coef, error));
+    SKIMPI_TRY(skimpi_tensors_need(tensors, name, SKIMPI_F64, 2, (const uint64_t[]){ shape.n_outputs, shape.p }, &coef,
+                                   error));
     SKIMPI_TRY(attribute(prefix, "intercept_", name, error));
     SKIMPI_TRY(skimpi_tensors_need(tensors, name, SKIMPI_F64, 1, &shape.n_outputs, &intercept, error));
     SKIMPI_TRY(attribute(prefix, "n_iter_", name, error));
@@ -174,7 +181,8 @@ skimp_status skimpi_logistic_load(void **out, skimp_budget *budget, const skimpi
     memcpy(self->pass->values + shape.n_outputs * shape.p, intercept->data, shape.n_outputs * sizeof(double));
     for (uint64_t i = 0; i < model_values(self); i++) {
         if (!isfinite(self->pass->values[i])) {
-            status = skimpi_fail(error, SKIMP_ERROR_DATA, "logistic_regression: the model holds numbers that are not finite");
+            status = skimpi_fail(error, SKIMP_ERROR_DATA,
+                                 "logistic_regression: the model holds numbers that are not finite");
             goto out;
         }
     }
@@ -194,9 +202,12 @@ unsigned skimpi_logistic_outputs(const void *self_, skimpi_predict_kind kind, co
     (void)why;
     const logistic *self = self_;
     switch (kind) {
-    case SKIMPI_PREDICT_LABEL: return 1;
-    case SKIMPI_PREDICT_DECISION: return (unsigned)self->shape.n_outputs;
-    case SKIMPI_PREDICT_PROBABILITY: return self->shape.n_classes;
+    case SKIMPI_PREDICT_LABEL:
+        return 1;
+    case SKIMPI_PREDICT_DECISION:
+        return (unsigned)self->shape.n_outputs;
+    case SKIMPI_PREDICT_PROBABILITY:
+        return self->shape.n_classes;
     }
     return 0;
 }
@@ -209,8 +220,8 @@ uint64_t skimpi_logistic_predict_worker_bytes(const skimpi_problem *problem, con
     return model_shape(problem, &shape, &ignored) == SKIMP_OK ? skimpi_logistic_lay_out(&shape, NULL, NULL) : 0;
 }
 
-static void predict_tile(const logistic *self, skimpi_predict_kind kind, const skimpi_chunk *tile, const logistic_scratch *s, double *out,
-                         size_t stride)
+static void predict_tile(const logistic *self, skimpi_predict_kind kind, const skimpi_chunk *tile,
+                         const logistic_scratch *s, double *out, size_t stride)
 {
     uint64_t k = self->shape.n_outputs, p = self->shape.p, ld = self->shape.tile_rows;
     const double *coef = self->pass->values;
@@ -240,8 +251,8 @@ static void predict_tile(const logistic *self, skimpi_predict_kind kind, const s
     }
 }
 
-skimp_status skimpi_logistic_predict(const void *self_, skimpi_predict_kind kind, const skimpi_chunk *chunk, double *out, size_t stride,
-                                     void *worker_scratch, skimp_error *error)
+skimp_status skimpi_logistic_predict(const void *self_, skimpi_predict_kind kind, const skimpi_chunk *chunk,
+                                     double *out, size_t stride, void *worker_scratch, skimp_error *error)
 {
     (void)error;
     const logistic *self = self_;

@@ -34,18 +34,23 @@ uint64_t skimpi_logistic_lay_out(const logistic_shape *shape, void *block, logis
     PLACE(dense, shape->n_dense, sizeof(skimpi_dense_column));
     PLACE(codes, shape->n_code_columns, sizeof(skimpi_code_column));
     PLACE(indptr, shape->has_csr ? rows + 1 : 0, sizeof(uint32_t));
-    PLACE(margins, skimpi_mul_sat(2 * k, rows), sizeof(double));
+    /* Products have a direction's margins too; Newton asks for none, nor does a prediction. */
+    PLACE(margins, skimpi_mul_sat(shape->solver == &skimpi_solver_quasi ? 2 * k : k, rows), sizeof(double));
     PLACE(first, skimpi_mul_sat(k, rows), sizeof(double));
     PLACE(second, skimpi_mul_sat(k, rows), sizeof(double));
     PLACE(row, rows, sizeof(double));
     PLACE(inner_dense, shape->border > 0 ? shape->n_dense : 0, sizeof(skimpi_dense_column));
     PLACE(inner_codes, shape->border > 0 ? shape->n_code_columns : 0, sizeof(skimpi_code_column));
-    PLACE(gram, shape->solver == &skimpi_solver_newton ? skimpi_gram_scratch_bytes(shape->n_dense, shape->p - shape->border) : 0, 1);
+    PLACE(gram,
+          shape->solver == &skimpi_solver_newton ? skimpi_gram_scratch_bytes(shape->n_dense, shape->p - shape->border)
+                                                 : 0,
+          1);
 #undef PLACE
     return at;
 }
 
-void skimpi_logistic_view(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const logistic_scratch *s, skimpi_chunk *out)
+void skimpi_logistic_view(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const logistic_scratch *s,
+                          skimpi_chunk *out)
 {
     *out = *chunk;
     out->first_row += first;
@@ -136,8 +141,8 @@ static void pair_curvature(const skimpi_chunk *tile, const double *pk, const dou
 }
 
 /* The tile without the border's column; that column in *column. */
-static void inner_view(const logistic_shape *shape, const skimpi_chunk *tile, const logistic_scratch *s, skimpi_chunk *out,
-                       const skimpi_code_column **column)
+static void inner_view(const logistic_shape *shape, const skimpi_chunk *tile, const logistic_scratch *s,
+                       skimpi_chunk *out, const skimpi_code_column **column)
 {
     *out = *tile;
     out->n_codes = 0;
@@ -158,8 +163,8 @@ static void inner_view(const logistic_shape *shape, const skimpi_chunk *tile, co
 }
 
 /* The border's diagonal, and its rows against the inner features and the intercept. */
-static void add_border(const logistic *self, const skimpi_chunk *tile, const skimpi_code_column *column, const double *d, double *diagonal,
-                       float *border)
+static void add_border(const logistic *self, const skimpi_chunk *tile, const skimpi_code_column *column,
+                       const double *d, double *diagonal, float *border)
 {
     const logistic_shape *shape = &self->shape;
     uint64_t m = shape->inner;
@@ -188,19 +193,21 @@ static void add_border(const logistic *self, const skimpi_chunk *tile, const ski
 }
 
 /* Hessian of one pair of outputs, k ≥ l: its lower triangle, the intercept's rows and corner. */
-static void add_pair(const logistic *self, const logistic_pass *parameters, const skimpi_chunk *tile, uint64_t k, uint64_t l, const double *d,
-                     const logistic_scratch *s, double *hessian)
+static void add_pair(const logistic *self, const logistic_pass *parameters, const skimpi_chunk *tile, uint64_t k,
+                     uint64_t l, const double *d, const logistic_scratch *s, double *hessian)
 {
     const logistic_shape *shape = &self->shape;
     uint64_t p = shape->p - shape->border, n = shape->inner, first = shape->n_outputs * p;
-    self->kernels->gram(tile, d, self->has_centres ? self->inner_centre : NULL, hessian + k * p * n + l * p, n, parameters->exact != 0, s->gram);
+    self->kernels->gram(tile, d, self->has_centres ? self->inner_centre : NULL, hessian + k * p * n + l * p, n,
+                        parameters->exact != 0, s->gram);
     if (shape->has_intercept) {
         self->kernels->scatter(tile, 1, d, shape->tile_rows, hessian + (first + k) * n + l * p, p);
         hessian[(first + k) * n + first + l] += sum_of(tile->n_rows, d);
     }
 }
 
-static void add_hessian(const logistic *self, const logistic_pass *parameters, const skimpi_chunk *tile, const logistic_scratch *s, double *hessian)
+static void add_hessian(const logistic *self, const logistic_pass *parameters, const skimpi_chunk *tile,
+                        const logistic_scratch *s, double *hessian)
 {
     uint64_t stride = self->shape.tile_rows;
     if (self->shape.border > 0) {
@@ -242,7 +249,8 @@ static void add_diagonal(const logistic *self, const skimpi_chunk *tile, const l
 }
 
 /* What a product scatters: Σ_l D_i,kl q_il, from the direction's margins q. */
-static void times_curvature(const logistic_shape *shape, const skimpi_chunk *tile, const double *q, const logistic_scratch *s)
+static void times_curvature(const logistic_shape *shape, const skimpi_chunk *tile, const double *q,
+                            const logistic_scratch *s)
 {
     uint64_t stride = shape->tile_rows;
     if (shape->n_outputs == 1) {
@@ -265,7 +273,8 @@ static void times_curvature(const logistic_shape *shape, const skimpi_chunk *til
     }
 }
 
-static void add_tile(const logistic *self, const logistic_pass *parameters, const skimpi_chunk *tile, const logistic_scratch *s, logistic_lane *lane)
+static void add_tile(const logistic *self, const logistic_pass *parameters, const skimpi_chunk *tile,
+                     const logistic_scratch *s, logistic_lane *lane)
 {
     const logistic_shape *shape = &self->shape;
     uint64_t k = shape->n_outputs, p = shape->p, m = k * (p + 1), stride = shape->tile_rows;
@@ -284,7 +293,8 @@ static void add_tile(const logistic *self, const logistic_pass *parameters, cons
     if (k == 1) {
         lane->value += self->loss->evaluate(tile->n_rows, tile->target, tile->weight, s->margins, 0.0, first, second);
     } else {
-        lane->value += skimpi_multinomial_evaluate(tile->n_rows, shape->n_classes, tile->target, tile->weight, s->margins, stride, first, second);
+        lane->value += skimpi_multinomial_evaluate(tile->n_rows, shape->n_classes, tile->target, tile->weight,
+                                                   s->margins, stride, first, second);
     }
     if (is_product) {
         times_curvature(shape, tile, s->margins + k * stride, s);
@@ -300,8 +310,8 @@ static void add_tile(const logistic *self, const logistic_pass *parameters, cons
     }
 }
 
-skimp_status skimpi_logistic_consume(const void *self_, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *worker_scratch,
-                                     skimp_error *error)
+skimp_status skimpi_logistic_consume(const void *self_, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
+                                     void *worker_scratch, skimp_error *error)
 {
     (void)error;
     const logistic *self = self_;

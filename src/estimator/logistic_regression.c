@@ -17,26 +17,32 @@
 #define NEWTON_BINARY 512
 #define NEWTON_MULTINOMIAL 256
 #define BORDER_VALUES (1u << 22) /* floats between a border and the rest: 16 MiB a lane */
-#define NEWTON_EARLY_TOL 1e-5   /* from here on a second sample saves a pass: two are enough */
+#define NEWTON_EARLY_TOL 1e-5    /* from here on a second sample saves a pass: two are enough */
 #define LANES_BYTES (1u << 20)   /* larger lanes are two, lanes of an eighth of it are eight, others four */
 
 static const skimp_param logistic_params[] = {
     { "penalty", SKIMP_PARAM_CHOICE, "deprecated", true, 0, 0, false, "deprecated|l1|l2|elasticnet",
       "deprecated: use l1_ratio and C (null: no penalty)" },
-    { "C", SKIMP_PARAM_FLOAT, "1.0", false, 0, INFINITY, true, NULL, "inverse of the strength of the penalty; inf: none" },
-    { "l1_ratio", SKIMP_PARAM_FLOAT, "0.0", true, 0, 1, false, NULL, "share of the l1 penalty: 0 is ridge, 1 is lasso" },
+    { "C", SKIMP_PARAM_FLOAT, "1.0", false, 0, INFINITY, true, NULL,
+      "inverse of the strength of the penalty; inf: none" },
+    { "l1_ratio", SKIMP_PARAM_FLOAT, "0.0", true, 0, 1, false, NULL,
+      "share of the l1 penalty: 0 is ridge, 1 is lasso" },
     { "dual", SKIMP_PARAM_BOOL, "false", false, 0, 0, false, NULL, "liblinear's dual formulation: the same optimum" },
-    { "tol", SKIMP_PARAM_FLOAT, "0.0001", false, 0, INFINITY, false, NULL, "largest absolute gradient of the mean loss at the end" },
+    { "tol", SKIMP_PARAM_FLOAT, "0.0001", false, 0, INFINITY, false, NULL,
+      "largest absolute gradient of the mean loss at the end" },
     { "fit_intercept", SKIMP_PARAM_BOOL, "true", false, 0, 0, false, NULL, "add a constant to the decision function" },
-    { "intercept_scaling", SKIMP_PARAM_FLOAT, "1", false, 0, INFINITY, true, NULL, "liblinear: the constant that the penalised intercept multiplies" },
+    { "intercept_scaling", SKIMP_PARAM_FLOAT, "1", false, 0, INFINITY, true, NULL,
+      "liblinear: the constant that the penalised intercept multiplies" },
     { "class_weight", SKIMP_PARAM_JSON, "null", true, 0, 0, false, NULL, "null, balanced, or {\"label\": weight}" },
-    { "random_state", SKIMP_PARAM_INT, "null", true, 0, 4294967295.0, false, NULL, "nothing here is random: accepted, without effect" },
+    { "random_state", SKIMP_PARAM_INT, "null", true, 0, 4294967295.0, false, NULL,
+      "nothing here is random: accepted, without effect" },
     { "solver", SKIMP_PARAM_CHOICE, "lbfgs", false, 0, 0, false, "lbfgs|liblinear|newton-cg|newton-cholesky|sag|saga",
       "liblinear penalises the intercept; the others are one and the same here" },
     { "max_iter", SKIMP_PARAM_INT, "100", false, 0, 9007199254740992.0, false, NULL, "outer iterations, at most" },
     { "verbose", SKIMP_PARAM_INT, "0", false, 0, 9007199254740992.0, false, NULL, "accepted, without effect" },
     { "warm_start", SKIMP_PARAM_BOOL, "false", false, 0, 0, false, NULL, "accepted, without effect" },
-    { "n_jobs", SKIMP_PARAM_INT, "null", true, -9007199254740992.0, 9007199254740992.0, false, NULL, "accepted, without effect" },
+    { "n_jobs", SKIMP_PARAM_INT, "null", true, -9007199254740992.0, 9007199254740992.0, false, NULL,
+      "accepted, without effect" },
     { .name = NULL },
 };
 
@@ -52,15 +58,19 @@ static skimp_status check_class_weight(const skimpi_params *params, skimp_error 
         return SKIMP_OK;
     }
     skimpi_json value, key, item;
-    bool is_object = skimpi_json_check(text, strlen(text), &value, NULL) && skimpi_json_kind_of(value) == SKIMPI_JSON_OBJECT;
+    bool is_object =
+        skimpi_json_check(text, strlen(text), &value, NULL) && skimpi_json_kind_of(value) == SKIMPI_JSON_OBJECT;
     if (!is_object) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "logistic_regression: parameter class_weight must be null, balanced or an object of weights by label");
+        return skimpi_fail(
+            error, SKIMP_ERROR_PARAM,
+            "logistic_regression: parameter class_weight must be null, balanced or an object of weights by label");
     }
     skimpi_json_items items = skimpi_json_begin(value);
     while (skimpi_json_next(&items, &key, &item)) {
         double weight = skimpi_json_number(item);
         if (!(weight >= 0.0 && weight < INFINITY)) {
-            return skimpi_fail(error, SKIMP_ERROR_PARAM, "logistic_regression: class_weight of %.*s must be a number of at least 0",
+            return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                               "logistic_regression: class_weight of %.*s must be a number of at least 0",
                                (int)skimpi_min_u64(key.length, 80), key.text);
         }
     }
@@ -85,23 +95,28 @@ static void effective_penalty(const skimpi_params *params, double *C, double *l1
     }
 }
 
-static skimp_status check_params(const skimpi_problem *problem, const skimpi_params *params, logistic_shape *shape, skimp_error *error)
+static skimp_status check_params(const skimpi_problem *problem, const skimpi_params *params, logistic_shape *shape,
+                                 skimp_error *error)
 {
     bool is_liblinear = strcmp(skimpi_params_text(params, "solver"), "liblinear") == 0;
     effective_penalty(params, &shape->C, &shape->l1_ratio);
     if (is_liblinear && isinf(shape->C)) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "logistic_regression: solver=liblinear needs a penalty: C=inf is not for it");
+        return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                           "logistic_regression: solver=liblinear needs a penalty: C=inf is not for it");
     }
     if (is_liblinear && problem->n_classes > 2) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM,
-                           "logistic_regression: solver=liblinear does not support multiclass classification (%u classes): use another solver",
+                           "logistic_regression: solver=liblinear does not support multiclass classification (%u "
+                           "classes): use another solver",
                            problem->n_classes);
     }
     if (skimpi_params_number(params, "dual") != 0.0 && (!is_liblinear || shape->l1_ratio > 0.0)) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "logistic_regression: dual=true is for solver=liblinear with l1_ratio=0 only");
+        return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                           "logistic_regression: dual=true is for solver=liblinear with l1_ratio=0 only");
     }
     shape->has_intercept = skimpi_params_number(params, "fit_intercept") != 0.0;
-    shape->intercept_penalty = is_liblinear && shape->has_intercept ? 1.0 / skimpi_params_number(params, "intercept_scaling") : 0.0;
+    shape->intercept_penalty =
+        is_liblinear && shape->has_intercept ? 1.0 / skimpi_params_number(params, "intercept_scaling") : 0.0;
     return check_class_weight(params, error);
 }
 
@@ -111,7 +126,8 @@ static skimp_status check_params(const skimpi_problem *problem, const skimpi_par
  */
 static uint64_t choose_border(const skimpi_problem *problem, logistic_shape *shape)
 {
-    for (uint64_t c = 0; c < (problem->code_features != NULL && shape->n_outputs == 1 ? problem->n_code_columns : 0); c++) {
+    for (uint64_t c = 0; c < (problem->code_features != NULL && shape->n_outputs == 1 ? problem->n_code_columns : 0);
+         c++) {
         uint64_t first = problem->code_features[c], size = problem->code_sizes[c];
         bool is_alone = true;
         for (uint64_t other = 0; other < problem->n_code_columns; other++) {
@@ -159,11 +175,13 @@ static void choose_levels(const skimpi_problem *problem, logistic_shape *shape)
     if (first >= 16 && (!is_newton || o->tol >= NEWTON_EARLY_TOL)) {
         add_level(o, 8);
     }
-    o->model_stride = skimpi_max_u64(1, skimpi_min_u64(power_of_two_below(skimpi_max_u64(problem->n_chunks / 8, 1)), 8));
+    o->model_stride =
+        skimpi_max_u64(1, skimpi_min_u64(power_of_two_below(skimpi_max_u64(problem->n_chunks / 8, 1)), 8));
     add_level(o, 1);
 }
 
-skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_params *params, logistic_shape *shape, skimp_error *error)
+skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_params *params, logistic_shape *shape,
+                                   skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     memset(shape, 0, sizeof *shape); /* padding too: options are compared and saved as bytes */
@@ -182,7 +200,8 @@ skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_p
     uint64_t m = skimpi_mul_sat(k, skimpi_add_sat(p, 1));
     uint64_t n = shape->n = m - (shape->has_intercept ? 0 : k);
     if (m > (UINT64_C(1) << 48)) {
-        status = skimpi_fail(error, SKIMP_ERROR_PARAM, "logistic_regression: %llu features × %llu outputs are more than can be addressed",
+        status = skimpi_fail(error, SKIMP_ERROR_PARAM,
+                             "logistic_regression: %llu features × %llu outputs are more than can be addressed",
                              (unsigned long long)p, (unsigned long long)k);
         goto out;
     }
@@ -192,6 +211,10 @@ skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_p
     bool is_newton = shape->inner <= newton_most;
     shape->solver = is_newton ? &skimpi_solver_newton : &skimpi_solver_quasi;
     shape->tile_rows = skimpi_logistic_tile_rows(k);
+    if (problem->chunk_rows > 0) { /* a chunk that is shorter is one tile: the same sums in less room */
+        uint64_t longest = skimpi_round_up((uint64_t)problem->chunk_rows, 16);
+        shape->tile_rows = (uint32_t)skimpi_min_u64(shape->tile_rows, longest);
+    }
     skimpi_solver_options *o = &shape->options;
     o->n = n;
     o->n_border = shape->border;
@@ -208,7 +231,8 @@ skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_p
     uint64_t border_bytes = shape->border * shape->inner * sizeof(float);
     shape->lane_bytes = skimpi_round_up(sizeof(logistic_lane) + lane_doubles * sizeof(double) + border_bytes, 64);
     shape->lanes = shape->lane_bytes <= LANES_BYTES / 8 ? 8 : shape->lane_bytes <= LANES_BYTES ? 4 : 2;
-    shape->state_doubles = p + 2 * n + 2 * m + shape->inner;
+    shape->n_centres = shape->is_centred ? p : 0;
+    shape->state_doubles = 2 * n + 2 * m + shape->n_centres + (shape->is_centred ? shape->inner : 0);
     shape->worker_bytes = skimpi_logistic_lay_out(shape, NULL, NULL);
 out:
     return status;
@@ -217,7 +241,8 @@ out:
 uint64_t skimpi_logistic_bytes(const logistic_shape *shape)
 {
     uint64_t doubles = skimpi_mul_sat(shape->state_doubles, sizeof(double));
-    return skimpi_add_sat(skimpi_round_up(sizeof(logistic), 64) + sizeof(logistic_pass), skimpi_add_sat(shape->solver_bytes, doubles));
+    return skimpi_add_sat(skimpi_round_up(sizeof(logistic), 64) + sizeof(logistic_pass),
+                          skimpi_add_sat(shape->solver_bytes, doubles));
 }
 
 /* The whole data in passes, and one thread's seconds for each, roughly. */
@@ -225,18 +250,22 @@ static void estimate_passes(const skimpi_problem *problem, const logistic_shape 
 {
     const skimpi_solver_options *o = &shape->options;
     bool is_newton = shape->solver == &skimpi_solver_newton;
-    double k = (double)shape->n_outputs, n = (double)shape->n, most = (double)o->max_iter;
-    double cells = (double)problem->n_rows * (double)(problem->n_dense + problem->n_code_columns) + (double)problem->nonzeros;
+    double k = (double)shape->n_outputs, most = (double)o->max_iter;
+    double cells =
+        (double)problem->n_rows * (double)(problem->n_dense + problem->n_code_columns) + (double)problem->nonzeros;
     for (unsigned level = 0; level + 1 < o->n_levels; level++) {
         needs->passes_expected += (is_newton ? 6.0 : 10.0) / (double)o->stride[level];
     }
     needs->passes_expected += is_newton ? (o->has_l1 || o->n_levels == 1 ? 6.0 : 3.0) : 16.0;
     needs->passes_max = 30.0 + (is_newton ? 4.0 : 8.0) * (most + 1.0);
-    double hessian = is_newton ? 0.02e-9 * (double)problem->n_rows * n * n : 0.0;
+    /* A row touches its dense columns squared, and each code with all the others. */
+    double dense = (double)problem->n_dense, codes = (double)problem->n_code_columns;
+    double hessian = is_newton ? (double)problem->n_rows * k * k * (0.02e-9 * dense * dense + 1e-9 * codes * (dense + codes)) : 0.0;
     needs->seconds_per_pass = 1.5e-9 * k * cells + 8e-9 * k * (double)problem->n_rows + hessian;
 }
 
-static skimp_status logistic_plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs, skimp_error *error)
+static skimp_status logistic_plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs,
+                                  skimp_error *error)
 {
     logistic_shape shape;
     skimp_status status = skimpi_logistic_shape(problem, params, &shape, error);
@@ -256,8 +285,8 @@ static skimp_status logistic_plan(const skimpi_problem *problem, const skimpi_pa
 
 /* ---- begin ------------------------------------------------------------------------------------------------------------ */
 
-skimp_status skimpi_logistic_create(logistic **out, skimp_budget *budget, skimp_tag tag, const skimpi_problem *problem, const logistic_shape *shape,
-                                    skimp_error *error)
+skimp_status skimpi_logistic_create(logistic **out, skimp_budget *budget, skimp_tag tag, const skimpi_problem *problem,
+                                    const logistic_shape *shape, skimp_error *error)
 {
     void *block;
     uint64_t bytes = skimpi_logistic_bytes(shape);
@@ -279,7 +308,7 @@ skimp_status skimpi_logistic_create(logistic **out, skimp_budget *budget, skimp_
     at += shape->solver_bytes;
     self->pass = (logistic_pass *)(void *)at;
     self->centre = self->pass->values + 2 * shape->n_outputs * (shape->p + 1);
-    self->gradient = self->centre + shape->p;
+    self->gradient = self->centre + shape->n_centres;
     self->diagonal = self->gradient + shape->n;
     self->product = self->gradient; /* no pass has both */
     self->inner_centre = self->diagonal + shape->n;
@@ -299,7 +328,8 @@ static void warn_of_params(const skimpi_params *params, skimpi_warnings *warning
 {
     bool is_null = skimpi_params_is_null(params, "penalty");
     if (skimpi_params_is_set(params, "penalty")) {
-        skimpi_warn(warnings, "logistic_regression: penalty is deprecated: use l1_ratio (0: l2, 1: l1) and C (inf: no penalty)");
+        skimpi_warn(warnings,
+                    "logistic_regression: penalty is deprecated: use l1_ratio (0: l2, 1: l1) and C (inf: no penalty)");
         double ratio = skimpi_params_is_null(params, "l1_ratio") ? 0.0 : skimpi_params_number(params, "l1_ratio");
         const char *penalty = is_null ? "null" : skimpi_params_text(params, "penalty");
         if ((strcmp(penalty, "l1") == 0 && ratio != 1.0) || (strcmp(penalty, "l2") == 0 && ratio != 0.0)) {
@@ -325,8 +355,8 @@ void skimpi_logistic_take_centres(logistic *self)
     self->has_centres = true;
 }
 
-static skimp_status logistic_begin(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
-                                   skimpi_warnings *warnings, skimp_error *error)
+static skimp_status logistic_begin(void **out, skimp_budget *budget, const skimpi_problem *problem,
+                                   const skimpi_params *params, skimpi_warnings *warnings, skimp_error *error)
 {
     logistic_shape shape;
     logistic *self;
@@ -465,19 +495,22 @@ static void warn_of_solution(const logistic *self, const skimpi_solution *soluti
     char name[200];
     if (solution->stop == SKIMPI_STOP_MAX_ITER) {
         skimpi_warn(self->warnings,
-                    "logistic_regression: not converged after %llu iterations (largest gradient %.3g, tol %.3g): raise max_iter, or scale the columns",
+                    "logistic_regression: not converged after %llu iterations (largest gradient %.3g, tol %.3g): raise "
+                    "max_iter, or scale the columns",
                     (unsigned long long)solution->n_iter, solution->optimality, self->shape.options.tol);
     } else if (solution->stop == SKIMPI_STOP_ROUNDING) {
         skimpi_warn(self->warnings,
-                    "logistic_regression: tol=%.3g is out of reach of double precision (largest gradient %.3g): scale the columns",
+                    "logistic_regression: tol=%.3g is out of reach of double precision (largest gradient %.3g): scale "
+                    "the columns",
                     self->shape.options.tol, solution->optimality);
     }
     if (isinf(self->shape.C) && loss < 1e-6) {
-        skimpi_warn(self->warnings,
-                    "logistic_regression: the classes can be separated, so that without a penalty the coefficients grow without end: use a finite C");
+        skimpi_warn(self->warnings, "logistic_regression: the classes can be separated, so that without a penalty the "
+                                    "coefficients grow without end: use a finite C");
     } else if (isinf(self->shape.C) && solution->weak_pivots > 0 && self->shape.n_outputs == 1) {
         skimpi_warn(self->warnings,
-                    "logistic_regression: %s is a combination of other columns: without a penalty its coefficient is one of many",
+                    "logistic_regression: %s is a combination of other columns: without a penalty its coefficient is "
+                    "one of many",
                     parameter_name(self, solution->weak_parameter, name, sizeof name));
     }
 }
@@ -521,7 +554,8 @@ static double least_subgradient(double g, double w, double l1)
 }
 
 /* Smooth penalties are added to value and gradient; the optimality is that of what the user sees. */
-static void answer_gradient(logistic *self, const skimpi_request *request, const logistic_lane *lane, penalties penalty, skimpi_answer *answer)
+static void answer_gradient(logistic *self, const skimpi_request *request, const logistic_lane *lane, penalties penalty,
+                            skimpi_answer *answer)
 {
     const logistic_shape *shape = &self->shape;
     uint64_t k = shape->n_outputs, p = shape->p, first = k * p;
@@ -565,7 +599,8 @@ static void answer_diagonal(logistic *self, const logistic_lane *lane, penalties
     answer->diagonal = self->diagonal;
 }
 
-static void answer_product(logistic *self, const skimpi_request *request, const logistic_lane *lane, penalties penalty, skimpi_answer *answer)
+static void answer_product(logistic *self, const skimpi_request *request, const logistic_lane *lane, penalties penalty,
+                           skimpi_answer *answer)
 {
     const logistic_shape *shape = &self->shape;
     uint64_t p = shape->p, first = shape->n_outputs * p;
@@ -580,7 +615,8 @@ static void answer_product(logistic *self, const skimpi_request *request, const 
 }
 
 /* The lower triangle, from the blocks of output pairs as they were summed. */
-static void answer_hessian(const logistic *self, const logistic_lane *lane, penalties penalty, const skimpi_request *request)
+static void answer_hessian(const logistic *self, const logistic_lane *lane, penalties penalty,
+                           const skimpi_request *request)
 {
     const logistic_shape *shape = &self->shape;
     uint64_t k = shape->n_outputs, p = shape->p - shape->border, n = shape->inner, first = k * p;
@@ -596,7 +632,9 @@ static void answer_hessian(const logistic *self, const logistic_lane *lane, pena
             }
             for (uint64_t j = 0; j < (shape->has_intercept ? p : 0); j++) {
                 double corner = sums[(first + a) * n + first + b];
-                double sum = (sums[(first + a) * n + b * p + j] - (self->has_centres ? self->inner_centre[j] * corner : 0.0)) * scale;
+                double sum =
+                    (sums[(first + a) * n + b * p + j] - (self->has_centres ? self->inner_centre[j] * corner : 0.0)) *
+                    scale;
                 hessian[(first + a) * n + b * p + j] = sum;
                 hessian[(first + b) * n + a * p + j] = sum;
             }
@@ -655,7 +693,8 @@ static skimp_status logistic_end_pass(void *self_, const skimpi_pass *pass, cons
     skimpi_solution solution;
     shape->solver->solution(self->solver, &solution);
     if (solution.stop == SKIMPI_STOP_NOT_FINITE) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "logistic_regression: the numbers of the data overflow double precision: scale the columns");
+        return skimpi_fail(error, SKIMP_ERROR_DATA,
+                           "logistic_regression: the numbers of the data overflow double precision: scale the columns");
     }
     if (solution.stop != SKIMPI_STOP_NONE) {
         take_model(self, &solution);

@@ -4,8 +4,9 @@
  *
  *     minimise  1/n Σ w_i loss(y_i, x_i·coef + intercept) + alpha (l1_ratio |coef|₁ + (1 - l1_ratio) |coef|² / 2),
  *
- * by the path of solver/sgd.c;
- * several classes are learnt one against the rest, all in the same pass.
+ * by the path of solver/sgd.c; w_i is the row's weight times its class's.
+ * Several classes are learnt one against the rest, all in the same pass; in the problem of class k, its rows are
+ * weighed by class_weight[k] and the rest by 1.  The score of early stopping knows the rows' own weights only.
  */
 #include <float.h>
 #include <math.h>
@@ -160,4 +161,5 @@ const skimpi_estimator_class skimpi_class_sgd_classifier = {
     .outputs = skimpi_sgd_model_outputs,
     .predict = skimpi_sgd_model_predict,
     .predict_worker_bytes = skimpi_sgd_model_predict_bytes,
+    .weighs_classes = true,
 };

@@ -20,7 +20,8 @@
 
 #define WINDOW 8 /* chunks that are shuffled together */
 #define LANES 8
-#define TILE_OUTPUTS 8 /* problems that a lanes pass evaluates at a time */
+#define TILE_OUTPUTS 8 /* problems that a lanes pass evaluates at a time, */
+#define TILE_ROWS 256  /* and rows */
 
 /* ---- parameters ---------------------------------------------------------------------------------------------------- */
 
@@ -140,9 +141,17 @@ static uint64_t lane_bytes(const skimpi_sgd_plan *plan)
     return skimpi_max_u64(moments, sums);
 }
 
-static uint64_t lane_scratch_bytes(uint32_t chunk_rows)
+/* Scratch of a lanes pass: some rows of a chunk, and their margins for some problems. */
+typedef struct sums_scratch {
+    double margins[TILE_OUTPUTS * TILE_ROWS], target[TILE_ROWS], own[TILE_ROWS], weight[TILE_ROWS];
+    uint32_t indptr[TILE_ROWS + 1];
+    skimpi_dense_column columns[]; /* skimpi_sgd_view_bytes */
+} sums_scratch;
+
+/* Chunks that are shuffled together: no more than there are. */
+static unsigned window_of(const skimpi_sgd_plan *plan, const skimpi_problem *problem)
 {
-    return skimpi_mul_sat((TILE_OUTPUTS + 2) * sizeof(double), skimpi_column_stride(chunk_rows));
+    return plan->shuffle ? (unsigned)skimpi_min_u64(WINDOW, skimpi_max_u64(problem->n_chunks, 1)) : 1;
 }
 
 skimp_status skimpi_sgd_fit_plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs,
@@ -153,15 +162,16 @@ skimp_status skimpi_sgd_fit_plan(const skimpi_problem *problem, const skimpi_par
     SKIMPI_TRY(skimpi_sgd_read_params(&plan, problem, params, error));
     double epochs = (double)plan.max_iter, around = plan.needs_statistics ? 2 : 1,
            per_epoch = plan.validation_fraction > 0 ? 2 : 1;
-    unsigned window = plan.shuffle ? (unsigned)skimpi_min_u64(WINDOW, skimpi_max_u64(problem->n_chunks, 1)) : 1;
+    unsigned window = window_of(&plan, problem);
     double entries =
         (double)problem->nonzeros + (double)problem->n_rows * (double)(problem->n_dense + problem->n_code_columns);
     *needs = (skimpi_needs){
         .lanes = LANES,
-        .state_bytes = skimpi_add_sat(skimpi_sgd_bytes(&plan.options), skimpi_sgd_model_bytes(&plan)),
+        .state_bytes =
+            skimpi_add_sat(skimpi_add_sat(skimpi_sgd_bytes(&plan.options), skimpi_sgd_model_bytes(&plan)),
+                           skimp_alloc_cost(skimpi_sgd_window_bytes(&plan, problem->chunk_rows, window))),
         .lane_bytes = lane_bytes(&plan),
-        .worker_bytes = skimpi_max_u64(lane_scratch_bytes(problem->chunk_rows),
-                                       skimpi_sgd_window_bytes(&plan, problem->chunk_rows, window)),
+        .worker_bytes = skimpi_add_sat(sizeof(sums_scratch), skimpi_sgd_view_bytes(plan.n_dense, plan.n_code_columns)),
         .model_bytes =
             skimpi_mul_sat(skimpi_mul_sat(plan.options.n_features + 2, plan.options.n_problems), sizeof(double)),
         .passes_expected = around + per_epoch * fmin(epochs, 3 + (double)plan.n_iter_no_change),
@@ -188,9 +198,12 @@ skimp_status skimpi_sgd_fit_begin(void **self, skimp_budget *budget, const skimp
     fit->name = skimpi_params_info(params)->name;
     fit->progress = (skimpi_sgd_progress){ .objective = NAN, .target_spread = 1 };
     SKIMPI_TRY(skimpi_sgd_read_params(&fit->plan, problem, params, error));
+    fit->plan.options.class_weights = problem->class_weights;
     fit->progress.phase = fit->plan.needs_statistics ? SKIMPI_SGD_STATISTICS : SKIMPI_SGD_TRAIN;
     SKIMPI_TRY(skimpi_sgd_allocate_model(fit, error));
     SKIMPI_TRY(skimpi_sgd_create(&fit->solver, budget, &fit->plan.options, error));
+    fit->window_bytes = skimpi_sgd_window_bytes(&fit->plan, problem->chunk_rows, window_of(&fit->plan, problem));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_SOLVER, fit->window_bytes, 1, &fit->window, error));
     for (uint32_t k = 0; k < fit->plan.options.n_problems; k++) {
         fit->problems[k].best = fit->plan.validation_fraction > 0 ? -INFINITY : INFINITY;
     }
@@ -259,40 +272,52 @@ static void consume_statistics(const skimpi_chunk *chunk, skimpi_sgd_moments *la
     merge_moments(&lane[chunk->n_dense], &m);
 }
 
-/* Sums over the validation rows (VALIDATE) or the others (EVALUATE): lane[k] of problem k; then weight, rows, target, target². */
-static void consume_sums(const skimpi_sgd_fit *fit, bool validate, const skimpi_chunk *chunk, double *lane,
-                         double *scratch)
+/* What a problem adds for n rows whose margins are m: right rows or squared errors (VALIDATE), or losses (EVALUATE). */
+static double sum_of(const skimpi_sgd_fit *fit, bool validate, uint32_t problem, uint32_t n, const double *target,
+                     const double *m, sums_scratch *s)
 {
     const skimpi_sgd_options *o = &fit->plan.options;
-    uint32_t n = chunk->n_rows;
-    size_t stride = skimpi_column_stride(n);
-    double *margins = scratch, *weight = scratch + TILE_OUTPUTS * stride, *target = weight + stride;
+    double sum = 0;
     for (uint32_t i = 0; i < n; i++) {
-        bool is_wanted = skimpi_sgd_is_validation(&fit->plan, chunk->first_row + i) == validate;
-        weight[i] = !is_wanted ? 0 : chunk->weight != NULL ? chunk->weight[i] : 1;
-        lane[o->n_problems] += weight[i];
-        lane[o->n_problems + 1] += is_wanted ? 1 : 0;
-        lane[o->n_problems + 2] += weight[i] * chunk->target[i];
-        lane[o->n_problems + 3] += weight[i] * chunk->target[i] * chunk->target[i];
+        double t = target[i];
+        bool is_positive = t == (double)(o->n_problems == 1 ? 1 : problem);
+        if (!validate) {
+            s->target[i] = !o->is_classifier ? t : is_positive ? 1 : o->loss->classification ? 0 : -1;
+            s->own[i] = s->weight[i] * skimpi_sgd_class_weight(o, problem, is_positive);
+        } else if (o->is_classifier) {
+            sum += (m[i] > 0) == is_positive ? s->weight[i] : 0;
+        } else {
+            sum += s->weight[i] * (m[i] - t) * (m[i] - t);
+        }
     }
-    for (uint32_t first = 0; first < o->n_problems; first += TILE_OUTPUTS) {
-        uint32_t outputs = o->n_problems - first < TILE_OUTPUTS ? o->n_problems - first : TILE_OUTPUTS;
-        skimpi_kernels_get()->margins(chunk, outputs, fit->coef + (size_t)first * o->n_features, o->n_features,
-                                      fit->intercept + first, margins, stride);
-        for (uint32_t k = 0; k < outputs; k++) {
-            const double *m = margins + k * stride;
-            double sum = 0;
-            for (uint32_t i = 0; i < n; i++) {
-                double t = chunk->target[i];
-                bool is_positive = t == (double)(o->n_problems == 1 ? 1 : first + k);
-                target[i] = !o->is_classifier         ? t
-                            : o->loss->classification ? (is_positive ? 1 : 0)
-                                                      : (is_positive ? 1 : -1);
-                sum += !validate          ? 0
-                       : o->is_classifier ? ((m[i] > 0) == is_positive ? weight[i] : 0)
-                                          : weight[i] * (m[i] - t) * (m[i] - t);
+    return validate ? sum : o->loss->evaluate(n, s->target, s->own, m, o->loss_parameter, NULL, NULL);
+}
+
+/* Sums over the validation rows (VALIDATE) or the others (EVALUATE): lane[k] of problem k; then weight, rows, target, target². */
+static void consume_sums(const skimpi_sgd_fit *fit, bool validate, const skimpi_chunk *chunk, double *lane,
+                         sums_scratch *s)
+{
+    const skimpi_sgd_options *o = &fit->plan.options;
+    const skimpi_sgd_view view = { s->indptr, s->columns };
+    for (uint32_t start = 0; start < chunk->n_rows; start += TILE_ROWS) {
+        uint32_t n = chunk->n_rows - start < TILE_ROWS ? chunk->n_rows - start : TILE_ROWS;
+        const double *target = chunk->target + start;
+        for (uint32_t i = 0; i < n; i++) {
+            bool is_wanted = skimpi_sgd_is_validation(&fit->plan, chunk->first_row + start + i) == validate;
+            s->weight[i] = !is_wanted ? 0 : chunk->weight != NULL ? chunk->weight[start + i] : 1;
+            lane[o->n_problems] += s->weight[i];
+            lane[o->n_problems + 1] += is_wanted ? 1 : 0;
+            lane[o->n_problems + 2] += s->weight[i] * target[i];
+            lane[o->n_problems + 3] += s->weight[i] * target[i] * target[i];
+        }
+        skimpi_chunk rows = skimpi_sgd_rows(chunk, start, n, &view);
+        for (uint32_t first = 0; first < o->n_problems; first += TILE_OUTPUTS) {
+            uint32_t outputs = o->n_problems - first < TILE_OUTPUTS ? o->n_problems - first : TILE_OUTPUTS;
+            skimpi_kernels_get()->margins(&rows, outputs, fit->coef + (size_t)first * o->n_features, o->n_features,
+                                          fit->intercept + first, s->margins, TILE_ROWS);
+            for (uint32_t k = 0; k < outputs; k++) {
+                lane[first + k] += sum_of(fit, validate, first + k, n, target, s->margins + k * TILE_ROWS, s);
             }
-            lane[first + k] += validate ? sum : o->loss->evaluate(n, target, weight, m, o->loss_parameter, NULL, NULL);
         }
     }
 }

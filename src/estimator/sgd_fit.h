@@ -58,6 +58,8 @@ typedef struct skimpi_sgd_fit {
     skimpi_sgd_column *columns;   /* n_dense */
     double *coef, *intercept;     /* n_problems × n_features, n_problems */
     double *objectives;           /* n_problems */
+    void *window;                 /* scratch of consume_window; NULL in a loaded model */
+    uint64_t window_bytes;
 } skimpi_sgd_fit;
 
 skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem *problem, const skimpi_params *params,
@@ -91,6 +93,13 @@ skimp_status skimpi_sgd_consume_window(void *self, const skimpi_pass *pass, cons
                                        unsigned n_chunks, void *worker_scratch, skimp_error *error);
 
 /* ---- sgd_model.c ---- */
+/* Rows first … first + n - 1 of a chunk, as kernels take them: a chunk without target and weight. */
+typedef struct skimpi_sgd_view {
+    uint32_t *indptr;             /* n + 1 */
+    skimpi_dense_column *columns; /* n_dense of them; then n_codes code columns */
+} skimpi_sgd_view;
+uint64_t skimpi_sgd_view_bytes(uint64_t n_dense, uint64_t n_code_columns); /* of columns */
+skimpi_chunk skimpi_sgd_rows(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const skimpi_sgd_view *view);
 /* Takes the solver's weights into coef and intercept, in the units of the data. */
 void skimpi_sgd_take_weights(skimpi_sgd_fit *fit);
 skimp_status skimpi_sgd_allocate_model(skimpi_sgd_fit *fit, skimp_error *error);

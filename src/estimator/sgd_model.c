@@ -59,6 +59,7 @@ void skimpi_sgd_fit_destroy(void *self)
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->objectives, k, sizeof(double));
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->intercept, k, sizeof(double));
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->coef, k * fit->plan.options.n_features, sizeof(double));
+    skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->window, fit->window_bytes, 1);
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit, 1, sizeof(*fit));
 }
 
@@ -144,8 +145,8 @@ skimp_status skimpi_sgd_model_load(void **self, skimp_budget *budget, const skim
     uint64_t k = fit->plan.options.n_problems, n = fit->plan.options.n_features, one = 1;
     uint64_t shape[2] = { k, n };
     bool is_classifier = fit->plan.options.is_classifier;
-    int64_t n_iter;
-    double t;
+    int64_t n_iter = 0;
+    double t = 0;
     SKIMPI_TRY(take(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1,
                     fit->coef, k * n * sizeof(double), error));
     SKIMPI_TRY(take(tensors, prefix, "intercept_", SKIMPI_F64, 1, &k, fit->intercept, k * sizeof(double), error));
@@ -188,16 +189,22 @@ unsigned skimpi_sgd_model_outputs(const void *self, skimpi_predict_kind kind, co
 typedef struct label_scratch {
     double margins[TILE_OUTPUTS * TILE_ROWS], best[TILE_ROWS];
     uint32_t indptr[TILE_ROWS + 1];
-    skimpi_dense_column columns[]; /* n_dense of them; then n_codes code columns */
+    skimpi_dense_column columns[]; /* skimpi_sgd_view_bytes */
 } label_scratch;
 
-/* Rows first … first + n - 1 of a chunk as a chunk. */
-static skimpi_chunk rows_of(const skimpi_chunk *chunk, uint32_t first, uint32_t n, label_scratch *s)
+uint64_t skimpi_sgd_view_bytes(uint64_t n_dense, uint64_t n_code_columns)
+{
+    return skimpi_add_sat(skimpi_mul_sat(n_dense, sizeof(skimpi_dense_column)),
+                          skimpi_mul_sat(n_code_columns, sizeof(skimpi_code_column)));
+}
+
+skimpi_chunk skimpi_sgd_rows(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const skimpi_sgd_view *v)
 {
     skimpi_chunk view = *chunk;
     view.n_rows = n;
-    view.dense = s->columns;
-    view.codes = (skimpi_code_column *)(void *)(s->columns + chunk->n_dense);
+    view.target = view.weight = NULL;
+    view.dense = v->columns;
+    view.codes = (skimpi_code_column *)(void *)(v->columns + chunk->n_dense);
     for (uint32_t c = 0; c < chunk->n_dense; c++) {
         view.dense[c] = chunk->dense[c];
         view.dense[c].f32 = chunk->dense[c].f32 != NULL ? chunk->dense[c].f32 + first : NULL;
@@ -210,9 +217,9 @@ static skimpi_chunk rows_of(const skimpi_chunk *chunk, uint32_t first, uint32_t 
     if (chunk->has_csr) {
         uint32_t start = chunk->csr.indptr[first];
         for (uint32_t i = 0; i <= n; i++) {
-            s->indptr[i] = chunk->csr.indptr[first + i] - start;
+            v->indptr[i] = chunk->csr.indptr[first + i] - start;
         }
-        view.csr.indptr = s->indptr;
+        view.csr.indptr = v->indptr;
         view.csr.indices = chunk->csr.indices != NULL ? chunk->csr.indices + start : NULL;
         view.csr.indices64 = chunk->csr.indices64 != NULL ? chunk->csr.indices64 + start : NULL;
         view.csr.f32 = chunk->csr.f32 != NULL ? chunk->csr.f32 + start : NULL;
@@ -225,9 +232,10 @@ static skimpi_chunk rows_of(const skimpi_chunk *chunk, uint32_t first, uint32_t 
 static void predict_class(const skimpi_sgd_fit *fit, const skimpi_chunk *chunk, double *out, label_scratch *s)
 {
     const skimpi_sgd_options *o = &fit->plan.options;
+    const skimpi_sgd_view view = { s->indptr, s->columns };
     for (uint32_t start = 0; start < chunk->n_rows; start += TILE_ROWS) {
         uint32_t n = chunk->n_rows - start < TILE_ROWS ? chunk->n_rows - start : TILE_ROWS;
-        skimpi_chunk rows = rows_of(chunk, start, n, s);
+        skimpi_chunk rows = skimpi_sgd_rows(chunk, start, n, &view);
         for (uint32_t first = 0; first < o->n_problems; first += TILE_OUTPUTS) {
             uint32_t outputs = o->n_problems - first < TILE_OUTPUTS ? o->n_problems - first : TILE_OUTPUTS;
             skimpi_kernels_get()->margins(&rows, outputs, fit->coef + (size_t)first * o->n_features, o->n_features,
@@ -301,7 +309,6 @@ skimp_status skimpi_sgd_model_predict(const void *self, skimpi_predict_kind kind
 uint64_t skimpi_sgd_model_predict_bytes(const skimpi_problem *problem, const skimpi_params *params)
 {
     bool has_classes = skimpi_params_info(params)->kind == SKIMP_CLASSIFIER && problem->n_classes > 2;
-    uint64_t columns = skimpi_add_sat(skimpi_mul_sat(problem->n_dense, sizeof(skimpi_dense_column)),
-                                      skimpi_mul_sat(problem->n_code_columns, sizeof(skimpi_code_column)));
+    uint64_t columns = skimpi_sgd_view_bytes(problem->n_dense, problem->n_code_columns);
     return has_classes ? skimpi_add_sat(sizeof(label_scratch), columns) : 0;
 }

@@ -36,7 +36,7 @@ static uint64_t strips_of(uint32_t rows)
     return ((uint64_t)rows + STRIP_ROWS - 1) / STRIP_ROWS;
 }
 
-/* Offsets of a tile's arrays in the worker's scratch. */
+/* Offsets of a tile's arrays in the fit's scratch. */
 typedef struct tile_layout {
     uint64_t at, row, order, n_fixed, index, value, bytes;
 } tile_layout;
@@ -203,13 +203,13 @@ static void visit(skimpi_sgd_fit *fit, const skimpi_chunk *const *chunks, const 
 skimp_status skimpi_sgd_consume_window(void *self, const skimpi_pass *pass, const skimpi_chunk *const *chunks,
                                        unsigned n_chunks, void *worker_scratch, skimp_error *error)
 {
-    (void)error;
+    (void)worker_scratch, (void)error; /* one at a time: the scratch is the fit's own, not one for each worker */
     skimpi_sgd_fit *fit = self;
     uint64_t most = 0;
     for (unsigned c = 0; c < n_chunks; c++) {
         most += strips_of(chunks[c]->n_rows);
     }
-    tile t = open_tile(&fit->plan, most, worker_scratch);
+    tile t = open_tile(&fit->plan, most, fit->window);
     learn_layout(fit, chunks[0]);
     uint64_t n_strips = cut(chunks, n_chunks, t.strips);
     skimpi_random random;

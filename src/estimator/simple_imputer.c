@@ -235,6 +235,10 @@ static skimp_status consume(const void *opaque, const skimpi_pass *pass, const s
     }
     for (uint32_t j = 0; j < chunk->n_dense; j++) {
         const skimpi_dense_column *column = &chunk->dense[j];
+        if (nan_is_missing && !searches(&self->shape)) {
+            skimpi_moments_add_column(&m, column->feature, column->f32, column->f64, chunk->n_rows);
+            continue;
+        }
         double stands_for = column->f32 != NULL ? (double)(float)self->missing : self->missing;
         for (uint32_t first = 0; first < chunk->n_rows; first += TILE) {
             uint32_t n = chunk->n_rows - first < TILE ? chunk->n_rows - first : TILE;
@@ -395,18 +399,30 @@ out:
  * ---------------------------------------------------------------------------------------------------------
  */
 
+/* Plain loops, one a kind, which compilers make vectors of: every pass over the data goes through here. */
 static void fill_in(const simple_imputer *self, float *f32, double *f64, size_t n, double statistic)
 {
-    double value = isnan(statistic) ? self->fill : statistic;
-    bool nan_is_missing = isnan(self->missing);
+    double value = isnan(statistic) ? self->fill : statistic, missing = self->missing;
     if (f32 != NULL) {
-        float small = (float)value, stands_for = (float)self->missing;
-        for (size_t i = 0; i < n; i++) {
-            f32[i] = (nan_is_missing ? f32[i] != f32[i] : f32[i] == stands_for) ? small : f32[i];
+        float small = (float)value, stands_for = (float)missing;
+        if (isnan(missing)) {
+            for (size_t i = 0; i < n; i++) {
+                f32[i] = f32[i] != f32[i] ? small : f32[i];
+            }
+        } else {
+            for (size_t i = 0; i < n; i++) {
+                f32[i] = f32[i] == stands_for ? small : f32[i];
+            }
         }
     } else if (f64 != NULL) {
-        for (size_t i = 0; i < n; i++) {
-            f64[i] = (nan_is_missing ? f64[i] != f64[i] : f64[i] == self->missing) ? value : f64[i];
+        if (isnan(missing)) {
+            for (size_t i = 0; i < n; i++) {
+                f64[i] = f64[i] != f64[i] ? value : f64[i];
+            }
+        } else {
+            for (size_t i = 0; i < n; i++) {
+                f64[i] = f64[i] == missing ? value : f64[i];
+            }
         }
     }
 }

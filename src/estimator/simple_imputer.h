@@ -30,7 +30,7 @@ static inline double imputer_number(uint64_t key)
 
 /* What a search knows of a feature between passes. */
 typedef struct imputer_feature {
-    uint64_t prefix;           /* median: the lower one's digits so far; most_frequent: the first hash not counted yet */
+    uint64_t prefix;           /* median: the lower one's digits so far; mode: the first hash not counted yet */
     uint64_t below;            /* median: the lower one's place among those with its prefix */
     uint64_t n;                /* values in all */
     uint64_t upper;            /* median: key of the upper one, when the digits have parted from the lower one's */

@@ -29,9 +29,9 @@ typedef long long v8i __attribute__((vector_size(64)));
 #define INLINE static inline __attribute__((always_inline))
 
 #if defined(__x86_64__)
-#define DISPATCHED(call_wide, call_middle, call_plain)                                                                  \
+#define DISPATCHED(call_wide, call_middle, call_plain)                                                                 \
     do {                                                                                                               \
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) {                                  \
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) {                                 \
             return call_wide;                                                                                          \
         }                                                                                                              \
         if (__builtin_cpu_supports("avx2")) {                                                                          \
@@ -46,8 +46,14 @@ typedef long long v8i __attribute__((vector_size(64)));
 /* mask ? a : b, bit by bit */
 #define SELECT(mask, a, b) ((v8d)(((mask) & (v8i)(a)) | (~(mask) & (v8i)(b))))
 
-INLINE void load(v8d *out, const double *from) { *out = *(const v8d_unaligned *)from; }
-INLINE void store(double *to, const v8d *value) { *(v8d_unaligned *)to = *value; }
+INLINE void load(v8d *out, const double *from)
+{
+    *out = *(const v8d_unaligned *)from;
+}
+INLINE void store(double *to, const v8d *value)
+{
+    *(v8d_unaligned *)to = *value;
+}
 
 /* *x = exp(*x), *x ≤ 0 */
 INLINE void exp_negative(v8d *x)
@@ -106,7 +112,8 @@ INLINE double total(const v8d *sum)
 }
 
 /* Eight rows of the binary loss. */
-INLINE void eight(const double *target, const double *weight, const double *margin, double *gradient, double *curvature, v8d *sum)
+INLINE void eight(const double *target, const double *weight, const double *margin, double *gradient, double *curvature,
+                  v8d *sum)
 {
     v8d t, m, w;
     load(&t, target);
@@ -145,8 +152,8 @@ INLINE void eight(const double *target, const double *weight, const double *marg
     }
 }
 
-INLINE double evaluate_body(size_t n, const double *target, const double *weight, const double *margin, double *gradient,
-                            double *curvature)
+INLINE double evaluate_body(size_t n, const double *target, const double *weight, const double *margin,
+                            double *gradient, double *curvature)
 {
     v8d sum = { 0 };
     size_t i = 0;
@@ -175,8 +182,8 @@ INLINE double evaluate_body(size_t n, const double *target, const double *weight
 }
 
 /* The usual cases each get their own loop. */
-INLINE double evaluate_cases(size_t n, const double *target, const double *weight, const double *margin, double *gradient,
-                             double *curvature)
+INLINE double evaluate_cases(size_t n, const double *target, const double *weight, const double *margin,
+                             double *gradient, double *curvature)
 {
     if (weight == NULL && gradient != NULL && curvature != NULL) {
         return evaluate_body(n, target, NULL, margin, gradient, curvature);
@@ -190,8 +197,8 @@ INLINE double evaluate_cases(size_t n, const double *target, const double *weigh
     return evaluate_body(n, target, weight, margin, gradient, curvature);
 }
 
-static double evaluate_plain(size_t n, const double *target, const double *weight, const double *margin, double *gradient,
-                             double *curvature)
+static double evaluate_plain(size_t n, const double *target, const double *weight, const double *margin,
+                             double *gradient, double *curvature)
 {
     return evaluate_cases(n, target, weight, margin, gradient, curvature);
 }
@@ -263,14 +270,14 @@ const skimpi_loss skimpi_loss_log = {
  * Up to eight rows: exp(m_k - max) into out (may be the margins' own place, or NULL), their sum and the maximum.
  * Rows past n repeat the first.
  */
-INLINE void exponentials(size_t n, unsigned n_classes, const double *margins, size_t stride, double *out, size_t out_stride, v8d *sum,
-                         v8d *maximum)
+INLINE void exponentials(size_t n, unsigned n_classes, const double *margins, size_t stride, double *out,
+                         size_t out_stride, v8d *sum, v8d *maximum)
 {
     v8d top, m;
     double padded[WIDTH];
 #define LOAD_CLASS(k)                                                                                                  \
     do {                                                                                                               \
-        const double *from = margins + (size_t)(k) * stride;                                                           \
+        const double *from = margins + (size_t)(k)*stride;                                                             \
         if (n < WIDTH) {                                                                                               \
             for (size_t j = 0; j < WIDTH; j++) {                                                                       \
                 padded[j] = from[j < n ? j : 0];                                                                       \
@@ -305,8 +312,8 @@ INLINE void exponentials(size_t n, unsigned n_classes, const double *margins, si
     *maximum = top;
 }
 
-INLINE double multinomial_body(size_t n, unsigned n_classes, const double *target, const double *weight, const double *margins,
-                               size_t stride, double *gradient, double *probabilities)
+INLINE double multinomial_body(size_t n, unsigned n_classes, const double *target, const double *weight,
+                               const double *margins, size_t stride, double *gradient, double *probabilities)
 {
     double loss = 0.0;
     double *out = gradient != NULL ? gradient : probabilities;
@@ -348,28 +355,30 @@ INLINE double multinomial_body(size_t n, unsigned n_classes, const double *targe
     return loss;
 }
 
-static double multinomial_plain(size_t n, unsigned n_classes, const double *target, const double *weight, const double *margins,
-                                size_t stride, double *gradient, double *probabilities)
+static double multinomial_plain(size_t n, unsigned n_classes, const double *target, const double *weight,
+                                const double *margins, size_t stride, double *gradient, double *probabilities)
 {
     return multinomial_body(n, n_classes, target, weight, margins, stride, gradient, probabilities);
 }
 
 #if defined(__x86_64__)
 TARGET_WIDE static double multinomial_wide(size_t n, unsigned n_classes, const double *target, const double *weight,
-                                           const double *margins, size_t stride, double *gradient, double *probabilities)
+                                           const double *margins, size_t stride, double *gradient,
+                                           double *probabilities)
 {
     return multinomial_body(n, n_classes, target, weight, margins, stride, gradient, probabilities);
 }
 
 TARGET_MIDDLE static double multinomial_middle(size_t n, unsigned n_classes, const double *target, const double *weight,
-                                               const double *margins, size_t stride, double *gradient, double *probabilities)
+                                               const double *margins, size_t stride, double *gradient,
+                                               double *probabilities)
 {
     return multinomial_body(n, n_classes, target, weight, margins, stride, gradient, probabilities);
 }
 #endif
 
-double skimpi_multinomial_evaluate(size_t n, unsigned n_classes, const double *target, const double *weight, const double *margins,
-                                   size_t stride, double *gradient, double *probabilities)
+double skimpi_multinomial_evaluate(size_t n, unsigned n_classes, const double *target, const double *weight,
+                                   const double *margins, size_t stride, double *gradient, double *probabilities)
 {
 #if defined(__x86_64__)
     DISPATCHED(multinomial_wide(n, n_classes, target, weight, margins, stride, gradient, probabilities),

@@ -15,7 +15,7 @@
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 typedef struct skimpi_os_memory {
-    uint64_t resident;       /* VmRSS, bytes */
+    uint64_t resident;       /* bytes; exact (the sum over all mappings), where VmRSS is not quite */
     uint64_t peak;           /* VmHWM, bytes */
     uint64_t image;          /* bytes of file-backed private mappings of code and read-only data: what "program" may grow to */
     uint64_t image_resident; /* of those, resident now */
@@ -42,6 +42,8 @@ size_t skimpi_os_page_size(void);
 void *skimpi_os_map(size_t bytes);
 void *skimpi_os_remap(void *block, size_t bytes, size_t new_bytes);
 void skimpi_os_unmap(void *block, size_t bytes);
+/* Makes the pages of [block, block + bytes), about to be written, resident: costs less than a fault for each. */
+void skimpi_os_populate(void *block, size_t bytes);
 
 /* ---- clock ------------------------------------------------------------------------------------------------------- */
 

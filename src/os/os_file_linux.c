@@ -108,7 +108,7 @@ skimp_status skimpi_os_read_cancellable(int fd, const char *path, void *buffer, 
         }
         /* A signal may come between the question above and the read, or to another thread: so wait in short spells. */
         struct pollfd ready = { .fd = fd, .events = POLLIN };
-        if (cancelled != NULL && poll(&ready, 1, 100) == 0) {
+        if (cancelled != NULL && poll(&ready, 1, 100) <= 0) { /* nothing yet, or a signal came */
             continue;
         }
         ssize_t n = read(fd, buffer, bytes < CALL_BYTES ? bytes : CALL_BYTES);

@@ -32,6 +32,19 @@ void skimpi_os_unmap(void *block, size_t bytes)
     munmap(block, bytes);
 }
 
+void skimpi_os_populate(void *block, size_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+    uintptr_t page = skimpi_os_page_size(), begin = (uintptr_t)block / page * page;
+    /* A kernel that does not know this leaves the pages to their faults. */
+    int ignored = madvise((void *)begin, (uintptr_t)block + bytes - begin, MADV_POPULATE_WRITE);
+    (void)ignored;
+#else
+    (void)block;
+    (void)bytes;
+#endif
+}
+
 uint64_t skimpi_os_resident(void)
 {
     char buffer[256];
@@ -48,6 +61,7 @@ uint64_t skimpi_os_resident(void)
 typedef struct image {
     uint64_t bytes;
     uint64_t resident;
+    uint64_t all_resident; /* of every mapping */
     bool counting; /* the lines now belong to a mapping of the image */
 } image;
 
@@ -59,8 +73,9 @@ static void add_line(void *context, skimpi_text line)
     if (skimpi_os_parse_mapping(line, &bytes, &is_image)) {
         sum->counting = is_image;
         sum->bytes = is_image ? skimpi_add_sat(sum->bytes, bytes) : sum->bytes;
-    } else if (sum->counting && skimpi_os_parse_kib(line, "Rss", &bytes)) {
-        sum->resident = skimpi_add_sat(sum->resident, bytes);
+    } else if (skimpi_os_parse_kib(line, "Rss", &bytes)) {
+        sum->all_resident = skimpi_add_sat(sum->all_resident, bytes);
+        sum->resident = sum->counting ? skimpi_add_sat(sum->resident, bytes) : sum->resident;
     }
 }
 
@@ -79,6 +94,7 @@ skimp_status skimpi_os_memory_now(skimpi_os_memory *out, skimp_error *error)
     if (!skimpi_os_each_line("/proc/self/smaps", add_line, &sum)) {
         return skimpi_fail(error, SKIMP_ERROR_IO, "/proc/self/smaps cannot be read");
     }
+    out->resident = sum.all_resident; /* VmRSS is a sum of per-CPU counters that may be off by some 100 KiB */
     out->image = sum.bytes;
     out->image_resident = sum.resident;
     return SKIMP_OK;

@@ -215,7 +215,7 @@ static bool has_item(skimpi_text list, const char *item)
 
 skimpi_cgroup_version skimpi_os_parse_cgroup(skimpi_text line, const char *controller, skimpi_text *path)
 {
-    uint64_t hierarchy;
+    uint64_t hierarchy = 0;
     bool numbered = skimpi_text_number(skimpi_text_cut(&line, ':'), &hierarchy);
     const char *before = line.at;
     skimpi_text controllers = skimpi_text_cut(&line, ':');

@@ -376,32 +376,32 @@ typedef struct outcome {
     double intercept_rate;
 } outcome;
 
-INLINE bool begin_step(skimpi_sgd *sgd, problem *pr, const skimpi_sgd_row *row, double target, double margin,
-                       double norm, const rates *r, outcome *to)
+INLINE bool begin_step(skimpi_sgd *sgd, problem *pr, double target, double margin, double norm, const rates *r,
+                       outcome *to)
 {
     const skimpi_sgd_options *o = &sgd->options;
     to->loss = o->loss->value(target, margin, o->loss_parameter);
-    pr->loss_sum += row->weight * to->loss;
+    pr->loss_sum += r->weight * to->loss;
     if (r->counts_norm) {
         sgd->head->norms += norm + (o->fit_intercept ? 1 : 0);
     }
     to->slope = o->loss->first(target, margin, o->loss_parameter);
     to->slope = fmax(-MAX_SLOPE * o->unit, fmin(MAX_SLOPE * o->unit, to->slope));
     to->intercept_rate = (double)r->eta * o->intercept_rate;
-    return to->slope != 0 && row->weight != 0;
+    return to->slope != 0 && r->weight != 0;
 }
 
 /* The squared slope that a row adds to G, and γ_t. */
-INLINE float begin_adapt(skimpi_sgd *sgd, const skimpi_sgd_row *row, const outcome *to, rates *r)
+INLINE float begin_adapt(skimpi_sgd *sgd, const outcome *to, rates *r)
 {
     const double scaled = to->slope / sgd->options.unit;
     r->gamma = (float)(RATE * sqrt((double)(sgd->head->rows + 1) / sgd->head->norms));
-    return (float)(row->weight * scaled * scaled);
+    return (float)(r->weight * scaled * scaled);
 }
 
 /* reach: Σ η_j (x / s)² where rates adapt, Σ d_j (x / s)² where not. Moves the intercept; returns what the features move by. */
-INLINE double end_step(skimpi_sgd *sgd, problem *pr, const skimpi_sgd_row *row, double target, double margin,
-                       double reach, float slope_squared, const rates *r, outcome *to, int way)
+INLINE double end_step(skimpi_sgd *sgd, problem *pr, double target, double margin, double reach, float slope_squared,
+                       const rates *r, outcome *to, int way)
 {
     const skimpi_sgd_options *o = &sgd->options;
     bool is_passive = o->schedule == SKIMPI_SGD_PA1 || o->schedule == SKIMPI_SGD_PA2;
@@ -420,9 +420,9 @@ INLINE double end_step(skimpi_sgd *sgd, problem *pr, const skimpi_sgd_row *row, 
     }
     double intercept_rate = o->fit_intercept ? to->intercept_rate : 0;
     if (sgd->implicit && !is_passive) {
-        slope = implicit_slope(o, target, margin, slope, row->weight * (reach + intercept_rate));
+        slope = implicit_slope(o, target, margin, slope, r->weight * (reach + intercept_rate));
     }
-    slope *= row->weight;
+    slope *= r->weight;
     pr->intercept -= slope * intercept_rate;
     return slope;
 }
@@ -438,14 +438,14 @@ INLINE void step(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, double 
     float squared = 0;
     EACH_BLOCK(row, look(b, &p, r, way, is_learned, &s));
     double margin = s.margin + pr->intercept;
-    if (!begin_step(sgd, pr, row, target, margin, s.norm, r, &to)) {
+    if (!begin_step(sgd, pr, target, margin, s.norm, r, &to)) {
         return;
     }
     if (way & ADAPT) {
-        squared = begin_adapt(sgd, row, &to, r);
+        squared = begin_adapt(sgd, &to, r);
         EACH_BLOCK(row, adapt(b, &p, r, squared, is_learned, &s));
     }
-    double slope = end_step(sgd, pr, row, target, margin, s.reach, squared, r, &to, way);
+    double slope = end_step(sgd, pr, target, margin, s.reach, squared, r, &to, way);
     EACH_BLOCK(row, move(b, &p, r, slope, is_learned, way));
 }
 
@@ -508,12 +508,12 @@ static void step_wide(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, do
     take_row(w, sgd->features + (size_t)k * sgd->options.n_features, row);
     skimpi_sgd_wide_look(w, r, way & ADAPT, &s);
     double margin = s.margin + pr->intercept, slope = 0;
-    if (begin_step(sgd, pr, row, target, margin, s.norm, r, &to)) {
+    if (begin_step(sgd, pr, target, margin, s.norm, r, &to)) {
         if (way & ADAPT) {
-            squared = begin_adapt(sgd, row, &to, r);
+            squared = begin_adapt(sgd, &to, r);
             skimpi_sgd_wide_adapt(w, r, squared, &s);
         }
-        slope = end_step(sgd, pr, row, target, margin, s.reach, squared, r, &to, way);
+        slope = end_step(sgd, pr, target, margin, s.reach, squared, r, &to, way);
     }
     skimpi_sgd_wide_store(w, r, slope);
 }
@@ -613,11 +613,13 @@ void skimpi_sgd_step(skimpi_sgd *sgd, const skimpi_sgd_row *row)
             continue;
         }
         double target = row->target;
-        if (o->is_classifier) {
-            target = target == (double)(o->n_problems == 1 ? 1 : k) ? 1 : 0;
-            target = o->loss->classification ? target : 2 * target - 1;
-        }
         rates r = now;
+        r.weight = row->weight;
+        if (o->is_classifier) {
+            bool is_positive = target == (double)(o->n_problems == 1 ? 1 : k);
+            r.weight *= skimpi_sgd_class_weight(o, k, is_positive);
+            target = is_positive ? 1 : o->loss->classification ? 0 : -1;
+        }
         r.eta *= (float)sgd->problems[k].slow;
         step_one(sgd, k, row, target, &r, way);
         now.counts_norm = false;

@@ -32,6 +32,7 @@ typedef struct skimpi_sgd_options {
     uint64_t average_from; /* average the steps from this one on (1 is the first); 0: no averages */
     uint64_t n_features;   /* under 2^32 */
     uint32_t n_problems;   /* 1, or one for each class against the rest */
+    const double *class_weights; /* one for each class, kept by the caller until destroy; NULL: ones */
     bool plain;            /* without the CPU's vectors (tests) */
     bool is_classifier;    /* targets are class indices; one problem: class 1 against class 0 */
 } skimpi_sgd_options;
@@ -65,6 +66,19 @@ void skimpi_sgd_fix(skimpi_sgd *sgd, uint64_t feature, double scale);
 
 /* Before the first step: what margins are measured in, when it was not known at create. */
 void skimpi_sgd_set_unit(skimpi_sgd *sgd, double unit);
+
+/*
+ * What the rows of a problem's class (is_positive), or of the others, are weighed by: with one class against the rest,
+ * the rest weighs 1 (as in scikit-learn).
+ */
+static inline double skimpi_sgd_class_weight(const skimpi_sgd_options *o, uint32_t problem, bool is_positive)
+{
+    const double *weights = o->class_weights;
+    return weights == NULL      ? 1
+           : o->n_problems == 1 ? weights[is_positive ? 1 : 0]
+           : is_positive        ? weights[problem]
+                                : 1;
+}
 
 /* One row, for every problem that is still learning. */
 void skimpi_sgd_step(skimpi_sgd *sgd, const skimpi_sgd_row *row);

@@ -22,6 +22,7 @@ _Static_assert(sizeof(skimpi_sgd_feature) == 32, "two features to a cache line")
 typedef struct skimpi_sgd_rates {
     float eta, gamma; /* η_t and γ_t */
     float l2, l1;
+    double weight; /* h_i: of the row in this problem */
     uint32_t now;
     uint32_t average_from; /* steps of this pass after which averages are taken; UINT32_MAX: none */
     bool counts_norm;      /* the first problem of a row does */

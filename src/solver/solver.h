@@ -20,76 +20,77 @@
 
 typedef enum skimpi_request_kind {
     SKIMPI_REQUEST_DONE,
-    SKIMPI_REQUEST_GRADIENT,          /* f and its gradient at point */
-    SKIMPI_REQUEST_HESSIAN,           /* f, gradient and the full Hessian at point */
-    SKIMPI_REQUEST_PRODUCT            /* Hessian at point times direction */
+    SKIMPI_REQUEST_GRADIENT, /* f and its gradient at point */
+    SKIMPI_REQUEST_HESSIAN,  /* f, gradient and the full Hessian at point */
+    SKIMPI_REQUEST_PRODUCT   /* Hessian at point times direction */
 } skimpi_request_kind;
 
 typedef struct skimpi_request {
     skimpi_request_kind kind;
-    const double *point;              /* n; owned by the solver, valid until the next step */
-    const double *direction;          /* n, PRODUCT only */
-    double *hessian;                  /* HESSIAN: where to put it, lower triangle, row-major; of the parameters behind the border */
-    double *border_diagonal;          /* n_border: diagonal of the border's block */
-    float *border;                    /* n_border × (n - n_border): the border's rows against the others */
-    bool with_diagonal;               /* GRADIENT: the Hessian's diagonal is wanted too (preconditioner) */
-    bool exact;                       /* HESSIAN: in double throughout; else a relative error of 1e-6 will do */
-    uint64_t stride;                  /* 1: all the data; s: every s-th chunk */
-    double penalty_factor;            /* all penalties times this */
+    const double *point;     /* n; owned by the solver, valid until the next step */
+    const double *direction; /* n, PRODUCT only */
+    double *hessian; /* HESSIAN: where to put it, lower triangle, row-major; of the parameters behind the border */
+    double *border_diagonal; /* n_border: diagonal of the border's block */
+    float *border;           /* n_border × (n - n_border): the border's rows against the others */
+    bool with_diagonal;      /* GRADIENT: the Hessian's diagonal is wanted too (preconditioner) */
+    bool exact;              /* HESSIAN: in double throughout; else a relative error of 1e-6 will do */
+    uint64_t stride;         /* 1: all the data; s: every s-th chunk */
+    double penalty_factor;   /* all penalties times this */
 } skimpi_request;
 
 typedef struct skimpi_answer {
-    double value;                     /* f, without the l1 part */
-    double optimality;                /* largest absolute entry of F's gradient (the subgradient of least norm), as the user counts it */
-    double l1;                        /* l1_j of the first n_l1 parameters, penalty_factor included; the others': l1 × l1_rest */
-    double rows;                      /* that the pass saw */
-    const double *gradient;           /* n, of f */
-    const double *diagonal;           /* n */
-    const double *product;            /* n */
+    double value; /* f, without the l1 part */
+    double
+        optimality; /* largest absolute entry of F's gradient (the subgradient of least norm), as the user counts it */
+    double l1;      /* l1_j of the first n_l1 parameters, penalty_factor included; the others': l1 × l1_rest */
+    double rows;    /* that the pass saw */
+    const double *gradient; /* n, of f */
+    const double *diagonal; /* n */
+    const double *product;  /* n */
 } skimpi_answer;
 
 #define SKIMPI_MAX_LEVELS 4
 
 typedef struct skimpi_solver_options {
     uint64_t n;
-    uint64_t n_border;                /* Newton: so many parameters at first have no mixed second derivatives (a one-hot column) */
-    uint64_t n_l1;                    /* parameters whose l1 weight is `l1`; the rest (intercepts) have l1 × l1_rest */
+    uint64_t n_border; /* Newton: so many parameters at first have no mixed second derivatives (a one-hot column) */
+    uint64_t n_l1;     /* parameters whose l1 weight is `l1`; the rest (intercepts) have l1 × l1_rest */
     double l1_rest;
     bool has_l1;
-    double tol;                       /* the optimality to reach, at least */
-    double gap;                       /* and the predicted decrease of F, relative to F */
-    double floor;                     /* F that counts as 0: what is predicted under gap × floor is no gain */
-    uint64_t max_iter;                /* outer iterations on the last level */
-    unsigned n_levels;                /* at least 1 */
+    double tol;        /* the optimality to reach, at least */
+    double gap;        /* and the predicted decrease of F, relative to F */
+    double floor;      /* F that counts as 0: what is predicted under gap × floor is no gain */
+    uint64_t max_iter; /* outer iterations on the last level */
+    unsigned n_levels; /* at least 1 */
     uint64_t stride[SKIMPI_MAX_LEVELS];
     double penalty_factor[SKIMPI_MAX_LEVELS];
-    uint64_t model_stride;            /* of Hessian products for a preconditioner, on the last level (quasi) */
+    uint64_t model_stride; /* of Hessian products for a preconditioner, on the last level (quasi) */
 } skimpi_solver_options;
 
 typedef enum skimpi_stop {
-    SKIMPI_STOP_NONE,                 /* still at work */
-    SKIMPI_STOP_CONVERGED,            /* tol and gap are reached */
-    SKIMPI_STOP_ROUNDING,             /* nothing can be gained in double precision */
+    SKIMPI_STOP_NONE,      /* still at work */
+    SKIMPI_STOP_CONVERGED, /* tol and gap are reached */
+    SKIMPI_STOP_ROUNDING,  /* nothing can be gained in double precision */
     SKIMPI_STOP_MAX_ITER,
-    SKIMPI_STOP_NOT_FINITE            /* the numbers overflow at the best point known */
+    SKIMPI_STOP_NOT_FINITE /* the numbers overflow at the best point known */
 } skimpi_stop;
 
 /* What a solver says of itself, at any time. */
 typedef struct skimpi_solution {
-    const double *point;              /* n: the best known */
-    double objective;                 /* F at the point, NaN before the last level */
+    const double *point; /* n: the best known */
+    double objective;    /* F at the point, NaN before the last level */
     double optimality;
-    uint64_t n_iter;                  /* outer iterations on the last level */
+    uint64_t n_iter; /* outer iterations on the last level */
     skimpi_stop stop;
-    uint64_t weak_pivots;             /* steps that had to bend a singular Hessian */
-    uint64_t weak_parameter;          /* and the parameter that the last of them failed at */
+    uint64_t weak_pivots;    /* steps that had to bend a singular Hessian */
+    uint64_t weak_parameter; /* and the parameter that the last of them failed at */
 } skimpi_solution;
 
 /* A solver: all its functions work on the flat block. */
 typedef struct skimpi_solver {
     const char *name;
-    uint64_t (*bytes)(const skimpi_solver_options *options);              /* of the block; UINT64_MAX: too large to address */
-    void (*init)(void *block, const skimpi_solver_options *options);      /* block: zeroed; starts at w = 0 */
+    uint64_t (*bytes)(const skimpi_solver_options *options); /* of the block; UINT64_MAX: too large to address */
+    void (*init)(void *block, const skimpi_solver_options *options); /* block: zeroed; starts at w = 0 */
     void (*request)(void *block, skimpi_request *request);
     void (*step)(void *block, const skimpi_answer *answer);
     void (*solution)(const void *block, skimpi_solution *solution);

@@ -30,31 +30,31 @@
 #include "kernel/kernel.h"
 #include "solver/solver.h"
 
-#define CHEAP 96               /* up to here a Hessian costs little more than a gradient */
-#define CONTRACTS 0.02         /* gain over the last gain: the old Hessian will do */
+#define CHEAP 96       /* up to here a Hessian costs little more than a gradient */
+#define CONTRACTS 0.02 /* gain over the last gain: the old Hessian will do */
 #define CONTRACTS_WELL 1e-3
 #define COARSE_ITERATIONS 25
 #define SMALLEST_STEP 0x1p-30
-#define BORDER_PIVOT 1e-8     /* the border's floats: no pivot of less is real */
-#define FLOAT_PIVOT 1e-4      /* of a Hessian with errors of 1e-6: under it the step is not to be trusted */
+#define BORDER_PIVOT 1e-8 /* the border's floats: no pivot of less is real */
+#define FLOAT_PIVOT 1e-4  /* of a Hessian with errors of 1e-6: under it the step is not to be trusted */
 
 typedef struct newton {
     skimpi_solver_options options;
     uint32_t level;
-    uint32_t kind;             /* of the request: skimpi_request_kind */
+    uint32_t kind; /* of the request: skimpi_request_kind */
     uint32_t stop;
-    uint32_t exact;            /* Hessians in doubles */
-    uint32_t is_fresh;         /* the trial is a level's first point: nothing to compare with */
+    uint32_t exact;    /* Hessians in doubles */
+    uint32_t is_fresh; /* the trial is a level's first point: nothing to compare with */
     uint32_t has_factor;
     uint32_t level_iterations;
-    uint32_t slow;             /* steps in a row that gained little */
+    uint32_t slow; /* steps in a row that gained little */
     uint64_t n_iter;
     uint64_t weak_pivots, weak_parameter;
-    double t;                  /* step length of the trial */
-    double objective;          /* F at w */
+    double t;         /* step length of the trial */
+    double objective; /* F at w */
     double optimality;
-    double decrease;           /* Δ of d */
-    double gain;               /* what the quadratic model predicts of d */
+    double decrease; /* Δ of d */
+    double gain;     /* what the quadratic model predicts of d */
     double l1;
 } newton;
 
@@ -65,16 +65,26 @@ static inline double *vector(const newton *s, unsigned which)
     return (double *)((char *)s + skimpi_round_up(sizeof(newton), 64)) + (size_t)which * s->options.n;
 }
 
-static inline size_t inner(const newton *s) { return s->options.n - s->options.n_border; }
-static inline double *matrix(const newton *s) { return vector(s, VECTORS); }
-static inline float *border(const newton *s) { return (float *)(matrix(s) + inner(s) * inner(s)); }
+static inline size_t inner(const newton *s)
+{
+    return s->options.n - s->options.n_border;
+}
+static inline double *matrix(const newton *s)
+{
+    return vector(s, VECTORS);
+}
+static inline float *border(const newton *s)
+{
+    return (float *)(matrix(s) + inner(s) * inner(s));
+}
 
 static uint64_t newton_bytes(const skimpi_solver_options *options)
 {
     uint64_t rest = options->n - options->n_border;
     uint64_t doubles = skimpi_add_sat(skimpi_mul_sat(options->n, VECTORS), skimpi_mul_sat(rest, rest));
     uint64_t floats = skimpi_mul_sat(skimpi_mul_sat(options->n_border, rest), sizeof(float));
-    return skimpi_add_sat(skimpi_round_up(sizeof(newton), 64), skimpi_add_sat(skimpi_mul_sat(doubles, sizeof(double)), floats));
+    return skimpi_add_sat(skimpi_round_up(sizeof(newton), 64),
+                          skimpi_add_sat(skimpi_mul_sat(doubles, sizeof(double)), floats));
 }
 
 static void newton_init(void *block, const skimpi_solver_options *options)
@@ -89,7 +99,10 @@ static void newton_init(void *block, const skimpi_solver_options *options)
     s->optimality = NAN;
 }
 
-static bool is_last_level(const newton *s) { return s->level + 1 == s->options.n_levels; }
+static bool is_last_level(const newton *s)
+{
+    return s->level + 1 == s->options.n_levels;
+}
 
 static void newton_request(void *block, skimpi_request *request)
 {
@@ -185,7 +198,10 @@ static size_t factor(newton *s, double jitter)
         return pivot;
     }
     /* A pivot that is all rounding passes by chance: it is singular too. */
-    double least = jitter > 0.0 ? 0.5 * jitter : !s->exact ? FLOAT_PIVOT : s->options.n_border > 0 ? BORDER_PIVOT : 64.0 * DBL_EPSILON;
+    double least = jitter > 0.0              ? 0.5 * jitter
+                   : !s->exact               ? FLOAT_PIVOT
+                   : s->options.n_border > 0 ? BORDER_PIVOT
+                                             : 64.0 * DBL_EPSILON;
     for (size_t i = 0; i < m; i++) {
         if (!(a[i * m + i] * a[i * m + i] > least)) {
             return i;
@@ -452,7 +468,9 @@ static void newton_step(void *block, const skimpi_answer *answer)
             return;
         }
         if (s->is_fresh || s->t < SMALLEST_STEP) {
-            finish(s, s->is_fresh ? SKIMPI_STOP_NOT_FINITE : s->optimality <= s->options.tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_ROUNDING);
+            finish(s, s->is_fresh                       ? SKIMPI_STOP_NOT_FINITE
+                      : s->optimality <= s->options.tol ? SKIMPI_STOP_CONVERGED
+                                                        : SKIMPI_STOP_ROUNDING);
             return;
         }
         /* The minimum of the parabola through both values and the slope. */
@@ -505,8 +523,9 @@ static bool newton_check(const void *block, const skimpi_solver_options *options
 {
     const newton *s = block;
     return memcmp(&s->options, options, sizeof *options) == 0 && s->level < options->n_levels &&
-           (s->kind == SKIMPI_REQUEST_HESSIAN || s->kind == SKIMPI_REQUEST_GRADIENT) && s->stop <= SKIMPI_STOP_NOT_FINITE &&
-           s->exact <= 1 && s->is_fresh <= 1 && s->has_factor <= 1 && s->weak_parameter < options->n;
+           (s->kind == SKIMPI_REQUEST_HESSIAN || s->kind == SKIMPI_REQUEST_GRADIENT) &&
+           s->stop <= SKIMPI_STOP_NOT_FINITE && s->exact <= 1 && s->is_fresh <= 1 && s->has_factor <= 1 &&
+           s->weak_parameter < options->n;
 }
 
 const skimpi_solver skimpi_solver_newton = {

@@ -30,11 +30,13 @@
 #define MEMORY 10
 #define INNER 3
 #define MOST_INNER 24
-#define SLOW 0.4               /* a fall over the one before it: from here on B must become better */
+#define SLOW 0.4 /* a fall over the one before it: from here on B must become better */
 #define COARSE_INNER 10
 #define COARSE_ITERATIONS 3
 #define ALPHA 0.85
 #define STALE 5
+#define ALIGN_STEP 0.1 /* with l1: a step as short as this says that the direction is at fault */
+#define FLAT 1e-3 /* with l1: where f has less curvature than this of D's, the orthant's walls stop a step, not f */
 #define SMALLEST_STEP 0x1p-30
 
 typedef enum phase { PHASE_POINT, PHASE_SAMPLE, PHASE_PRODUCT } phase;
@@ -44,25 +46,26 @@ typedef struct quasi {
     uint32_t level;
     uint32_t phase;
     uint32_t stop;
-    uint32_t is_fresh;         /* the trial is a level's first point: nothing to compare with */
+    uint32_t is_fresh; /* the trial is a level's first point: nothing to compare with */
     uint32_t level_iterations;
-    uint32_t inner;            /* steps of conjugate gradients so far */
+    uint32_t inner; /* steps of conjugate gradients so far */
     uint32_t n_pairs, next_pair;
     uint32_t inner_limit;
-    uint32_t stale;            /* steps in a row without a smaller gradient, where F cannot tell any more */
-    uint32_t n_falls;          /* of `falls` that hold something */
-    uint64_t model_stride;     /* of the sample in B; 1: B is the Hessian itself */
-    double falls[3];           /* what the last steps lowered F by; the newest first */
+    uint32_t is_aligned;   /* the direction goes down in each coordinate */
+    uint32_t stale;        /* steps in a row without a smaller gradient, where F cannot tell any more */
+    uint32_t n_falls;      /* of `falls` that hold something */
+    uint64_t model_stride; /* of the sample in B; 1: B is the Hessian itself */
+    double falls[3];       /* what the last steps lowered F by; the newest first */
     uint64_t n_iter;
-    double least_predicted;    /* gain */
-    double t;                  /* step length of the trial */
-    double objective;          /* F at w */
+    double least_predicted; /* gain */
+    double t;               /* step length of the trial */
+    double objective;       /* F at w */
     double optimality;
-    double slope;              /* gᵀd, negative */
+    double slope; /* gᵀd, negative */
     double l1;
-    double rz, first_rz;       /* of conjugate gradients: rᵀz now, and at first */
+    double rz, first_rz; /* of conjugate gradients: rᵀz now, and at first */
     double inverse_sy[MEMORY];
-    double weight[MEMORY];     /* of the two loops: what the first leaves to the second */
+    double weight[MEMORY]; /* of the two loops: what the first leaves to the second */
 } quasi;
 
 enum { W, TRIAL, GRADIENT, DIRECTION, DIAGONAL, CORRECTION, RESIDUAL, SEARCH, VECTORS };
@@ -72,8 +75,14 @@ static inline double *vector(const quasi *s, unsigned which)
     return (double *)((char *)s + skimpi_round_up(sizeof(quasi), 64)) + (size_t)which * s->options.n;
 }
 
-static inline float *pair_s(const quasi *s, unsigned i) { return (float *)vector(s, VECTORS) + (size_t)(2 * i) * s->options.n; }
-static inline float *pair_y(const quasi *s, unsigned i) { return (float *)vector(s, VECTORS) + (size_t)(2 * i + 1) * s->options.n; }
+static inline float *pair_s(const quasi *s, unsigned i)
+{
+    return (float *)vector(s, VECTORS) + (size_t)(2 * i) * s->options.n;
+}
+static inline float *pair_y(const quasi *s, unsigned i)
+{
+    return (float *)vector(s, VECTORS) + (size_t)(2 * i + 1) * s->options.n;
+}
 
 static uint64_t quasi_bytes(const skimpi_solver_options *options)
 {
@@ -93,17 +102,25 @@ static void quasi_init(void *block, const skimpi_solver_options *options)
     s->optimality = NAN;
 }
 
-static bool is_last_level(const quasi *s) { return s->level + 1 == s->options.n_levels; }
+static bool is_last_level(const quasi *s)
+{
+    return s->level + 1 == s->options.n_levels;
+}
 
 /* Is B made of a sample (else of the level itself)? */
-static bool has_sample(const quasi *s) { return is_last_level(s) && s->model_stride > 1; }
+static bool has_sample(const quasi *s)
+{
+    return is_last_level(s) && s->model_stride > 1;
+}
 
 static void quasi_request(void *block, skimpi_request *request)
 {
     quasi *s = block;
     bool is_sampled = s->phase != PHASE_POINT && has_sample(s);
     *request = (skimpi_request){
-        .kind = s->stop != SKIMPI_STOP_NONE ? SKIMPI_REQUEST_DONE : s->phase == PHASE_PRODUCT ? SKIMPI_REQUEST_PRODUCT : SKIMPI_REQUEST_GRADIENT,
+        .kind = s->stop != SKIMPI_STOP_NONE ? SKIMPI_REQUEST_DONE
+                : s->phase == PHASE_PRODUCT ? SKIMPI_REQUEST_PRODUCT
+                                            : SKIMPI_REQUEST_GRADIENT,
         .point = vector(s, s->phase == PHASE_POINT ? TRIAL : W),
         .direction = vector(s, SEARCH),
         .with_diagonal = s->phase == PHASE_SAMPLE || (s->phase == PHASE_POINT && s->is_fresh),
@@ -309,6 +326,7 @@ static void end_direction(quasi *s)
         s->n_pairs = 0;
     }
     s->t = 1.0;
+    s->is_aligned = 0;
     make_trial(s);
     s->phase = PHASE_POINT;
     s->level_iterations++;
@@ -352,7 +370,8 @@ static void begin_direction(quasi *s)
 {
     const skimpi_solver_options *o = &s->options;
     size_t n = o->n;
-    double predicted = predicted_gain(s), gain = remaining_gain(s, predicted), size = fmax(fabs(s->objective), o->floor);
+    double predicted = predicted_gain(s), gain = remaining_gain(s, predicted),
+           size = fmax(fabs(s->objective), o->floor);
     if (is_last_level(s)) {
         /* F has long stopped telling: does the gradient still fall? */
         s->stale = predicted <= 2.0 * DBL_EPSILON * size && predicted > 0.5 * s->least_predicted ? s->stale + 1 : 0;
@@ -396,13 +415,15 @@ static void inner_step(quasi *s, const double *product)
     double *r = vector(s, RESIDUAL), *z = vector(s, DIRECTION), *p = vector(s, SEARCH);
     const double *diagonal = vector(s, DIAGONAL), *correction = vector(s, CORRECTION);
     bool sampled = has_sample(s);
-    double curvature = 0.0;
+    double curvature = 0.0, least = 0.0;
     for (size_t j = 0; j < n; j++) {
         double h = sampled ? ALPHA * product[j] + correction[j] * p[j] : product[j];
         curvature += p[j] * h;
+        least += p[j] * p[j] * diagonal[j];
     }
     double step = s->rz / curvature;
-    if (!(curvature > 0.0) || !isfinite(step)) {
+    least *= s->options.has_l1 ? FLAT : 0.0;
+    if (!(curvature > least) || !isfinite(step)) {
         if (s->inner == 0) {
             memcpy(z, p, n * sizeof(double));
         }
@@ -444,8 +465,30 @@ static bool is_accepted(const quasi *s, double objective)
     return objective <= s->objective + 1e-4 * slope + rounding;
 }
 
+/*
+ * Keeps of the direction what goes down in each coordinate by itself: then every projected step short enough lowers F (Andrew & Gao 2007, section
+ * 3.2), which the whole direction does not promise once the orthant's walls bend it.
+ */
+static void align(quasi *s)
+{
+    double *d = vector(s, DIRECTION);
+    s->slope = 0.0;
+    for (size_t j = 0; j < s->options.n; j++) {
+        double g = pseudo_gradient(s, j);
+        d[j] = d[j] * g < 0.0 ? d[j] : 0.0;
+        s->slope += d[j] * g;
+    }
+    s->is_aligned = 1;
+    s->t = 1.0;
+    make_trial(s);
+}
+
 static void shorten(quasi *s, double objective)
 {
+    if (s->options.has_l1 && !s->is_aligned && s->t < ALIGN_STEP) {
+        align(s);
+        return;
+    }
     double best = -0.5 * s->t * s->t * s->slope / (objective - s->objective - s->t * s->slope);
     s->t = isfinite(best) ? fmin(fmax(best, 0.1 * s->t), 0.5 * s->t) : 0.1 * s->t;
     make_trial(s);
@@ -466,7 +509,9 @@ static void take_point(quasi *s, const skimpi_answer *answer)
             memset(trial, 0, n * sizeof(double));
             next_level(s);
         } else {
-            s->stop = s->is_fresh ? SKIMPI_STOP_NOT_FINITE : s->optimality <= s->options.tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_ROUNDING;
+            s->stop = s->is_fresh                       ? SKIMPI_STOP_NOT_FINITE
+                      : s->optimality <= s->options.tol ? SKIMPI_STOP_CONVERGED
+                                                        : SKIMPI_STOP_ROUNDING;
         }
         return;
     }
@@ -528,9 +573,10 @@ static void quasi_solution(const void *block, skimpi_solution *solution)
 static bool quasi_check(const void *block, const skimpi_solver_options *options)
 {
     const quasi *s = block;
-    return memcmp(&s->options, options, sizeof *options) == 0 && s->level < options->n_levels && s->phase <= PHASE_PRODUCT &&
-           s->stop <= SKIMPI_STOP_NOT_FINITE && s->is_fresh <= 1 && s->n_pairs <= MEMORY && s->next_pair < MEMORY && s->inner_limit >= 1 &&
-           s->n_falls <= 3 && s->model_stride >= 1 && s->model_stride <= options->model_stride;
+    return memcmp(&s->options, options, sizeof *options) == 0 && s->level < options->n_levels &&
+           s->phase <= PHASE_PRODUCT && s->stop <= SKIMPI_STOP_NOT_FINITE && s->is_fresh <= 1 && s->n_pairs <= MEMORY &&
+           s->next_pair < MEMORY && s->inner_limit >= 1 && s->n_falls <= 3 && s->model_stride >= 1 &&
+           s->model_stride <= options->model_stride;
 }
 
 const skimpi_solver skimpi_solver_quasi = {

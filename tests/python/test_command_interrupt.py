@@ -60,7 +60,7 @@ def places(tmp_path: Path, spill: Path) -> Iterator[tuple[Path, Path]]:
 def test_signals_in_the_middle_of_a_fit(large: Path, places: tuple[Path, Path], number: int) -> None:
     output, spill = places
     process = start(
-        "fit", "sgd_classifier", large, "-t", "label", "-m", "16M", "--spill-dir", spill, "-o", output, "--json", *ENDLESS
+        "fit", "sgd_classifier", large, "-t", "label", "-m", "20M", "--spill-dir", spill, "-o", output, "--json", *ENDLESS
     )
     wait_until(has_spilled(process, spill), process)
     time.sleep(0.3)
@@ -87,7 +87,7 @@ def test_interrupt_while_standard_input_is_silent(places: tuple[Path, Path]) -> 
 
 def test_a_kill_leaves_nothing(large: Path, places: tuple[Path, Path]) -> None:
     output, spill = places
-    arguments = ["-t", "label", "-m", "16M", "--spill-dir", spill, "-o", output]
+    arguments = ["-t", "label", "-m", "20M", "--spill-dir", spill, "-o", output]
     for delay in [0, 0.05, 0.2]:
         process = start("fit", "sgd_classifier", large, *arguments, *ENDLESS)
         wait_until(has_spilled(process, spill), process)
@@ -95,12 +95,14 @@ def test_a_kill_leaves_nothing(large: Path, places: tuple[Path, Path]) -> None:
         process.kill()
         process.communicate()
         assert list(spill.iterdir()) == []
-    for command in (["convert", large, "-o", output], ["predict", None, large, "-o", output]):
-        if command[1] is None:
-            command[1] = output.parent.parent / "m"
-            ok("fit", "ridge", large, "-t", "label", "-o", command[1], "-q")
-        process = start(*command)
-        time.sleep(0.05)
+    model = output.parent.parent / "m"
+    ok("fit", "ridge", large, "-t", "label", "-o", model, "-q")
+    for command in (["convert", "-", "-o", output], ["predict", model, "-", "-o", output]):
+        process = start(*command, stdin=subprocess.PIPE)
+        assert process.stdin is not None
+        process.stdin.write(large.read_bytes()[: 8 << 20])
+        process.stdin.flush()
+        wait_until(has_spilled(process, output.parent), process)
         process.kill()
         process.communicate()
 
@@ -129,7 +131,7 @@ def test_nohup_goes_on(large: Path, tmp_path: Path) -> None:
 )
 def test_a_fit_goes_on_from_its_checkpoint(large: Path, tmp_path: Path, spill: Path, estimator: list[str]) -> None:
     checkpoint, output = tmp_path / "checkpoint", tmp_path / "model"
-    arguments = ["fit", *estimator, large, "-t", "label", "-m", "16M", "--spill-dir", spill, "-o", output, "--json"]
+    arguments = ["fit", *estimator, large, "-t", "label", "-m", "20M", "--spill-dir", spill, "-o", output, "--json"]
     plain = ok(*arguments).json
     expected = output.read_bytes()
     output.unlink()

@@ -32,8 +32,9 @@ def shapes(data: Path, large: Path) -> dict[str, list[object]]:
     lines = []
     for _ in range(10_000):
         indices = np.unique(random.zipf(1.3, size=60) % 30_000 + 1)
+        label = 1 if np.sin(indices).sum() > 0 else -1
         values = random.uniform(0.01, 1, size=indices.size).round(4)
-        lines.append(f"{int(indices[0] % 2) * 2 - 1} " + " ".join(f"{i}:{v}" for i, v in zip(indices.tolist(), values.tolist(), strict=True)))
+        lines.append(f"{label} " + " ".join(f"{i}:{v}" for i, v in zip(indices.tolist(), values.tolist(), strict=True)))
     svm = repeat("wide.svm", "", "\n".join(lines) + "\n", 6)
 
     carriers = [f"carrier {i}" for i in range(30)]
@@ -45,14 +46,18 @@ def shapes(data: Path, large: Path) -> dict[str, list[object]]:
     text = repeat("text.csv", "carrier,town,a,b,label\n", "\n".join(lines) + "\n", 20)
     return {
         "long": ["logistic_regression", large, "-t", "label", "--step", "standard_scaler"],
-        "multinomial": ["logistic_regression", text, "-t", "carrier", "-d", "town", "-p", "max_iter=20"],
+        "multinomial": ["logistic_regression", text, "-t", "carrier", "-d", "town", "-p", "max_iter=4"],
         "wide": ["ridge", wide, "-t", "label"],
         "sparse": ["logistic_regression", svm, "-p", "tol=1e-3"],
         "text": ["logistic_regression", text, "-t", "label", "--step", "standard_scaler"],
-        "sgd": ["sgd_classifier", svm, "-p", "max_iter=3", "-p", "tol=null"],
+        "sgd": ["sgd_classifier", svm, "-p", "max_iter=2", "-p", "tol=null"],
         "lasso": ["logistic_regression", large, "-t", "label", "-p", "l1_ratio=1", "-p", "C=0.001"],
     }
 
+
+# How much the resident set of the program itself differs from run to run: where the kernel maps it decides how many
+# pages around a fault come with it.
+SPREAD = 384 << 10
 
 SHAPES = ["long", "multinomial", "wide", "sparse", "text", "sgd", "lasso"]
 
@@ -72,12 +77,11 @@ def check_fit(result: Result, resident: int, budget: int) -> None:
         assert planned <= 1.25 * actual, told
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5])
-@pytest.mark.parametrize("budget", [16, 32, 64, 128])
+@pytest.mark.parametrize(
+    ("budget", "threads"), [(16, 1), (16, 2), (16, 5), (32, 1), (32, 2), (64, 1), (64, 2), (64, 5), (128, 1), (128, 2)]
+)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_peak_of_a_fit(shapes: dict[str, list[object]], tmp_path: Path, spill: Path, shape: str, budget: int, threads: int) -> None:
-    if threads == 5 and budget in (32, 128):
-        pytest.skip("the grid is thinned")
     result, resident = measured(
         "fit", *shapes[shape], "-m", f"{budget}M", "-j", threads, "-o", tmp_path / "m", "--spill-dir", spill, "--json"
     )
@@ -88,14 +92,13 @@ def test_peak_of_a_fit(shapes: dict[str, list[object]], tmp_path: Path, spill: P
 def test_the_smallest_budget_works_and_less_is_refused(shapes: dict[str, list[object]], tmp_path: Path, spill: Path, shape: str) -> None:
     arguments = [*shapes[shape], "-o", tmp_path / "m", "--spill-dir", spill, "--json"]
     minimum = int(ok("plan", *shapes[shape], "-m", "64M", "--json").json["plan"]["minimum_bytes"])
-    # The program's own pages differ by a few from run to run; the figure that counts is that of the refusal.
-    refused = skimp("fit", *arguments, "-m", minimum - (256 << 10))
+    refused = skimp("fit", *arguments, "-m", minimum - SPREAD)
     assert refused.code == EXIT_BUDGET, refused.err
-    minimum = refused.error["minimum_bytes"]
-    assert refused.error["limit"] < minimum
     assert not (tmp_path / "m").exists()
-    result, resident = measured("fit", *arguments, "-m", minimum + (128 << 10))
-    check_fit(result, resident, minimum + (128 << 10))
+    assert abs(refused.error["minimum_bytes"] - minimum) <= SPREAD
+    assert refused.error["limit"] == minimum - SPREAD
+    result, resident = measured("fit", *arguments, "-m", minimum + SPREAD)
+    check_fit(result, resident, minimum + SPREAD)
     assert result.json["threads"] == 1
 
 
@@ -171,12 +174,20 @@ def test_in_a_container_whose_limit_is_the_budget(
     result, resident = measured(*arguments, cgroup=str(cgroup / "cgroup.procs"))
     assert result.code in (0, EXIT_BUDGET), result.err
     if result.code == 0:
-        assert result.json["plan"]["budget_bytes"] <= 17 * MIB
+        assert result.json["plan"]["budget_bytes"] <= 19 * MIB
 
 
 def test_more_rows_take_no_more_memory(large: Path, tmp_path: Path, spill: Path) -> None:
+    header, rows = large.read_bytes().split(b"\n", 1)
+    path = tmp_path / "larger.csv"
+    with path.open("wb") as file:
+        file.write(header + b"\n")
+        for _ in range(4):
+            file.write(rows)
     fit = ["fit", "logistic_regression", "-t", "label", "-m", "16M", "-o", tmp_path / "m", "--spill-dir", spill, "--json"]
     once, _ = measured(*fit, large)
-    thrice, _ = measured(*fit, large, large, large)
-    assert thrice.json["rows"] == 3 * once.json["rows"]
-    assert thrice.json["actual"]["peak_bytes"] <= once.json["actual"]["peak_bytes"] + 512 * 1024
+    more, _ = measured(*fit, path)
+    path.unlink()
+    assert more.json["rows"] == 4 * once.json["rows"]
+    assert more.json["plan"]["store"] == once.json["plan"]["store"] == "disk"
+    assert more.json["actual"]["peak_bytes"] <= once.json["actual"]["peak_bytes"] + SPREAD

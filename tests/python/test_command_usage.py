@@ -238,7 +238,7 @@ def test_man_page(name: str) -> None:
             assert option["name"].replace("-", "\\-") in page
     if shutil.which("groff"):
         done = subprocess.run(
-            ["groff", "-man", "-ww", "-Tascii", "-z"], input=page, text=True, capture_output=True, check=True
+            ["groff", "-man", "-ww", "-Tutf8", "-z"], input=page, text=True, capture_output=True, check=True
         )
         assert done.stderr == ""
 

@@ -54,3 +54,9 @@ def test_a_program_builds_against_the_installed_library(tmp_path: Path) -> None:
 
     (command,) = (path for path in stage.rglob("skimp") if path.parent.name == "bin")
     assert run(str(command), "--version").startswith("skimp ")
+    pages = {path.name for path in stage.rglob("man1/*.1")}
+    subcommands = ["convert", "estimators", "fit", "help", "info", "plan", "predict", "score", "version"]
+    assert pages == {"skimp.1", *(f"skimp-{name}.1" for name in subcommands)}
+    for place in ["bash-completion/completions/skimp", "zsh/site-functions/_skimp", "fish/vendor_completions.d/skimp.fish"]:
+        (script,) = stage.rglob(place)
+        assert "logistic_regression" in script.read_text()
