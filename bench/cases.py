@@ -62,7 +62,7 @@ QUICK = {
 
 HIGGS = {"train": "higgs.csv", "test": "higgs_test.csv"}
 RCV = {"train": "rcv.svm", "test": "rcv_test.svm", "vw": "rcv.vw", "vw_test": "rcv_test.vw"}
-SGD_ALPHA = "1e-6"
+SGD_ALPHA = "1e-7"
 FLIGHTS_SKIMP = ("--target", f"{TARGET}>{THRESHOLD}", "--drop", ",".join(DROPPED), "--on-missing", "drop")
 FLIGHTS_STEPS = ("--step", "simple_imputer", "--step", "standard_scaler", "-p", "tol=1e-6", "-p", "max_iter=1000")
 

@@ -5,11 +5,11 @@
 # Does nothing, and needs no rights, when all are there.
 set -eu
 
-build="gcc libc6-dev meson ninja-build pkg-config zlib1g-dev libzstd-dev libxxhash-dev libjansson-dev"
+build="gcc libc6-dev meson ninja-build pkg-config zlib1g-dev libzstd-dev libxxhash-dev libjansson-dev libcmocka-dev"
 case "${1:-build}" in
 build) wanted=$build ;;
 demo) wanted="$build ca-certificates" ;;
-test) wanted="$build g++ binutils libcmocka-dev ca-certificates" ;;
+test) wanted="$build g++ binutils ca-certificates" ;;
 fuzz) wanted="$build clang libclang-rt-14-dev" ;;
 format) wanted="clang-format" ;;
 *)
