@@ -26,7 +26,8 @@ typedef struct data_set {
     uint32_t n, d, n_classes;
     double *x; /* n × d */
     double *target;
-    double *weight; /* NULL: ones */
+    double *weight;              /* NULL: ones */
+    const double *class_weights; /* NULL: ones */
 } data_set;
 
 static inline double gauss(skimpi_random *r)
@@ -218,6 +219,7 @@ static inline skimpi_problem problem_of(const data_set *s, const chunk_set *set,
         .n_classes = s->n_classes,
         .chunk_rows = set->chunks[0].n_rows,
         .n_chunks = set->n,
+        .class_weights = s->class_weights,
         .weighted = s->weight != NULL,
         .n_threads = 1,
     };

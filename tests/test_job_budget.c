@@ -174,7 +174,7 @@ static void write_surprise(const char *name, unsigned rows)
     skimpi_random_seed(&random, 5);
     for (unsigned r = 0; r < rows; r++) {
         const unsigned class = (unsigned)skimpi_random_below(&random, 2);
-        if (r < rows / 100 * 31 || r > rows / 100 * 33) {
+        if (r < rows / 1000 * 377 || r > rows / 1000 * 393) {
             fprintf(file, "%u,common,%u\n", class * 2 + (unsigned)skimpi_random_below(&random, 7), class);
         } else {
             fprintf(file, "%u,a rather long and rare category %u,%u\n", class + (unsigned)skimpi_random_below(&random, 7), r, class);

@@ -161,6 +161,10 @@ static int begin_journey(void **state)
 int main(void)
 {
     static size_t numbers[] = { 0, 1, 2, 3, 4, 5 };
+    /* Thousands of files are made safe on disk here, which is what the time would go into. */
+    if (access("/dev/shm", W_OK) == 0) {
+        setenv("TMPDIR", "/dev/shm", 1);
+    }
     struct CMUnitTest tests[6];
     for (size_t i = 0; i < 6; i++) {
         tests[i] = (struct CMUnitTest){ "bears_faults", bears_faults, begin_journey, remove_temporary, &numbers[i] };

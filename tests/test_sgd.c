@@ -540,6 +540,107 @@ static void test_weights_tilt(void **state)
     free_data(&s);
 }
 
+/* What is reported, summed anew: each problem's rows weighed by its class, the rest by 1. */
+static double weighted_objective(const data_set *s, const double *coef, const double *intercept, double alpha)
+{
+    double sum = 0;
+    for (uint32_t k = 0; k < s->n_classes; k++) {
+        double loss = 0, squares = 0;
+        for (uint32_t i = 0; i < s->n; i++) {
+            double m = intercept[k];
+            for (uint32_t j = 0; j < s->d; j++) {
+                m += coef[k * s->d + j] * (double)(float)s->x[(size_t)i * s->d + j];
+            }
+            bool is_own = s->target[i] == k;
+            loss += s->weight[i] * (is_own ? s->class_weights[k] : 1) * log1p(exp(is_own ? -m : m));
+        }
+        for (uint32_t j = 0; j < s->d; j++) {
+            squares += coef[k * s->d + j] * coef[k * s->d + j];
+        }
+        sum += loss / s->n + alpha / 2 * squares;
+    }
+    return sum;
+}
+
+/* Class k against the rest is the problem of two classes whose rows of class k weigh class_weight[k] times as much, bit for bit. */
+static void test_class_weights_of_one_against_the_rest(void **state)
+{
+    (void)state;
+    enum { ROWS = 1500, WIDTH = 5, CLASSES = 10 };
+    static const double class_weights[CLASSES] = { 0.2, 1, 5, 0, 2, 1, 0.5, 3, 1, 7 };
+    static const setting settings[] = {
+        { "loss", "log_loss" }, { "alpha", "0.01" }, { "max_iter", "4" }, { "tol", "null" }, { NULL, NULL }
+    };
+    for (layout_kind kind = DENSE_F32; kind <= SPARSE; kind += SPARSE - DENSE_F32) {
+        data_set s = make_data(ROWS, WIDTH, CLASSES, 73), pair = s;
+        s.weight = malloc(ROWS * sizeof(double));
+        for (uint32_t i = 0; i < ROWS; i++) {
+            s.weight[i] = 1 + i % 3;
+        }
+        s.class_weights = class_weights;
+        fitted f = fit_data(budget, "sgd_classifier", settings, &s, 700, kind, false);
+        skimpi_tensors *tensors;
+        assert_int_equal(skimpi_tensors_create(&tensors, budget, NULL), SKIMP_OK);
+        assert_int_equal(f.class->save(f.self, tensors, "", NULL), SKIMP_OK);
+        const double *coef = skimpi_tensors_find(tensors, "coef_")->data;
+        const double *intercept = skimpi_tensors_find(tensors, "intercept_")->data;
+        pair.n_classes = 2;
+        pair.target = malloc(ROWS * sizeof(double));
+        pair.weight = malloc(ROWS * sizeof(double));
+        double sum = 0;
+        for (uint32_t k = 0; k < CLASSES; k++) {
+            for (uint32_t i = 0; i < ROWS; i++) {
+                pair.target[i] = s.target[i] == k ? 1 : 0;
+                pair.weight[i] = s.weight[i] * (s.target[i] == k ? class_weights[k] : 1);
+            }
+            double w[WIDTH], b;
+            fitted one = fit_data(budget, "sgd_classifier", settings, &pair, 700, kind, false);
+            read_model(&one, w, &b);
+            assert_memory_equal(w, coef + k * WIDTH, sizeof(w));
+            assert_true(b == intercept[k]);
+            sum += one.outcome.objective;
+            free_fitted(&one);
+        }
+        assert_true(fabs(f.outcome.objective - sum) < 1e-12 * sum);
+        assert_true(fabs(f.outcome.objective - weighted_objective(&s, coef, intercept, 0.01)) < 1e-9 * sum);
+        skimpi_tensors_destroy(tensors);
+        free_fitted(&f);
+        free(pair.target);
+        free(pair.weight);
+        free_data(&s);
+    }
+}
+
+/* Two classes: both weights count, as if they were the rows'. Validation knows the rows' own only. */
+static void test_class_weights_of_two_classes(void **state)
+{
+    (void)state;
+    static const double class_weights[] = { 0.3, 4 }, none[] = { 0, 0 };
+    static const setting settings[] = { { "max_iter", "4" }, { "tol", "null" }, { NULL, NULL } };
+    static const setting early[] = { { "early_stopping", "true" }, { NULL, NULL } };
+    data_set s = make_data(600, 5, 2, 79), rows = s;
+    double w[2][5], b[2];
+    s.class_weights = class_weights;
+    rows.weight = malloc(s.n * sizeof(double));
+    for (uint32_t i = 0; i < s.n; i++) {
+        rows.weight[i] = class_weights[s.target[i] > 0 ? 1 : 0];
+    }
+    fitted f = fit_data(budget, "sgd_classifier", settings, &s, 100, DENSE_F32, false);
+    fitted g = fit_data(budget, "sgd_classifier", settings, &rows, 100, DENSE_F32, false);
+    read_model(&f, w[0], &b[0]);
+    read_model(&g, w[1], &b[1]);
+    assert_memory_equal(w[0], w[1], sizeof(w[0]));
+    assert_true(b[0] == b[1] && f.outcome.objective == g.outcome.objective);
+    free_fitted(&f);
+    free_fitted(&g);
+    s.class_weights = none;
+    f = fit_data(budget, "sgd_classifier", early, &s, 100, DENSE_F32, false);
+    assert_true(f.outcome.converged && f.outcome.objective == 0);
+    free_fitted(&f);
+    free(rows.weight);
+    free_data(&s);
+}
+
 /* ---- stopping -------------------------------------------------------------------------------------------------------------- */
 
 static void test_stopping(void **state)
@@ -761,6 +862,8 @@ int main(void)
         cmocka_unit_test(test_several_classes),
         cmocka_unit_test(test_binary_probabilities),
         cmocka_unit_test(test_weights_tilt),
+        cmocka_unit_test(test_class_weights_of_one_against_the_rest),
+        cmocka_unit_test(test_class_weights_of_two_classes),
         cmocka_unit_test(test_stopping),
         cmocka_unit_test(test_averages_are_steadier),
         cmocka_unit_test(test_resume_gives_the_same_bits),

@@ -22,6 +22,7 @@
 #define PROGRAM_GROWTH_MIN (256u << 10)
 #define PROGRAM_GROWTH_MAX (1152u << 10)
 #define PROGRAM_GRAIN (64u << 10)
+#define PROGRAM_OTHER_MIN (192u << 10) /* stack, heap and data of the command: about 70 KiB, give or take a page */
 /* Estimates from a sample are raised by this, so that they are bounds on ordinary files. */
 #define SAMPLE_SLACK 1.04
 
@@ -400,7 +401,7 @@ static skimp_status choose_layout(skimp_job *job, const skimpi_forecast *f, uint
             SKIMPI_TRY(lay_out(job, f, 1, true, chosen, error));
         }
     }
-    chosen->minimum = skimpi_add_sat(least.peak, reserve);
+    chosen->minimum = skimpi_round_up(skimpi_add_sat(least.peak, reserve), skimpi_os_page_size());
     chosen->in_container = reserve > 0;
 out:
     return status;
@@ -460,7 +461,7 @@ static skimp_status measure_program(skimp_job *job, skimp_error *error)
     if (job->options.whole_process) {
         const uint64_t other = memory.resident - skimpi_min_u64(memory.resident, memory.image_resident + skimp_budget_in_use(job->budget));
         const bool was_more = job->base_peak > memory.resident + PROGRAM_GROWTH_MAX; /* really more, not the kernel's rounding */
-        job->layout.program = skimpi_round_up(other, PROGRAM_GRAIN) + image;
+        job->layout.program = skimpi_max_u64(skimpi_round_up(other, PROGRAM_GRAIN), PROGRAM_OTHER_MIN) + image;
         job->layout.program = skimpi_max_u64(job->layout.program, was_more ? job->base_peak : 0);
     } else {
         job->layout.program = skimpi_min_u64(image - memory.image_resident, PROGRAM_GROWTH_MAX);

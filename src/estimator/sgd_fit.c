@@ -10,7 +10,8 @@
  *
  * A problem (the binary one, the regression, or a class against the rest) stops as scikit-learn says: when n_iter_no_change
  * epochs in a row did not improve the epoch's objective (with early_stopping: the score) by tol; with the schedule
- * "adaptive" its rate is divided by 5 first.
+ * "adaptive" its rate is divided by 5 first.  The objective is the one that is minimised, all weights included
+ * (scikit-learn's stop looks at the losses without any); the score knows the rows' own weights only, as there.
  */
 #include <math.h>
 #include <string.h>
@@ -167,9 +168,8 @@ skimp_status skimpi_sgd_fit_plan(const skimpi_problem *problem, const skimpi_par
         (double)problem->nonzeros + (double)problem->n_rows * (double)(problem->n_dense + problem->n_code_columns);
     *needs = (skimpi_needs){
         .lanes = LANES,
-        .state_bytes =
-            skimpi_add_sat(skimpi_add_sat(skimpi_sgd_bytes(&plan.options), skimpi_sgd_model_bytes(&plan)),
-                           skimp_alloc_cost(skimpi_sgd_window_bytes(&plan, problem->chunk_rows, window))),
+        .state_bytes = skimpi_add_sat(skimpi_add_sat(skimpi_sgd_bytes(&plan.options), skimpi_sgd_model_bytes(&plan)),
+                                      skimp_alloc_cost(skimpi_sgd_window_bytes(&plan, problem->chunk_rows, window))),
         .lane_bytes = lane_bytes(&plan),
         .worker_bytes = skimpi_add_sat(sizeof(sums_scratch), skimpi_sgd_view_bytes(plan.n_dense, plan.n_code_columns)),
         .model_bytes =

@@ -27,14 +27,14 @@ typedef struct skimpi_sgd_options {
     double l2, l1; /* penalty: l2 / 2 Σ w² + l1 Σ |w|, beside the mean loss */
     double eta0, power_t;
     bool fit_intercept;
-    double intercept_rate; /* the intercept's share of η (scikit-learn: 0.01 on sparse data, else 1) */
-    double unit;           /* what a margin is measured in: 1 for classes, the spread of the targets for values */
-    uint64_t average_from; /* average the steps from this one on (1 is the first); 0: no averages */
-    uint64_t n_features;   /* under 2^32 */
-    uint32_t n_problems;   /* 1, or one for each class against the rest */
+    double intercept_rate;       /* the intercept's share of η (scikit-learn: 0.01 on sparse data, else 1) */
+    double unit;                 /* what a margin is measured in: 1 for classes, the spread of the targets for values */
+    uint64_t average_from;       /* average the steps from this one on (1 is the first); 0: no averages */
+    uint64_t n_features;         /* under 2^32 */
+    uint32_t n_problems;         /* 1, or one for each class against the rest */
     const double *class_weights; /* one for each class, kept by the caller until destroy; NULL: ones */
-    bool plain;            /* without the CPU's vectors (tests) */
-    bool is_classifier;    /* targets are class indices; one problem: class 1 against class 0 */
+    bool plain;                  /* without the CPU's vectors (tests) */
+    bool is_classifier;          /* targets are class indices; one problem: class 1 against class 0 */
 } skimpi_sgd_options;
 
 /*
@@ -74,10 +74,7 @@ void skimpi_sgd_set_unit(skimpi_sgd *sgd, double unit);
 static inline double skimpi_sgd_class_weight(const skimpi_sgd_options *o, uint32_t problem, bool is_positive)
 {
     const double *weights = o->class_weights;
-    return weights == NULL      ? 1
-           : o->n_problems == 1 ? weights[is_positive ? 1 : 0]
-           : is_positive        ? weights[problem]
-                                : 1;
+    return weights == NULL ? 1 : o->n_problems == 1 ? weights[is_positive ? 1 : 0] : is_positive ? weights[problem] : 1;
 }
 
 /* One row, for every problem that is still learning. */

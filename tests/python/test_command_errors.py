@@ -2,6 +2,7 @@
 """Bad input: one clear line with file, row and column, the right exit code, nothing left, nothing changed."""
 
 import contextlib
+import ctypes
 import gzip
 import os
 import re
@@ -261,14 +262,16 @@ def test_places_that_cannot_be_written(table: Path, tmp_path: Path, model: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def as_nobody() -> None:
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
+def without_privilege() -> None:
+    """Root that may not pass over permissions: CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH are gone after exec."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (1, 2):
+        if libc.prctl(24, capability, 0, 0, 0) != 0:  # PR_CAPBSET_DROP
+            raise OSError(ctypes.get_errno(), "prctl")
 
 
 def test_directories_without_rights(tmp_path: Path) -> None:
-    before = as_nobody if os.geteuid() == 0 else None
+    before = without_privilege if os.geteuid() == 0 else None
     private = tmp_path / "private"
     private.mkdir()
     table = private / "t.csv"

@@ -12,6 +12,7 @@ from sklearn import datasets
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.utils import compute_class_weight
 
 from run_skimp import ok, predictions, tensors, write_csv
 
@@ -233,6 +234,43 @@ def test_sgd_classifier_with_more_classes(sets: dict[str, Data], tmp_path: Path,
     accuracy = ok("score", tmp_path / "m", path, "--json").json["metrics"]["accuracy"]
     peer = SGDClassifier(loss="log_loss", random_state=0).fit(StandardScaler().fit_transform(x), y)
     assert accuracy >= peer.score(StandardScaler().fit_transform(x), y) - 0.03
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["rows", "weighted-rows"])
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 8.0, 1: 0.5, 2: 2.0}], ids=["balanced", "named"])
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer"])
+def test_class_weights_of_sgd_classifier(
+    sets: dict[str, Data], tmp_path: Path, name: str, class_weight: str | dict[int, float], weighted: bool
+) -> None:
+    """Of several classes each weighs in its own problem only, and the rest 1 there; balanced counts rows."""
+    x, y, _ = sets[name]
+    x = single(StandardScaler().fit_transform(x))
+    classes = np.unique(y)
+    weight = np.random.default_rng(42).integers(1, 6, size=len(y)) * np.where(y == 0, 3.0, 1.0)  # other proportions than the rows
+    weight /= weight.mean()
+    named = class_weight if isinstance(class_weight, str) else {k: v for k, v in class_weight.items() if k in classes}
+    path = write_csv(tmp_path / "scaled.csv", [*(f"x{i}" for i in range(x.shape[1])), "y", "weight"], [*x.T, y, weight])
+    params = {"loss": "log_loss", "alpha": 0.01, "max_iter": 300, "tol": 1e-5}
+    given = named if isinstance(named, str) else {str(k): v for k, v in named.items()}
+    found, model = fit("sgd_classifier", path, tmp_path / "m", {**params, "class_weight": given}, *(["-w", "weight"] if weighted else ["-d", "weight"]))
+    rows = weight if weighted else np.ones(len(y))
+    own = compute_class_weight(named, classes=classes, y=y)
+
+    def objective(coef: np.ndarray, intercept: np.ndarray) -> float:
+        problems = [(classes[1], own[1], own[0])] if classes.size == 2 else [(k, own[i], 1.0) for i, k in enumerate(classes)]
+        total = 0.0
+        for w, b, (label, positive, rest) in zip(coef, intercept, problems, strict=True):
+            losses = np.logaddexp(0, np.where(y == label, -1, 1) * (x @ w + b))
+            total += (rows * np.where(y == label, positive, rest) * losses).mean() + 0.01 / 2 * (w**2).sum()
+        return float(total)
+
+    theirs = []
+    for seed in range(3):
+        peer = SGDClassifier(**params, class_weight=named, random_state=seed).fit(x, y, sample_weight=rows)
+        theirs.append(objective(peer.coef_, peer.intercept_))
+    ours = objective(model["coef_"].reshape(peer.coef_.shape), model["intercept_"].reshape(-1))
+    assert found["objective"] == pytest.approx(ours, rel=1e-6)
+    assert ours <= max(theirs) * 1.02 + 1e-3
 
 
 def test_sgd_needs_no_shuffled_rows_and_no_scaled_columns(tmp_path: Path) -> None:
