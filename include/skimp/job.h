@@ -162,6 +162,7 @@ SKIMP_API SKIMP_CHECKED skimp_status skimp_job_convert(skimp_job *job, const cha
  * `prediction`, or with `proba` one column `probability_<class>` for each class besides.
  * score fills the report's metrics; the target is the model's unless options.target says otherwise.
  * Steps, drops and text columns are the model's; columns are found by name where there is a header, else by place.
+ * Sample weights are not used: every row counts once in the metrics.  A job that was planned, or has run, is refused (PARAM).
  */
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_predict(skimp_job *job, const skimp_model *model, const char *path, bool proba, skimp_error *error);
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_score(skimp_job *job, const skimp_model *model, skimp_error *error);
