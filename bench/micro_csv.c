@@ -50,12 +50,15 @@ static void commit(const skimpi_schema *schema, const skimpi_raw *raw, skimp_err
     const skimpi_fresh *fresh = raw->fresh.data;
     for (size_t i = 0; i < raw->fresh.length / sizeof(*fresh); i++) {
         uint32_t code;
-        check(skimpi_dictionary_insert(schema->dictionaries[fresh[i].slot], (const char *)raw->fresh_text.data + fresh[i].offset, fresh[i].length,
-                                       fresh[i].hash, &code, error), error);
+        check(skimpi_dictionary_insert(schema->dictionaries[fresh[i].slot],
+                                       (const char *)raw->fresh_text.data + fresh[i].offset, fresh[i].length,
+                                       fresh[i].hash, &code, error),
+              error);
     }
 }
 
-static uint64_t parse_all(skimpi_reader *reader, const skimpi_schema *schema, const char *text, size_t length, skimpi_raw *raw, skimp_error *error)
+static uint64_t parse_all(skimpi_reader *reader, const skimpi_schema *schema, const char *text, size_t length,
+                          skimpi_raw *raw, skimp_error *error)
 {
     const skimpi_reader_class *class = &skimpi_reader_csv;
     size_t unit_bytes = class->unit_bytes(reader, schema), begin = class->data_start(reader);
@@ -98,16 +101,20 @@ int main(int argc, char **argv)
     skimpi_sample sample;
     double t = seconds();
     check(skimpi_reader_csv.open(&reader, budget, input, &options, &schema, &sample, &error), &error);
-    printf("sample: %.1f ms, %llu rows expected, longest %llu\n", 1e3 * (seconds() - t), (unsigned long long)sample.n_rows, (unsigned long long)sample.longest_row);
+    printf("sample: %.1f ms, %llu rows expected, longest %llu\n", 1e3 * (seconds() - t),
+           (unsigned long long)sample.n_rows, (unsigned long long)sample.longest_row);
     const char *drop[64];
     skimpi_roles roles = { .target = argc > 2 ? argv[2] : NULL, .drop = drop };
-    for (char *name = argc > 3 ? strtok(argv[3], ",") : NULL; name != NULL && roles.n_drop < 64; name = strtok(NULL, ",")) {
+    for (char *name = argc > 3 ? strtok(argv[3], ",") : NULL; name != NULL && roles.n_drop < 64;
+         name = strtok(NULL, ",")) {
         drop[roles.n_drop++] = name;
     }
     check(skimpi_schema_assign(schema, &roles, argv[1], &error), &error);
     skimpi_raw raw;
     size_t unit_bytes = skimpi_reader_csv.unit_bytes(reader, schema);
-    check(skimpi_raw_create(&raw, budget, schema, (uint32_t)((double)unit_bytes / sample.row_bytes * 1.1) + 64, 0, &error), &error);
+    check(skimpi_raw_create(&raw, budget, schema, (uint32_t)((double)unit_bytes / sample.row_bytes * 1.1) + 64, 0,
+                            &error),
+          &error);
     const char *const names[] = { "portable", "avx2", "avx512" };
     for (size_t k = 0; k < 3; k++) {
         if (!skimpi_csv_use_kernels(reader, names[k])) {
@@ -124,10 +131,12 @@ int main(int argc, char **argv)
             best = spent < best ? spent : best;
             best_ticks = tick < best_ticks ? tick : best_ticks;
         }
-        printf("%-8s %10llu rows  %8.1f MB/s  %.2f ticks a byte\n", names[k], (unsigned long long)rows, (double)length / best / 1e6, (double)best_ticks / (double)length);
+        printf("%-8s %10llu rows  %8.1f MB/s  %.2f ticks a byte\n", names[k], (unsigned long long)rows,
+               (double)length / best / 1e6, (double)best_ticks / (double)length);
     }
     for (uint32_t j = 0; j < schema->n_category; j++) {
-        printf("  %s: %u categories, %u expected\n", schema->columns[schema->category[j]].name, (unsigned)skimpi_dictionary_size(schema->dictionaries[j]),
+        printf("  %s: %u categories, %u expected\n", schema->columns[schema->category[j]].name,
+               (unsigned)skimpi_dictionary_size(schema->dictionaries[j]),
                (unsigned)sample.categories[schema->category[j]]);
     }
     skimpi_raw_destroy(&raw, schema);

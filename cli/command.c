@@ -81,6 +81,7 @@ skimp_job_options job_options(const settings *s, size_t first, progress_line *pr
     options.delimiter = s->delimiter;
     options.header = s->header;
     options.zero_based = s->zero_based;
+    options.index64 = s->index64;
     options.target = s->target;
     options.weight = s->weight;
     options.drop = s->drop.items;

@@ -30,7 +30,7 @@ typedef struct settings {
     unsigned hash_bits, threads;
     uint64_t max_memory, seed;
     double holdout;
-    bool spill_to_memory, proba, man_page, json, quiet, verbose, help;
+    bool index64, spill_to_memory, proba, man_page, json, quiet, verbose, help;
     int progress; /* -1: on a terminal */
 } settings;
 

@@ -104,6 +104,8 @@ const option command_options[] = {
       "the first row of a CSV holds the names of the columns, or none does, instead of a guess" },
     { "zero-based", 0, "auto|true|false", OPTION_CHOICE, offsetof(settings, zero_based), "auto|false|true", -1, data, READS | FOR_INFO,
       "whether svmlight indices count from 0 (default: auto)" },
+    { "index64", 0, NULL, OPTION_FLAG, offsetof(settings, index64), NULL, 0, data, READS | FOR_INFO,
+      "svmlight indices may need 64 bits, even if a sample shows none that does" },
     { "on-missing", 0, "error|drop", OPTION_CHOICE, offsetof(settings, on_missing), "error|drop", 0, data, READS,
       "what a missing value that no step imputes does: an error (default), or its row is dropped and counted" },
     { "on-bad-row", 0, "error|skip", OPTION_CHOICE, offsetof(settings, on_bad_row), "error|skip", 0, data, READS,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Fits logistic regression on a CSV inside 64 MiB, saves the model, predicts another CSV.
- *
  *     cc fit_predict.c -o fit_predict $(pkg-config --cflags --libs skimp)
  *     ./fit_predict train.csv label test.csv out.csv
  */
@@ -38,17 +37,20 @@ int main(int argc, char **argv)
         return fail(&error);
     }
     printf("planned: %.1f MiB, %g passes\n", (double)plan->peak_bytes / (1 << 20), plan->passes_expected);
-    if (skimp_job_fit(job, &model, &error) != SKIMP_OK || skimp_model_save(model, "model.safetensors", &error) != SKIMP_OK) {
+    if (skimp_job_fit(job, &model, &error) != SKIMP_OK ||
+        skimp_model_save(model, "model.safetensors", &error) != SKIMP_OK) {
         return fail(&error);
     }
     const skimp_report *report = skimp_job_report(job);
-    printf("actual:  %.1f MiB, %g passes; objective %.9g\n", (double)report->charged_peak_bytes / (1 << 20), report->passes, report->objective);
+    printf("actual:  %.1f MiB, %g passes; objective %.9g\n", (double)report->charged_peak_bytes / (1 << 20),
+           report->passes, report->objective);
     skimp_job_destroy(job);
 
     skimp_job_options apply = SKIMP_JOB_OPTIONS_INIT;
     apply.inputs = &test, apply.n_inputs = 1;
     apply.max_memory = 64u << 20;
-    if (skimp_job_create(&job, &apply, &error) != SKIMP_OK || skimp_job_predict(job, model, argv[4], true, &error) != SKIMP_OK) {
+    if (skimp_job_create(&job, &apply, &error) != SKIMP_OK ||
+        skimp_job_predict(job, model, argv[4], true, &error) != SKIMP_OK) {
         return fail(&error);
     }
     skimp_job_destroy(job);

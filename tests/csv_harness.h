@@ -19,10 +19,10 @@ typedef struct csv_table {
     skimpi_schema *schema;
     skimpi_sample sample;
     uint64_t n_rows, capacity;
-    double *numeric;             /* row-major: numeric slots, then codes, then target, then weight */
+    double *numeric; /* row-major: numeric slots, then codes, then target, then weight */
     uint32_t width;
     uint64_t rows_bad, rows_missing, first_bad_line, lines, wrong_guesses;
-    skimp_error failure;         /* row is the line in the file */
+    skimp_error failure; /* row is the line in the file */
 } csv_table;
 
 typedef struct csv_case {
@@ -30,9 +30,9 @@ typedef struct csv_case {
     size_t length;
     skimpi_reader_options options;
     skimpi_roles roles;
-    size_t unit_bytes;           /* 0: all in one */
-    size_t tail;                 /* bytes fetched beyond a unit at first */
-    const char *kernels;         /* NULL: the best */
+    size_t unit_bytes;   /* 0: all in one */
+    size_t tail;         /* bytes fetched beyond a unit at first */
+    const char *kernels; /* NULL: the best */
 } csv_case;
 
 /* Writes the text to a file in the working directory, whose name goes to path. */
@@ -81,7 +81,8 @@ static inline skimp_status csv_commit(skimpi_schema *schema, skimpi_raw *raw, sk
     uint32_t *codes = malloc((n + 1) * sizeof(*codes));
     skimp_status status = SKIMP_OK;
     for (size_t i = 0; i < n; i++) {
-        SKIMPI_TRY(skimpi_dictionary_insert(schema->dictionaries[fresh[i].slot], (const char *)raw->fresh_text.data + fresh[i].offset, fresh[i].length,
+        SKIMPI_TRY(skimpi_dictionary_insert(schema->dictionaries[fresh[i].slot],
+                                            (const char *)raw->fresh_text.data + fresh[i].offset, fresh[i].length,
                                             fresh[i].hash, &codes[i], error));
     }
     for (uint32_t i = 0; i < raw->n_rows; i++) {
@@ -99,7 +100,8 @@ out:
 }
 
 /* Parses a unit from `begin`; the text it is given lies at the end of a block of its own, with its padding and no more. */
-static inline skimp_status csv_parse_unit(const csv_case *c, skimpi_reader *reader, csv_table *t, uint64_t index, size_t begin, size_t end, skimpi_raw *raw, skimp_error *error)
+static inline skimp_status csv_parse_unit(const csv_case *c, skimpi_reader *reader, csv_table *t, uint64_t index,
+                                          size_t begin, size_t end, skimpi_raw *raw, skimp_error *error)
 {
     const skimpi_reader_class *class = &skimpi_reader_csv;
     size_t tail = c->tail;
@@ -108,7 +110,12 @@ static inline skimp_status csv_parse_unit(const csv_case *c, skimpi_reader *read
         char *block = malloc(fetched - begin + SKIMPI_NUMBER_PADDING);
         memcpy(block, c->text + begin, fetched - begin);
         memset(block + fetched - begin, '"', SKIMPI_NUMBER_PADDING);
-        skimpi_unit unit = { .index = index, .text = block, .length = fetched - begin, .begin = 0, .end = end - begin, .is_last = fetched == c->length };
+        skimpi_unit unit = { .index = index,
+                             .text = block,
+                             .length = fetched - begin,
+                             .begin = 0,
+                             .end = end - begin,
+                             .is_last = fetched == c->length };
         bool more = false;
         skimp_status status = class->parse(reader, t->schema, &unit, raw, &more, error);
         free(block);
@@ -188,8 +195,12 @@ out:
     skimpi_raw_destroy(&raw, t->schema);
     if (reader != NULL) {
         class->close(reader);
-        t->sample = (skimpi_sample){ .text_bytes = t->sample.text_bytes, .n_rows = t->sample.n_rows, .row_bytes = t->sample.row_bytes,
-                                     .longest_row = t->sample.longest_row, .target_bytes = t->sample.target_bytes, .classes = t->sample.classes };
+        t->sample = (skimpi_sample){ .text_bytes = t->sample.text_bytes,
+                                     .n_rows = t->sample.n_rows,
+                                     .row_bytes = t->sample.row_bytes,
+                                     .longest_row = t->sample.longest_row,
+                                     .target_bytes = t->sample.target_bytes,
+                                     .classes = t->sample.classes };
     }
     skimpi_input_close(input);
     unlink(path);

@@ -11,15 +11,15 @@
 static const char *const weekday_names[WEEKDAYS] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
 
 typedef struct table_options {
-    unsigned rows, columns;     /* numeric columns x0 … */
-    bool text;                  /* a text column "day" */
-    bool text_label;            /* labels "no", "yes", "maybe" rather than 0, 1, 2 */
-    unsigned classes;           /* 0: a number to regress on */
-    unsigned missing_every;     /* every so many values of x0 are missing; 0: none */
-    bool weight;                /* a column "w" */
-    bool reversed;              /* columns in the opposite order */
+    unsigned rows, columns; /* numeric columns x0 … */
+    bool text;              /* a text column "day" */
+    bool text_label;        /* labels "no", "yes", "maybe" rather than 0, 1, 2 */
+    unsigned classes;       /* 0: a number to regress on */
+    unsigned missing_every; /* every so many values of x0 are missing; 0: none */
+    bool weight;            /* a column "w" */
+    bool reversed;          /* columns in the opposite order */
     bool no_header;
-    char separator;             /* 0: a comma */
+    char separator; /* 0: a comma */
     uint64_t seed;
 } table_options;
 
@@ -45,7 +45,8 @@ static inline void table_next(const table_options *o, skimpi_random *random, tab
     row->class = place < 0 ? 0 : place >= classes ? classes - 1 : (unsigned)place;
 }
 
-static inline void print_column(FILE *file, const table_options *o, const table_row *row, unsigned column, unsigned number)
+static inline void print_column(FILE *file, const table_options *o, const table_row *row, unsigned column,
+                                unsigned number)
 {
     static const char *const labels[] = { "no", "yes", "maybe", "never" };
     if (column < o->columns) {
@@ -142,7 +143,8 @@ static inline void write_npy(const char *name, table_options o)
     char header[128];
     memset(header, ' ', sizeof header);
     memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10);
-    const int n = snprintf(header + 10, sizeof header - 10, "{'descr': '<f8', 'fortran_order': False, 'shape': (%u, %u), }", o.rows, o.columns + 1);
+    const int n = snprintf(header + 10, sizeof header - 10,
+                           "{'descr': '<f8', 'fortran_order': False, 'shape': (%u, %u), }", o.rows, o.columns + 1);
     header[10 + n] = ' ';
     header[127] = '\n';
     assert_int_equal(fwrite(header, 1, sizeof header, file), sizeof header);
@@ -245,7 +247,8 @@ static inline skimp_status try_fit(const job_setup *setup, skimp_error *error)
     return status;
 }
 
-static inline skimp_status try_predict(const skimp_model *model, const char *input, const char *output, bool proba, skimp_error *error)
+static inline skimp_status try_predict(const skimp_model *model, const char *input, const char *output, bool proba,
+                                       skimp_error *error)
 {
     job_setup setup;
     skimp_job *job = NULL;

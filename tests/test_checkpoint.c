@@ -62,18 +62,17 @@ static void resumes_at_every_pass(void **state)
         const char *estimator, *param, *value;
         bool sparse;
     } cases[] = {
-        { "logistic_regression", "tol", "1e-9", false },
-        { "logistic_regression", "l1_ratio", "1", false },
-        { "logistic_regression", "tol", "1e-9", true },
-        { "ridge", NULL, NULL, false },
-        { "linear_regression", NULL, NULL, false },
-        { "sgd_classifier", "max_iter", "6", false },
+        { "logistic_regression", "tol", "1e-9", false }, { "logistic_regression", "l1_ratio", "1", false },
+        { "logistic_regression", "tol", "1e-9", true },  { "ridge", NULL, NULL, false },
+        { "linear_regression", NULL, NULL, false },      { "sgd_classifier", "max_iter", "6", false },
         { "sgd_regressor", "max_iter", "6", true },
     };
     snprintf(checkpoint, sizeof checkpoint, "%s", in_temporary("checkpoint"));
     for (unsigned c = 0; c < sizeof cases / sizeof *cases; c++) {
         const skimp_estimator_info *info = skimp_estimator_find(cases[c].estimator);
-        const table_options table = { .rows = 400, .columns = 6, .classes = info->kind == SKIMP_CLASSIFIER ? 2 : 0, .text = true };
+        const table_options table = {
+            .rows = 400, .columns = 6, .classes = info->kind == SKIMP_CLASSIFIER ? 2 : 0, .text = true
+        };
         job_setup setup;
         if (cases[c].sparse) {
             write_svmlight("data", table);

@@ -37,7 +37,8 @@ static size_t text_of(uint32_t i, char *out)
 static uint32_t insert(skimpi_dictionary *d, const char *text, size_t length)
 {
     uint32_t code = 77;
-    assert_int_equal(skimpi_dictionary_insert(d, text, length, skimpi_dictionary_hash(text, length), &code, NULL), SKIMP_OK);
+    assert_int_equal(skimpi_dictionary_insert(d, text, length, skimpi_dictionary_hash(text, length), &code, NULL),
+                     SKIMP_OK);
     return code;
 }
 
@@ -52,15 +53,18 @@ static void codes_in_order_of_appearance(void **state)
         char text[64];
         size_t length = text_of(i, text);
         bytes += length;
-        assert_int_equal(skimpi_dictionary_find(d, text, length, skimpi_dictionary_hash(text, length)), SKIMPI_CODE_UNKNOWN);
+        assert_int_equal(skimpi_dictionary_find(d, text, length, skimpi_dictionary_hash(text, length)),
+                         SKIMPI_CODE_UNKNOWN);
         assert_int_equal(insert(d, text, length), i);
         assert_int_equal(insert(d, text, length), i);
         assert_int_equal(skimpi_dictionary_size(d), i + 1);
         if ((i & (i + 1)) == 0 || i == N - 1) {
-            assert_true(skimp_budget_tag_in_use(budget, SKIMP_TAG_CATEGORIES) - before <= skimpi_dictionary_bytes(i + 1, bytes));
+            assert_true(skimp_budget_tag_in_use(budget, SKIMP_TAG_CATEGORIES) - before <=
+                        skimpi_dictionary_bytes(i + 1, bytes));
         }
     }
-    assert_true(skimp_budget_tag_in_use(budget, SKIMP_TAG_CATEGORIES) - before >= skimpi_dictionary_bytes(N, bytes) / 2);
+    assert_true(skimp_budget_tag_in_use(budget, SKIMP_TAG_CATEGORIES) - before >=
+                skimpi_dictionary_bytes(N, bytes) / 2);
     for (uint32_t i = 0; i < N; i++) {
         char text[64];
         size_t length = text_of(i, text), got;
@@ -187,7 +191,8 @@ static void survives_failing_allocations(void **state)
             char text[64];
             size_t length = text_of(i, text);
             uint32_t code;
-            if (skimpi_dictionary_insert(d, text, length, skimpi_dictionary_hash(text, length), &code, &error) != SKIMP_OK) {
+            if (skimpi_dictionary_insert(d, text, length, skimpi_dictionary_hash(text, length), &code, &error) !=
+                SKIMP_OK) {
                 failed++;
                 assert_int_equal(skimpi_dictionary_size(d), i);
                 assert_int_equal(insert(d, text, length), i);

@@ -65,8 +65,8 @@ static void refuses_options(void **state)
 static void refuses_steps(void **state)
 {
     (void)state;
-    static const char *const steps[] = { "standard_scaler@", "standard_scaler@nix", "standard_scaler@day", "standard_scaler@text", "standard_scaler@y",
-                                         "standard_scaler@x0,,x1" };
+    static const char *const steps[] = { "standard_scaler@",     "standard_scaler@nix", "standard_scaler@day",
+                                         "standard_scaler@text", "standard_scaler@y",   "standard_scaler@x0,,x1" };
     job_setup setup;
     skimp_error error;
     write_table("t.csv", (table_options){ .rows = 50, .columns = 2, .classes = 2, .text = true });
@@ -94,7 +94,8 @@ static void copies_options(void **state)
     (void)state;
     write_table("t.csv", (table_options){ .rows = 200, .columns = 3, .classes = 2 });
     job_setup *setup = malloc(sizeof *setup);
-    char *names[6] = { strdup("logistic_regression"), strdup("y"), strdup("C"), strdup("0.5"), strdup("standard_scaler@x0,x1"), strdup("x2") };
+    char *names[6] = { strdup("logistic_regression"),   strdup("y"), strdup("C"), strdup("0.5"),
+                       strdup("standard_scaler@x0,x1"), strdup("x2") };
     skimp_error error = SKIMP_ERROR_INIT;
     skimp_job *job = NULL;
     skimp_model *model = NULL;
@@ -447,7 +448,9 @@ static void fits_stores(void **state)
     (void)state;
     job_setup setup;
     skimp_error error;
-    write_table("t.csv", (table_options){ .rows = 3000, .columns = 3, .classes = 3, .text = true, .text_label = true, .weight = true });
+    write_table(
+        "t.csv",
+        (table_options){ .rows = 3000, .columns = 3, .classes = 3, .text = true, .text_label = true, .weight = true });
     write_svmlight("t.svm", (table_options){ .rows = 500, .columns = 20, .classes = 2 });
     convert("t.csv", "y", "w", "t.skimp");
     convert("t.svm", NULL, NULL, "s.skimp");
@@ -608,7 +611,13 @@ static void parses_sizes(void **state)
     static const struct {
         const char *text;
         uint64_t bytes;
-    } good[] = { { "64M", 64u << 20 }, { "1.5GiB", 3u << 29 }, { "100 MB", 100000000 }, { "1e9", 1000000000 }, { "0", 0 }, { "2k", 2048 }, { "7B", 7 } };
+    } good[] = { { "64M", 64u << 20 },
+                 { "1.5GiB", 3u << 29 },
+                 { "100 MB", 100000000 },
+                 { "1e9", 1000000000 },
+                 { "0", 0 },
+                 { "2k", 2048 },
+                 { "7B", 7 } };
     static const char *const bad[] = { "", "M", "-1", "1X", "nan", "inf", "1e30", "64 M B", "0x10" };
     uint64_t bytes;
     for (unsigned i = 0; i < sizeof good / sizeof *good; i++) {
@@ -625,10 +634,10 @@ static void parses_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(refuses_options),  TEST(refuses_steps),       TEST(copies_options),      TEST(refuses_data),  TEST(drops_rows),
-        TEST(holds_out),        TEST(same_without_held_out), TEST(weighs_classes),    TEST(runs_once),     TEST(plans_and_reports),
-        TEST(reads_several_files), TEST(fits_stores),      TEST(keeps_comparisons),   TEST(stops_when_told), TEST(recognises_files),
-        TEST(parses_sizes),
+        TEST(refuses_options),   TEST(refuses_steps),     TEST(copies_options),        TEST(refuses_data),
+        TEST(drops_rows),        TEST(holds_out),         TEST(same_without_held_out), TEST(weighs_classes),
+        TEST(runs_once),         TEST(plans_and_reports), TEST(reads_several_files),   TEST(fits_stores),
+        TEST(keeps_comparisons), TEST(stops_when_told),   TEST(recognises_files),      TEST(parses_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

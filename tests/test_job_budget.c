@@ -13,7 +13,7 @@
 
 typedef struct shape {
     const char *estimator, *steps[2];
-    char form;                    /* c: CSV, s: svmlight, n: NPY, k: kept store of the CSV */
+    char form; /* c: CSV, s: svmlight, n: NPY, k: kept store of the CSV */
     table_options table;
     double holdout;
     bool checkpoint;
@@ -64,14 +64,16 @@ static void write_shape(const shape *s)
 
 static void describe(const shape *s, const skimp_plan *plan, const skimp_report *report)
 {
-    print_message("%s %c %u x %u classes %u text %d holdout %g threads %u: planned %llu charged %llu\n", s->estimator, s->form, s->table.rows, s->table.columns,
-                  s->table.classes, s->table.text, s->holdout, s->threads, (unsigned long long)plan->peak_bytes, (unsigned long long)report->charged_peak_bytes);
+    print_message("%s %c %u x %u classes %u text %d holdout %g threads %u: planned %llu charged %llu\n", s->estimator,
+                  s->form, s->table.rows, s->table.columns, s->table.classes, s->table.text, s->holdout, s->threads,
+                  (unsigned long long)plan->peak_bytes, (unsigned long long)report->charged_peak_bytes);
     for (size_t i = 0; i < plan->n_assumed; i++) {
         print_message("  assumed %s %.0f\n", plan->assumed[i].name, plan->assumed[i].value);
     }
     for (int tag = 0; tag < SKIMP_TAG_COUNT; tag++) {
         if (plan->memory[tag] + report->memory[tag] > 0) {
-            print_message("  %-12s %10llu %10llu\n", skimp_tag_name((skimp_tag)tag), (unsigned long long)plan->memory[tag], (unsigned long long)report->memory[tag]);
+            print_message("  %-12s %10llu %10llu\n", skimp_tag_name((skimp_tag)tag),
+                          (unsigned long long)plan->memory[tag], (unsigned long long)report->memory[tag]);
         }
     }
 }
@@ -92,7 +94,8 @@ static void fits_within(const shape *s, uint64_t budget, const skimp_model *expe
     const skimp_report *report = skimp_job_report(job);
     if (status != SKIMP_OK || report->charged_peak_bytes > plan->peak_bytes) {
         describe(s, plan, report);
-        fail_msg("in %llu bytes: %s", (unsigned long long)budget, status == SKIMP_OK ? "more than was planned" : error.message);
+        fail_msg("in %llu bytes: %s", (unsigned long long)budget,
+                 status == SKIMP_OK ? "more than was planned" : error.message);
     }
     assert_true(report->charged_peak_bytes <= budget);
     if (expected != NULL) {
@@ -142,20 +145,73 @@ static void plans_hold(void **state)
 {
     (void)state;
     static const shape shapes[] = {
-        { .estimator = "logistic_regression", .form = 'c', .table = { .rows = 300, .columns = 3, .classes = 2 }, .threads = 1 },
-        { .estimator = "logistic_regression", .form = 'c', .table = { .rows = 30000, .columns = 6, .classes = 2 }, .threads = 2, .steps = { "standard_scaler" } },
-        { .estimator = "logistic_regression", .form = 'c', .table = { .rows = 30000, .columns = 6, .classes = 3, .text = true }, .threads = 3, .holdout = 0.3 },
-        { .estimator = "logistic_regression", .form = 'c', .table = { .rows = 3000, .columns = 60, .classes = 4 }, .threads = 2 },
-        { .estimator = "logistic_regression", .form = 'c', .table = { .rows = 8000, .columns = 4, .classes = 2, .text = true }, .threads = 2, .hash_bits = 12 },
-        { .estimator = "logistic_regression", .form = 's', .table = { .rows = 10000, .columns = 40, .classes = 2 }, .threads = 2, .steps = { "max_abs_scaler" } },
-        { .estimator = "logistic_regression", .form = 'n', .table = { .rows = 20000, .columns = 8, .classes = 2 }, .threads = 2, .checkpoint = true },
-        { .estimator = "logistic_regression", .form = 'k', .table = { .rows = 20000, .columns = 8, .classes = 3, .text = true }, .threads = 2 },
-        { .estimator = "ridge", .form = 'c', .table = { .rows = 30000, .columns = 5 }, .threads = 2, .steps = { "min_max_scaler", "standard_scaler" } },
-        { .estimator = "ridge", .form = 's', .table = { .rows = 5000, .columns = 50 }, .threads = 2, .checkpoint = true },
-        { .estimator = "linear_regression", .form = 'n', .table = { .rows = 3000, .columns = 60 }, .threads = 2, .holdout = 0.2 },
-        { .estimator = "sgd_classifier", .form = 'c', .table = { .rows = 30000, .columns = 5, .classes = 2 }, .threads = 2, .steps = { "standard_scaler" } },
-        { .estimator = "sgd_classifier", .form = 's', .table = { .rows = 10000, .columns = 40, .classes = 3 }, .threads = 2, .checkpoint = true },
-        { .estimator = "sgd_regressor", .form = 'k', .table = { .rows = 20000, .columns = 6 }, .threads = 3, .holdout = 0.2 },
+        { .estimator = "logistic_regression",
+          .form = 'c',
+          .table = { .rows = 300, .columns = 3, .classes = 2 },
+          .threads = 1 },
+        { .estimator = "logistic_regression",
+          .form = 'c',
+          .table = { .rows = 30000, .columns = 6, .classes = 2 },
+          .threads = 2,
+          .steps = { "standard_scaler" } },
+        { .estimator = "logistic_regression",
+          .form = 'c',
+          .table = { .rows = 30000, .columns = 6, .classes = 3, .text = true },
+          .threads = 3,
+          .holdout = 0.3 },
+        { .estimator = "logistic_regression",
+          .form = 'c',
+          .table = { .rows = 3000, .columns = 60, .classes = 4 },
+          .threads = 2 },
+        { .estimator = "logistic_regression",
+          .form = 'c',
+          .table = { .rows = 8000, .columns = 4, .classes = 2, .text = true },
+          .threads = 2,
+          .hash_bits = 12 },
+        { .estimator = "logistic_regression",
+          .form = 's',
+          .table = { .rows = 10000, .columns = 40, .classes = 2 },
+          .threads = 2,
+          .steps = { "max_abs_scaler" } },
+        { .estimator = "logistic_regression",
+          .form = 'n',
+          .table = { .rows = 20000, .columns = 8, .classes = 2 },
+          .threads = 2,
+          .checkpoint = true },
+        { .estimator = "logistic_regression",
+          .form = 'k',
+          .table = { .rows = 20000, .columns = 8, .classes = 3, .text = true },
+          .threads = 2 },
+        { .estimator = "ridge",
+          .form = 'c',
+          .table = { .rows = 30000, .columns = 5 },
+          .threads = 2,
+          .steps = { "min_max_scaler", "standard_scaler" } },
+        { .estimator = "ridge",
+          .form = 's',
+          .table = { .rows = 5000, .columns = 50 },
+          .threads = 2,
+          .checkpoint = true },
+        { .estimator = "linear_regression",
+          .form = 'n',
+          .table = { .rows = 3000, .columns = 60 },
+          .threads = 2,
+          .holdout = 0.2 },
+        { .estimator = "sgd_classifier",
+          .form = 'c',
+          .table = { .rows = 30000, .columns = 5, .classes = 2 },
+          .threads = 2,
+          .steps = { "standard_scaler" } },
+        { .estimator = "sgd_classifier",
+          .form = 's',
+          .table = { .rows = 10000, .columns = 40, .classes = 3 },
+          .threads = 2,
+          .checkpoint = true },
+        { .estimator = "sgd_regressor",
+          .form = 'k',
+          .table = { .rows = 20000, .columns = 6 },
+          .threads = 3,
+          .holdout = 0.2 },
     };
     for (unsigned i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         holds_for(&shapes[i]);
@@ -177,7 +233,8 @@ static void write_surprise(const char *name, unsigned rows)
         if (r < rows / 1000 * 377 || r > rows / 1000 * 393) {
             fprintf(file, "%u,common,%u\n", class * 2 + (unsigned)skimpi_random_below(&random, 7), class);
         } else {
-            fprintf(file, "%u,a rather long and rare category %u,%u\n", class + (unsigned)skimpi_random_below(&random, 7), r, class);
+            fprintf(file, "%u,a rather long and rare category %u,%u\n",
+                    class + (unsigned)skimpi_random_below(&random, 7), r, class);
         }
     }
     fclose(file);
@@ -286,7 +343,8 @@ static void applies_within(void **state)
                 setup.options.max_memory = budget;
                 skimp_status status = skimp_job_create(&job, &setup.options, &error);
                 if (status == SKIMP_OK) {
-                    status = what == 0 ? skimp_job_predict(job, model, in_temporary("p"), e == 0, &error) : skimp_job_score(job, model, &error);
+                    status = what == 0 ? skimp_job_predict(job, model, in_temporary("p"), e == 0, &error)
+                                       : skimp_job_score(job, model, &error);
                 }
                 if (status == SKIMP_OK) {
                     assert_true(skimp_job_report(job)->charged_peak_bytes <= budget);
@@ -314,6 +372,7 @@ static void applies_within(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(plans_hold), TEST(plans_again), TEST(moves_the_store_out), TEST(applies_within) };
+    const struct CMUnitTest tests[] = { TEST(plans_hold), TEST(plans_again), TEST(moves_the_store_out),
+                                        TEST(applies_within) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,18 +102,21 @@ static void bears_faults_of(const journey *j)
     assert_true(all > 50);
     for (int for_good = 0; for_good < 2; for_good++) {
         unsigned borne = 0;
-        for (uint64_t nth = 1; nth <= all; nth += for_good ? 5 : 1) { /* from one on for good: the first is what differs */
+        for (uint64_t nth = 1; nth <= all;
+             nth += for_good ? 5 : 1) { /* from one on for good: the first is what differs */
             error = (skimp_error)SKIMP_ERROR_INIT;
             skimpi_fault_set(nth, for_good);
             const skimp_status status = travel(j, &error);
             skimpi_fault_set(0, false);
             if (skimpi_leaked_bytes() != 0) {
-                fail_msg("%s: refusing allocation %u%s leaks", j->name, (unsigned)nth, for_good ? " and all after it" : "");
+                fail_msg("%s: refusing allocation %u%s leaks", j->name, (unsigned)nth,
+                         for_good ? " and all after it" : "");
             }
             if (status == SKIMP_OK) {
                 borne++; /* reclaimed, or done without */
             } else if (status != SKIMP_ERROR_NOMEM && status != SKIMP_ERROR_BUDGET) {
-                fail_msg("%s: refusing allocation %u gave %s: %s", j->name, (unsigned)nth, skimp_status_name(status), error.message);
+                fail_msg("%s: refusing allocation %u gave %s: %s", j->name, (unsigned)nth, skimp_status_name(status),
+                         error.message);
             } else {
                 assert_int_equal(error.code, status);
                 assert_true(error.message[0] != '\0');
@@ -131,18 +134,48 @@ static void bears_faults_of(const journey *j)
 static void bears_faults(void **state)
 {
     static const journey journeys[] = {
-        { .name = "csv", .estimator = "logistic_regression", .input = "t.csv", .target = "y", .steps = { "standard_scaler@x0", "max_abs_scaler" }, .holdout = true },
-        { .name = "dropped rows", .estimator = "ridge", .input = "m.csv", .target = "y", .steps = { "min_max_scaler" }, .drop_missing = true },
-        { .name = "hashed", .estimator = "sgd_classifier", .input = "t.csv", .target = "y", .hash_bits = 4, .checkpoint = true },
-        { .name = "svmlight", .estimator = "logistic_regression", .input = "t.svm", .steps = { "max_abs_scaler" }, .holdout = true },
-        { .name = "npy", .estimator = "linear_regression", .input = "t.npy", .target = "x3", .steps = { "standard_scaler" } },
-        { .name = "store", .estimator = "sgd_regressor", .input = "m.csv", .target = "y", .keep_store = true, .drop_missing = true },
+        { .name = "csv",
+          .estimator = "logistic_regression",
+          .input = "t.csv",
+          .target = "y",
+          .steps = { "standard_scaler@x0", "max_abs_scaler" },
+          .holdout = true },
+        { .name = "dropped rows",
+          .estimator = "ridge",
+          .input = "m.csv",
+          .target = "y",
+          .steps = { "min_max_scaler" },
+          .drop_missing = true },
+        { .name = "hashed",
+          .estimator = "sgd_classifier",
+          .input = "t.csv",
+          .target = "y",
+          .hash_bits = 4,
+          .checkpoint = true },
+        { .name = "svmlight",
+          .estimator = "logistic_regression",
+          .input = "t.svm",
+          .steps = { "max_abs_scaler" },
+          .holdout = true },
+        { .name = "npy",
+          .estimator = "linear_regression",
+          .input = "t.npy",
+          .target = "x3",
+          .steps = { "standard_scaler" } },
+        { .name = "store",
+          .estimator = "sgd_regressor",
+          .input = "m.csv",
+          .target = "y",
+          .keep_store = true,
+          .drop_missing = true },
     };
     const journey *j = &journeys[*(const size_t *)*state];
     if (strcmp(j->input, "t.csv") == 0) {
-        write_table("t.csv", (table_options){ .rows = 60, .columns = 3, .classes = 3, .text = true, .text_label = true });
+        write_table("t.csv",
+                    (table_options){ .rows = 60, .columns = 3, .classes = 3, .text = true, .text_label = true });
     } else if (strcmp(j->input, "m.csv") == 0) {
-        write_table("m.csv", (table_options){ .rows = 60, .columns = 2, .text = true, .missing_every = j->keep_store ? 0 : 9 });
+        write_table("m.csv",
+                    (table_options){ .rows = 60, .columns = 2, .text = true, .missing_every = j->keep_store ? 0 : 9 });
     } else if (strcmp(j->input, "t.svm") == 0) {
         write_svmlight("t.svm", (table_options){ .rows = 60, .columns = 6, .classes = 2 });
     } else {

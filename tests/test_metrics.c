@@ -37,14 +37,15 @@ static double value_of(const skimp_metric *metrics, size_t n, const char *name)
 }
 
 /* Adds rows in pieces of any size; probability is column-major with `rows` between columns. */
-static size_t run(uint32_t classes, size_t rows, size_t piece, const double *target, const double *label, const double *probability, const double *decision,
-                  skimp_metric out[8])
+static size_t run(uint32_t classes, size_t rows, size_t piece, const double *target, const double *label,
+                  const double *probability, const double *decision, skimp_metric out[8])
 {
     skimpi_metrics *metrics = NULL;
     assert_int_equal(skimpi_metrics_create(&metrics, budget, classes, NULL), SKIMP_OK);
     for (size_t at = 0; at < rows; at += piece) {
         const size_t n = piece < rows - at ? piece : rows - at;
-        assert_int_equal(skimpi_metrics_add(metrics, (uint32_t)n, target + at, label + at, probability != NULL ? probability + at : NULL,
+        assert_int_equal(skimpi_metrics_add(metrics, (uint32_t)n, target + at, label + at,
+                                            probability != NULL ? probability + at : NULL,
                                             decision != NULL ? decision + at : NULL, rows, NULL),
                          SKIMP_OK);
     }
@@ -113,7 +114,8 @@ static void clips_probabilities(void **state)
 static void scores_odd_decisions(void **state)
 {
     (void)state;
-    const double target[] = { 0, 1, 0, 1, 0, 1 }, label[6] = { 0 }, decision[] = { -INFINITY, INFINITY, -0.0, 0.0, 1e-300, 5 };
+    const double target[] = { 0, 1, 0, 1, 0, 1 }, label[6] = { 0 },
+                 decision[] = { -INFINITY, INFINITY, -0.0, 0.0, 1e-300, 5 };
     skimp_metric out[8];
     size_t n = run(2, 6, 2, target, label, NULL, decision, out);
     assert_true(fabs(value_of(out, n, "roc_auc") - pairs(6, target, decision)) < 1e-15);
@@ -204,7 +206,8 @@ static void switches_to_bins(void **state)
 {
     (void)state;
     enum { EXACT = 128 << 10, MOST = EXACT + 70000 };
-    double *target = malloc(MOST * sizeof *target), *decision = malloc(MOST * sizeof *decision), *label = calloc(MOST, sizeof *label);
+    double *target = malloc(MOST * sizeof *target), *decision = malloc(MOST * sizeof *decision),
+           *label = calloc(MOST, sizeof *label);
     uint32_t counts[2][4096] = { { 0 } };
     skimp_metric out[8];
     skimpi_random random;
@@ -256,7 +259,8 @@ static void bears_faults(void **state)
             assert_int_equal(status, SKIMP_OK);
             break;
         }
-        assert_true(status == SKIMP_ERROR_NOMEM || status == SKIMP_OK); /* growing by half may be refused: less will do */
+        assert_true(status == SKIMP_ERROR_NOMEM ||
+                    status == SKIMP_OK); /* growing by half may be refused: less will do */
     }
     free(zeros);
 }

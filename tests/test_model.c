@@ -46,7 +46,11 @@ static void round_trips_estimators(void **state)
         }
         const bool classifies = info->kind == SKIMP_CLASSIFIER;
         for (unsigned classes = 2; classes <= (classifies ? 4 : 2); classes++) {
-            const table_options table = { .rows = 400, .columns = 5, .classes = classifies ? classes : 0, .text = true, .text_label = classifies && classes == 4 };
+            const table_options table = { .rows = 400,
+                                          .columns = 5,
+                                          .classes = classifies ? classes : 0,
+                                          .text = true,
+                                          .text_label = classifies && classes == 4 };
             const bool proba = classifies && strcmp(info->name, "sgd_classifier") != 0;
             job_setup setup;
             write_table("t.csv", table);
@@ -77,7 +81,9 @@ static void round_trips_steps(void **state)
             char step[96];
             job_setup setup;
             snprintf(step, sizeof step, "%s%s", info->name, form == 1 ? "@x0,x2" : "");
-            write_table("t.csv", (table_options){ .rows = 400, .columns = 4, .classes = 2, .text = true, .missing_every = imputes ? 7 : 0 });
+            write_table("t.csv",
+                        (table_options){
+                            .rows = 400, .columns = 4, .classes = 2, .text = true, .missing_every = imputes ? 7 : 0 });
             begin_setup(&setup, "logistic_regression", "t.csv", "y");
             add_step(&setup, step);
             add_step(&setup, "max_abs_scaler");
@@ -103,7 +109,8 @@ static void round_trips_hashes(void **state)
     (void)state;
     job_setup setup;
     write_table("t.csv", (table_options){ .rows = 400, .columns = 2, .classes = 2, .text = true });
-    write_table("bare.csv", (table_options){ .rows = 400, .columns = 2, .classes = 2, .text = true, .no_header = true });
+    write_table("bare.csv",
+                (table_options){ .rows = 400, .columns = 2, .classes = 2, .text = true, .no_header = true });
     begin_setup(&setup, "logistic_regression", "t.csv", "y");
     setup.options.hash_bits = 5;
     skimp_model *model = fit_setup(&setup);
@@ -222,7 +229,8 @@ static void refuses_missing(void **state)
 
 /* ---- labels ---------------------------------------------------------------------------------------------------------------- */
 
-static skimp_status try_score(const skimp_model *model, const char *input, const char *target, skimp_report *report, size_t *n_warnings, skimp_error *error)
+static skimp_status try_score(const skimp_model *model, const char *input, const char *target, skimp_report *report,
+                              size_t *n_warnings, skimp_error *error)
 {
     job_setup setup;
     skimp_job *job = NULL;
@@ -301,7 +309,8 @@ static void writes_labels(void **state)
     char *label = malloc(6000), *text = malloc(20000);
     memset(label, 'l', 5999);
     label[5999] = '\0';
-    snprintf(text, 20000, "\"a \"\"quoted\"\"\xc3\xa9\",y\n1,\"x,\"\"y\"\"\"\n2,%s\n1,\"x,\"\"y\"\"\"\n2,%s\n", label, label);
+    snprintf(text, 20000, "\"a \"\"quoted\"\"\xc3\xa9\",y\n1,\"x,\"\"y\"\"\"\n2,%s\n1,\"x,\"\"y\"\"\"\n2,%s\n", label,
+             label);
     write_text("t.csv", text);
     begin_setup(&setup, "logistic_regression", "t.csv", "y");
     skimp_model *model = fit_setup(&setup);
@@ -346,18 +355,19 @@ static void outlives_its_job(void **state)
 /* ---- hostile models ----------------------------------------------------------------------------------------------------- */
 
 typedef struct spoiling {
-    const char *meta, *value;      /* metadata to change (NULL value: to leave out) */
-    const char *tensor;            /* array to change … */
+    const char *meta, *value; /* metadata to change (NULL value: to leave out) */
+    const char *tensor;       /* array to change … */
     skimpi_dtype dtype;
     unsigned n_dims;
     uint64_t shape[2];
-    const void *data;              /* … to this; NULL: left out */
+    const void *data; /* … to this; NULL: left out */
     size_t bytes;
 } spoiling;
 
 static void spoil(const skimpi_tensors *from, const spoiling *how, const char *name)
 {
-    static const size_t width[] = { [SKIMPI_F64] = 8, [SKIMPI_F32] = 4, [SKIMPI_I64] = 8, [SKIMPI_U64] = 8, [SKIMPI_I32] = 4, [SKIMPI_U32] = 4, [SKIMPI_U8] = 1 };
+    static const size_t width[] = { [SKIMPI_F64] = 8, [SKIMPI_F32] = 4, [SKIMPI_I64] = 8, [SKIMPI_U64] = 8,
+                                    [SKIMPI_I32] = 4, [SKIMPI_U32] = 4, [SKIMPI_U8] = 1 };
     skimp_error error = SKIMP_ERROR_INIT;
     skimpi_tensors *to = NULL;
     skimp_budget *budget;
@@ -376,7 +386,8 @@ static void spoil(const skimpi_tensors *from, const spoiling *how, const char *n
     for (size_t i = 0; i < skimpi_tensors_count(from); i++) {
         const skimpi_tensor *tensor = skimpi_tensors_at(from, i);
         if (how->tensor == NULL || strcmp(how->tensor, tensor->name) != 0) {
-            assert_ok(skimpi_tensors_add(to, tensor->name, tensor->dtype, tensor->n_dims, tensor->shape, &data, &error));
+            assert_ok(
+                skimpi_tensors_add(to, tensor->name, tensor->dtype, tensor->n_dims, tensor->shape, &data, &error));
             memcpy(data, tensor->data, (size_t)tensor->n_values * width[tensor->dtype]);
         } else if (how->data != NULL) {
             assert_ok(skimpi_tensors_add(to, how->tensor, how->dtype, how->n_dims, how->shape, &data, &error));
@@ -393,7 +404,8 @@ static void refuses_spoiled(void **state)
 {
     (void)state;
     static const double few[] = { 1, 2 };
-    static const uint32_t places[] = { 0, 0, 0 }, far[] = { 0, 1, UINT32_MAX }, same_slots[] = { 1, 1 }, many_slots[] = { 0, 1, 2, 3 };
+    static const uint32_t places[] = { 0, 0, 0 }, far[] = { 0, 1, UINT32_MAX }, same_slots[] = { 1, 1 },
+                          many_slots[] = { 0, 1, 2, 3 };
     static const uint8_t types[] = { 1, 1, 1 }, one_type[] = { 0 };
     static const spoiling spoilings[] = {
         { .meta = "estimator" },
@@ -416,7 +428,8 @@ static void refuses_spoiled(void **state)
         { .meta = "steps", .value = "[{\"name\": 1, \"estimator\": 2, \"params\": 3}]" },
         { .meta = "steps", .value = "[{\"name\": \"standard_scaler\", \"estimator\": \"ridge\", \"params\": {}}]" },
         { .meta = "steps", .value = "[{\"name\": \"other\", \"estimator\": \"standard_scaler\", \"params\": {}}]" },
-        { .meta = "steps", .value = "[{\"name\": \"standard_scaler\", \"estimator\": \"standard_scaler\", \"params\": []}]" },
+        { .meta = "steps",
+          .value = "[{\"name\": \"standard_scaler\", \"estimator\": \"standard_scaler\", \"params\": []}]" },
         { .meta = "steps", .value = "[{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}]" },
         { .meta = "n_features" },
         { .meta = "n_features", .value = "-1" },
@@ -452,10 +465,30 @@ static void refuses_spoiled(void **state)
         { .tensor = "categories.0", .dtype = SKIMPI_U8, .n_dims = 1, .shape = { 8 }, .data = "mon\0mon", .bytes = 8 },
         { .tensor = "categories.0", .dtype = SKIMPI_U8, .n_dims = 1, .shape = { 0 }, .data = "", .bytes = 0 },
         { .tensor = "0.standard_scaler.columns" },
-        { .tensor = "0.standard_scaler.columns", .dtype = SKIMPI_U32, .n_dims = 1, .shape = { 2 }, .data = same_slots, .bytes = 8 },
-        { .tensor = "0.standard_scaler.columns", .dtype = SKIMPI_U32, .n_dims = 1, .shape = { 3 }, .data = far, .bytes = 12 },
-        { .tensor = "0.standard_scaler.columns", .dtype = SKIMPI_U32, .n_dims = 1, .shape = { 4 }, .data = many_slots, .bytes = 16 },
-        { .tensor = "0.standard_scaler.columns", .dtype = SKIMPI_F64, .n_dims = 1, .shape = { 2 }, .data = few, .bytes = 16 },
+        { .tensor = "0.standard_scaler.columns",
+          .dtype = SKIMPI_U32,
+          .n_dims = 1,
+          .shape = { 2 },
+          .data = same_slots,
+          .bytes = 8 },
+        { .tensor = "0.standard_scaler.columns",
+          .dtype = SKIMPI_U32,
+          .n_dims = 1,
+          .shape = { 3 },
+          .data = far,
+          .bytes = 12 },
+        { .tensor = "0.standard_scaler.columns",
+          .dtype = SKIMPI_U32,
+          .n_dims = 1,
+          .shape = { 4 },
+          .data = many_slots,
+          .bytes = 16 },
+        { .tensor = "0.standard_scaler.columns",
+          .dtype = SKIMPI_F64,
+          .n_dims = 1,
+          .shape = { 2 },
+          .data = few,
+          .bytes = 16 },
         { .tensor = "0.standard_scaler.scale_" },
     };
     job_setup setup;
@@ -476,8 +509,8 @@ static void refuses_spoiled(void **state)
         }
         skimp_model_destroy(spoiled);
         if (status != SKIMP_ERROR_DATA && status != SKIMP_ERROR_PARAM) {
-            fail_msg("spoiling %u (%s%s) gave %s: %s", i, how->meta != NULL ? how->meta : how->tensor, how->value != NULL ? how->value : "",
-                     skimp_status_name(status), error.message);
+            fail_msg("spoiling %u (%s%s) gave %s: %s", i, how->meta != NULL ? how->meta : how->tensor,
+                     how->value != NULL ? how->value : "", skimp_status_name(status), error.message);
         }
         assert_int_equal(access(in_temporary("p"), F_OK), -1);
     }
@@ -504,7 +537,8 @@ static void refuses_spoiled(void **state)
 static void refuses_wide_claims(void **state)
 {
     (void)state;
-    static const char *const claims[] = { "17592186044416", "17592186044417", "18446744073709551615", "9007199254740993", "1099511627776", "21" };
+    static const char *const claims[] = { "17592186044416",   "17592186044417", "18446744073709551615",
+                                          "9007199254740993", "1099511627776",  "21" };
     job_setup setup;
     skimp_error error;
     const char *const estimators[] = { "logistic_regression", "sgd_classifier", "ridge" };
@@ -545,9 +579,9 @@ static void refuses_other_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(round_trips_estimators), TEST(round_trips_steps), TEST(round_trips_hashes), TEST(finds_columns),      TEST(keeps_to_names),
-        TEST(refuses_missing),        TEST(scores_text_labels), TEST(writes_labels),     TEST(outlives_its_job),  TEST(refuses_spoiled),
-        TEST(refuses_wide_claims),    TEST(refuses_other_files),
+        TEST(round_trips_estimators), TEST(round_trips_steps), TEST(round_trips_hashes),  TEST(finds_columns),
+        TEST(keeps_to_names),         TEST(refuses_missing),   TEST(scores_text_labels),  TEST(writes_labels),
+        TEST(outlives_its_job),       TEST(refuses_spoiled),   TEST(refuses_wide_claims), TEST(refuses_other_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,12 +25,15 @@ static void begin_bench(bench *b, unsigned threads, double holdout)
     b->setup.options.holdout = holdout;
     assert_ok(skimp_job_create(&b->job, &b->setup.options, &error));
     assert_ok(skimpi_job_prepare(b->job, &error));
-    const skimpi_store_options options = { .place = SKIMPI_PLACE_MEMORY, .spill_directory = temporary, .allow_tmpfs = true };
+    const skimpi_store_options options = { .place = SKIMPI_PLACE_MEMORY,
+                                           .spill_directory = temporary,
+                                           .allow_tmpfs = true };
     assert_ok(skimpi_job_ingest(b->job, &options, &error));
     const skimpi_summary *summary = skimpi_store_summary(b->job->store);
     assert_ok(skimpi_design_create(&b->design, b->job->budget, b->job->schema, summary->category_missing, &error));
     b->classes = (skimpi_classes){ .budget = b->job->budget };
-    assert_ok(skimpi_reading_create(&b->reading, b->job, b->job->store, &b->job->pipeline, &b->design, &b->classes, &error));
+    assert_ok(
+        skimpi_reading_create(&b->reading, b->job, b->job->store, &b->job->pipeline, &b->design, &b->classes, &error));
 }
 
 static void end_bench(bench *b)
@@ -63,7 +66,9 @@ static skimp_status consume(void *context, const skimpi_chunk *chunk, void *lane
         return skimpi_fail(error, SKIMP_ERROR_DATA, "chunk %u", (unsigned)chunk->index);
     }
     l->disordered |= l->chunks > 0 && chunk->index <= l->last;
-    l->disordered |= chunk->index % stride != 0 || chunk->index / stride % c->lanes != (uint64_t)(l->chunks > 0 ? l->last / stride % c->lanes : chunk->index / stride % c->lanes);
+    l->disordered |= chunk->index % stride != 0 ||
+                     chunk->index / stride % c->lanes !=
+                         (uint64_t)(l->chunks > 0 ? l->last / stride % c->lanes : chunk->index / stride % c->lanes);
     l->last = chunk->index;
     l->chunks++;
     l->rows += chunk->n_rows;
@@ -81,7 +86,12 @@ static skimp_status run(bench *b, consumer *c, skimpi_rows rows, lane lanes[SKIM
     for (unsigned l = 0; l < c->lanes; l++) {
         data[l] = &lanes[l];
     }
-    const skimpi_pass_options options = { .rows = rows, .chunk_stride = c->stride, .lanes = c->lanes, .lane_data = data, .consume = consume, .context = c,
+    const skimpi_pass_options options = { .rows = rows,
+                                          .chunk_stride = c->stride,
+                                          .lanes = c->lanes,
+                                          .lane_data = data,
+                                          .consume = consume,
+                                          .context = c,
                                           .objective = NAN };
     return skimpi_reading_pass(&b->reading, &options, error);
 }
@@ -178,7 +188,8 @@ static void fits_the_same(void **state)
     static const struct {
         const char *estimator;
         unsigned classes;
-    } cases[] = { { "logistic_regression", 2 }, { "logistic_regression", 3 }, { "ridge", 0 }, { "linear_regression", 0 }, { "sgd_classifier", 2 }, { "sgd_regressor", 0 } };
+    } cases[] = { { "logistic_regression", 2 }, { "logistic_regression", 3 }, { "ridge", 0 },
+                  { "linear_regression", 0 },   { "sgd_classifier", 2 },      { "sgd_regressor", 0 } };
     for (unsigned c = 0; c < sizeof cases / sizeof *cases; c++) {
         const table_options table = { .rows = 25000, .columns = 5, .classes = cases[c].classes, .text = true };
         skimp_model *expected = NULL;
@@ -201,7 +212,8 @@ static void fits_the_same(void **state)
                 assert_ok(skimp_job_create(&job, &setup.options, &error));
             }
             if (skimp_job_fit(job, &model, &error) != SKIMP_OK) {
-                fail_msg("%s in %llu bytes: %s", cases[c].estimator, (unsigned long long)setup.options.max_memory, error.message);
+                fail_msg("%s in %llu bytes: %s", cases[c].estimator, (unsigned long long)setup.options.max_memory,
+                         error.message);
             }
             assert_true(skimp_job_report(job)->charged_peak_bytes <= setup.options.max_memory);
             skimp_job_destroy(job);
@@ -222,6 +234,7 @@ static void fits_the_same(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(keeps_lanes_in_order), TEST(parts_rows), TEST(fails_as_a_whole), TEST(fits_the_same) };
+    const struct CMUnitTest tests[] = { TEST(keeps_lanes_in_order), TEST(parts_rows), TEST(fails_as_a_whole),
+                                        TEST(fits_the_same) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

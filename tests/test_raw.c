@@ -102,7 +102,8 @@ static void charged_as_planned_and_kept_while_growing(void **state)
             skimpi_raw raw;
             uint64_t before = skimp_budget_tag_in_use(budget, SKIMP_TAG_PARSE);
             assert_int_equal(skimpi_raw_create(&raw, budget, s, rows, 5 * rows, NULL), SKIMP_OK);
-            uint64_t charged = skimp_budget_tag_in_use(budget, SKIMP_TAG_PARSE) - before, planned = skimpi_raw_bytes(s, rows, 5 * rows);
+            uint64_t charged = skimp_budget_tag_in_use(budget, SKIMP_TAG_PARSE) - before,
+                     planned = skimpi_raw_bytes(s, rows, 5 * rows);
             assert_true(charged <= planned);
             assert_true(planned - charged <= 256); /* what a small block costs is known to some bytes */
             assert_true(raw.capacity >= rows);
@@ -134,7 +135,9 @@ static void new_texts_of_a_unit(void **state)
     (void)state;
     skimpi_schema *s = make(false, false);
     uint32_t code;
-    assert_int_equal(skimpi_dictionary_insert(s->dictionaries[1], "known", 5, skimpi_dictionary_hash("known", 5), &code, NULL), SKIMP_OK);
+    assert_int_equal(
+        skimpi_dictionary_insert(s->dictionaries[1], "known", 5, skimpi_dictionary_hash("known", 5), &code, NULL),
+        SKIMP_OK);
     skimpi_raw raw;
     uint64_t before = skimp_budget_tag_in_use(budget, SKIMP_TAG_PARSE);
     assert_int_equal(skimpi_raw_create(&raw, budget, s, 10, 0, NULL), SKIMP_OK);

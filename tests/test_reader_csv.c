@@ -70,22 +70,30 @@ static const char *code_text(const csv_table *t, uint32_t slot, double code)
 
 static void same_tables(const csv_table *a, const csv_table *b, const char *what, size_t unit)
 {
-    if (a->failure.code != b->failure.code || (a->failure.code != SKIMP_OK && (a->failure.row != b->failure.row || strcmp(a->failure.message, b->failure.message) != 0))) {
-        fail_msg("%s, units of %zu: failure '%s' in line %llu, not '%s' in %llu", what, unit, b->failure.message, (unsigned long long)b->failure.row, a->failure.message,
-                 (unsigned long long)a->failure.row);
+    if (a->failure.code != b->failure.code ||
+        (a->failure.code != SKIMP_OK &&
+         (a->failure.row != b->failure.row || strcmp(a->failure.message, b->failure.message) != 0))) {
+        fail_msg("%s, units of %zu: failure '%s' in line %llu, not '%s' in %llu", what, unit, b->failure.message,
+                 (unsigned long long)b->failure.row, a->failure.message, (unsigned long long)a->failure.row);
     }
     if (a->failure.code != SKIMP_OK) {
         return;
     }
-    if (a->n_rows != b->n_rows || a->rows_bad != b->rows_bad || a->rows_missing != b->rows_missing || a->first_bad_line != b->first_bad_line || a->lines != b->lines) {
-        fail_msg("%s, units of %zu: %llu rows, %llu bad from line %llu, %llu missing, %llu lines; not %llu, %llu from %llu, %llu, %llu", what, unit, (unsigned long long)b->n_rows,
-                 (unsigned long long)b->rows_bad, (unsigned long long)b->first_bad_line, (unsigned long long)b->rows_missing, (unsigned long long)b->lines,
-                 (unsigned long long)a->n_rows, (unsigned long long)a->rows_bad, (unsigned long long)a->first_bad_line, (unsigned long long)a->rows_missing,
+    if (a->n_rows != b->n_rows || a->rows_bad != b->rows_bad || a->rows_missing != b->rows_missing ||
+        a->first_bad_line != b->first_bad_line || a->lines != b->lines) {
+        fail_msg("%s, units of %zu: %llu rows, %llu bad from line %llu, %llu missing, %llu lines; not %llu, %llu from "
+                 "%llu, %llu, %llu",
+                 what, unit, (unsigned long long)b->n_rows, (unsigned long long)b->rows_bad,
+                 (unsigned long long)b->first_bad_line, (unsigned long long)b->rows_missing,
+                 (unsigned long long)b->lines, (unsigned long long)a->n_rows, (unsigned long long)a->rows_bad,
+                 (unsigned long long)a->first_bad_line, (unsigned long long)a->rows_missing,
                  (unsigned long long)a->lines);
     }
     for (uint64_t i = 0; i < a->n_rows * a->width; i++) {
-        if (memcmp(&a->numeric[i], &b->numeric[i], sizeof(double)) != 0 && !(isnan(a->numeric[i]) && isnan(b->numeric[i]))) {
-            fail_msg("%s, units of %zu: row %llu, place %u: %.17g, not %.17g", what, unit, (unsigned long long)(i / a->width), (unsigned)(i % a->width), b->numeric[i], a->numeric[i]);
+        if (memcmp(&a->numeric[i], &b->numeric[i], sizeof(double)) != 0 &&
+            !(isnan(a->numeric[i]) && isnan(b->numeric[i]))) {
+            fail_msg("%s, units of %zu: row %llu, place %u: %.17g, not %.17g", what, unit,
+                     (unsigned long long)(i / a->width), (unsigned)(i % a->width), b->numeric[i], a->numeric[i]);
         }
     }
 }
@@ -95,9 +103,12 @@ static void same_tables(const csv_table *a, const csv_table *b, const char *what
 static void numbers_of_all_forms(void **state)
 {
     (void)state;
-    csv_case c = plain("a,b,c\n1,-2.5,+3\n 4 ,5e3,.5\n1e-400,inf,-Infinity\n\"7\",\" 9 \",8.\n-0,12345678901234567890,1234567.8901234567890123\n");
+    csv_case c = plain("a,b,c\n1,-2.5,+3\n 4 ,5e3,.5\n1e-400,inf,-Infinity\n\"7\",\" 9 "
+                       "\",8.\n-0,12345678901234567890,1234567.8901234567890123\n");
     csv_table t = read_ok(&c);
-    const double expected[] = { 1, -2.5, 3, 4, 5000, .5, 0, INFINITY, -INFINITY, 7, 9, 8, -0.0, 12345678901234567890.0, 1234567.8901234567890123 };
+    const double expected[] = {
+        1, -2.5, 3, 4, 5000, .5, 0, INFINITY, -INFINITY, 7, 9, 8, -0.0, 12345678901234567890.0, 1234567.8901234567890123
+    };
     assert_int_equal(t.n_rows, 5);
     assert_int_equal(t.schema->n_numeric, 3);
     for (uint32_t i = 0; i < 15; i++) {
@@ -153,7 +164,8 @@ static void skipped_rows_enter_no_texts(void **state)
 static void quotes(void **state)
 {
     (void)state;
-    csv_case c = plain("name,v\n\"a,b\",1\n\"line\nbreak\",2\n\"say \"\"hi\"\"\",3\nin\"side,4\n\"ab\"cd,5\n\"\",6\n\"a,b\",7\n\"x\r\ny\",8\n");
+    csv_case c = plain("name,v\n\"a,b\",1\n\"line\nbreak\",2\n\"say "
+                       "\"\"hi\"\"\",3\nin\"side,4\n\"ab\"cd,5\n\"\",6\n\"a,b\",7\n\"x\r\ny\",8\n");
     csv_table t = read_ok(&c);
     const char *expected[] = { "a,b", "line\nbreak", "say \"hi\"", "in\"side", "abcd", "(missing)", "a,b", "x\r\ny" };
     assert_int_equal(t.n_rows, 8);
@@ -169,9 +181,20 @@ static void line_ends_and_blank_lines(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "a,b\n1,2\n3,4\n",          "a,b\r\n1,2\r\n3,4\r\n", "a,b\r1,2\r3,4\r",       "a,b\n1,2\n3,4",           "\xef\xbb\xbf" "a,b\n1,2\n3,4\n",
-        "\n\na,b\n\n1,2\n\n\n3,4\n\n", "a,b\n1,2\n  \n3,4\n \t \n", "a,b\r\n\r\n1,2\r\n3,4", "\"a\",\"b\"\n\"1\",\"2\"\r\n3,4\r", "a;b\n1;2\n3;4\n", "a\tb\n1\t2\n3\t4\n",
-        "a|b\n1|2\n3|4\n", "a b\n1 2\n3 4\n",
+        "a,b\n1,2\n3,4\n",
+        "a,b\r\n1,2\r\n3,4\r\n",
+        "a,b\r1,2\r3,4\r",
+        "a,b\n1,2\n3,4",
+        "\xef\xbb\xbf"
+        "a,b\n1,2\n3,4\n",
+        "\n\na,b\n\n1,2\n\n\n3,4\n\n",
+        "a,b\n1,2\n  \n3,4\n \t \n",
+        "a,b\r\n\r\n1,2\r\n3,4",
+        "\"a\",\"b\"\n\"1\",\"2\"\r\n3,4\r",
+        "a;b\n1;2\n3;4\n",
+        "a\tb\n1\t2\n3\t4\n",
+        "a|b\n1|2\n3|4\n",
+        "a b\n1 2\n3 4\n",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
         csv_case c = plain(texts[i]);
@@ -196,9 +219,9 @@ static void headers(void **state)
         uint32_t rows;
         const char *first;
     } cases[] = {
-        { "1,2\n3,4\n", -1, 2, "x0" },   { "a,b\n3,4\n", -1, 1, "a" }, { "0,1\n3.5,4\n", -1, 1, "0" }, { ",0,1\n0,3.5,4\n", -1, 1, "x0" },
-        { "x,y\nu,v\n", -1, 1, "x" },    { "x,y\nu,v\n", 0, 2, "x0" }, { "1,2\n3,4\n", 1, 1, "1" },    { " a , \"b\"\n3,4\n", -1, 1, "a" },
-        { "a\n", -1, 0, "a" },
+        { "1,2\n3,4\n", -1, 2, "x0" },      { "a,b\n3,4\n", -1, 1, "a" },        { "0,1\n3.5,4\n", -1, 1, "0" },
+        { ",0,1\n0,3.5,4\n", -1, 1, "x0" }, { "x,y\nu,v\n", -1, 1, "x" },        { "x,y\nu,v\n", 0, 2, "x0" },
+        { "1,2\n3,4\n", 1, 1, "1" },        { " a , \"b\"\n3,4\n", -1, 1, "a" }, { "a\n", -1, 0, "a" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         csv_case c = plain(cases[i].text);
@@ -213,11 +236,13 @@ static void headers(void **state)
 static void types_from_the_sample(void **state)
 {
     (void)state;
-    csv_case c = plain("n,flag,day,stamp,us,clock,zip,gap\n1,true,2013-01-01,2013-01-01T05:00:00Z,01/02/2013,12:30,007,\n2,false,2013-01-02,2013-01-01 06:00:00.5+02:00,12/31/13,1:05:07 PM,12-3,\n");
+    csv_case c = plain("n,flag,day,stamp,us,clock,zip,gap\n1,true,2013-01-01,2013-01-01T05:00:00Z,01/02/"
+                       "2013,12:30,007,\n2,false,2013-01-02,2013-01-01 06:00:00.5+02:00,12/31/13,1:05:07 PM,12-3,\n");
     const char *const drop[] = { "day", "stamp", "us", "clock" };
     c.roles = (skimpi_roles){ .drop = drop, .n_drop = 4 };
     csv_table t = read_ok(&c);
-    const uint8_t expected[] = { SKIMPI_TYPE_NUMERIC, SKIMPI_TYPE_CATEGORY, SKIMPI_TYPE_DATE, SKIMPI_TYPE_DATE, SKIMPI_TYPE_DATE, SKIMPI_TYPE_DATE, SKIMPI_TYPE_CATEGORY, SKIMPI_TYPE_NUMERIC };
+    const uint8_t expected[] = { SKIMPI_TYPE_NUMERIC, SKIMPI_TYPE_CATEGORY, SKIMPI_TYPE_DATE,     SKIMPI_TYPE_DATE,
+                                 SKIMPI_TYPE_DATE,    SKIMPI_TYPE_DATE,     SKIMPI_TYPE_CATEGORY, SKIMPI_TYPE_NUMERIC };
     for (uint32_t i = 0; i < 8; i++) {
         assert_int_equal(t.schema->columns[i].type, expected[i]);
     }
@@ -238,9 +263,10 @@ static void targets(void **state)
         const char *target;
         double expected[4]; /* -1: missing */
     } cases[] = {
-        { "d>15", { 0, 1, -1, 0 } },       { "d >= 15", { 0, 1, -1, 1 } },         { "d<15", { 1, 0, -1, 0 } },  { "d <=15", { 1, 0, -1, 1 } },
-        { "d==20", { 0, 1, -1, 0 } },      { "d = 20", { 0, 1, -1, 0 } },          { "d!=20", { 1, 0, -1, 1 } }, { "d", { 10, 20, -1, 15 } },
-        { "c == \"AA\"", { 1, 0, 1, 0 } }, { "c!=AA", { 0, 1, 0, 1 } },            { "c='CC'", { 0, 0, 0, 1 } }, { "c", { 0, 1, 0, 2 } },
+        { "d>15", { 0, 1, -1, 0 } },   { "d >= 15", { 0, 1, -1, 1 } }, { "d<15", { 1, 0, -1, 0 } },
+        { "d <=15", { 1, 0, -1, 1 } }, { "d==20", { 0, 1, -1, 0 } },   { "d = 20", { 0, 1, -1, 0 } },
+        { "d!=20", { 1, 0, -1, 1 } },  { "d", { 10, 20, -1, 15 } },    { "c == \"AA\"", { 1, 0, 1, 0 } },
+        { "c!=AA", { 0, 1, 0, 1 } },   { "c='CC'", { 0, 0, 0, 1 } },   { "c", { 0, 1, 0, 2 } },
         { "1>1e1", { 0, 1, -1, 1 } },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -369,7 +395,13 @@ static void hopeless_files(void **state)
         size_t length;
         const char *says;
     } cases[] = {
-        { "", 0, "is empty" }, { "\n \n\r\n", 5, "" }, { "\xff\xfe" "a\0", 4, "UTF-16" }, { "\"abc", 4, "not closed" }, { "a\0b,c\n1,2\n", 10, "NUL" },
+        { "", 0, "is empty" },
+        { "\n \n\r\n", 5, "" },
+        { "\xff\xfe"
+          "a\0",
+          4, "UTF-16" },
+        { "\"abc", 4, "not closed" },
+        { "a\0b,c\n1,2\n", 10, "NUL" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         csv_case c = { .text = cases[i].text, .length = cases[i].length, .options = { .header = -1 }, .tail = 4 };
@@ -424,7 +456,8 @@ static void any_cut_gives_the_same_rows(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "a,t,b\n1,x,2\n\"3\",\"y,z\",4\r\n5,\"new\nline\",6\n\n7,\"\"\"q\"\"\",8\n9,\"a\r\nb,\n\",10\r11,in\"side\",12\n13,\"t\"\"\",14\n15,,16\r\n17,\"end\n\",18",
+        "a,t,b\n1,x,2\n\"3\",\"y,z\",4\r\n5,\"new\nline\",6\n\n7,\"\"\"q\"\"\",8\n9,\"a\r\nb,\n\",10\r11,in\"side\","
+        "12\n13,\"t\"\"\",14\n15,,16\r\n17,\"end\n\",18",
         "t\n\"a\n\"\n\"\n\nb\"\nc\n\"\"\"\n\"\"\n\"\"\"\n\"d\"\"\"\n",
         "t,u\n\"a,1\n\",\"2\n,\"\n\"b,3\n,,,\n\",\"4\"\n\"c\n\n\n\",5\n\"d\",\"6\n\n\"\n",
         "a,b\r1,2\r\r3,4\r\n5,6\n\r7,8\r",
@@ -507,7 +540,9 @@ static void read_plainly(const char *text, size_t length, plain_rows *out)
 
 static size_t random_field(skimpi_random *r, char *out)
 {
-    static const char *const pieces[] = { "a", "bc", "1", "2.5", " ", "-7e2", "NA", "x\"y", "longer than sixteen bytes", "\xc3\xa9" };
+    static const char *const pieces[] = {
+        "a", "bc", "1", "2.5", " ", "-7e2", "NA", "x\"y", "longer than sixteen bytes", "\xc3\xa9"
+    };
     char inner[64] = "";
     uint64_t n = skimpi_random_below(r, 3);
     for (uint64_t i = 0; i < n; i++) {
@@ -562,7 +597,10 @@ static void random_texts_as_a_plain_reader(void **state)
         at += (size_t)sprintf(text + at, "p,q,r\n");
         text[at] = '\0';
         read_plainly(text, at, expected);
-        csv_case c = { .text = text, .length = at, .options = { .header = 1, .delimiter = ',' }, .tail = skimpi_random_below(&r, 100) };
+        csv_case c = { .text = text,
+                       .length = at,
+                       .options = { .header = 1, .delimiter = ',' },
+                       .tail = skimpi_random_below(&r, 100) };
         c.unit_bytes = skimpi_random_below(&r, 3) == 0 ? 0 : 1 + skimpi_random_below(&r, 300);
         c.kernels = kernels[round % 3];
         if (skimpi_csv_kernels_find(c.kernels) == NULL) {
@@ -622,7 +660,12 @@ static void kernels_read_what_strtod_reads(void **state)
     }
     const char *const kernels[] = { "portable", "avx2", "avx512" };
     for (size_t k = 0; k < 3; k++) {
-        csv_case c = { .text = text, .length = at, .options = { .header = 1 }, .tail = 300, .unit_bytes = 40000, .kernels = kernels[k] };
+        csv_case c = { .text = text,
+                       .length = at,
+                       .options = { .header = 1 },
+                       .tail = 300,
+                       .unit_bytes = 40000,
+                       .kernels = kernels[k] };
         if (skimpi_csv_kernels_find(kernels[k]) == NULL) {
             continue;
         }
@@ -649,7 +692,8 @@ static void the_sample_expects_what_comes(void **state)
     skimpi_random_seed(&r, 3);
     size_t at = (size_t)sprintf(text, "id,small,real,kind,key,y\n");
     for (int i = 0; i < ROWS; i++) {
-        at += (size_t)sprintf(text + at, "%d,%d,%.6f,k%d,u%d,%d\n", i, (int)skimpi_random_below(&r, 100), skimpi_random_double(&r), (int)skimpi_random_below(&r, 300), i,
+        at += (size_t)sprintf(text + at, "%d,%d,%.6f,k%d,u%d,%d\n", i, (int)skimpi_random_below(&r, 100),
+                              skimpi_random_double(&r), (int)skimpi_random_below(&r, 300), i,
                               (int)skimpi_random_below(&r, 7));
     }
     csv_case c = { .text = text, .length = at, .options = { .header = -1 } };
@@ -703,7 +747,8 @@ static void further_files_must_agree(void **state)
         skimp_error error = SKIMP_ERROR_INIT;
         csv_write_file(&first, path);
         assert_int_equal(skimpi_input_open(&input, budget, path, &error), SKIMP_OK);
-        assert_int_equal(skimpi_reader_csv.open(&reader, budget, input, &first.options, &schema, &sample, &error), SKIMP_OK);
+        assert_int_equal(skimpi_reader_csv.open(&reader, budget, input, &first.options, &schema, &sample, &error),
+                         SKIMP_OK);
         skimpi_input_close(input);
         csv_write_file(&second, path);
         assert_int_equal(skimpi_input_open(&input, budget, path, &error), SKIMP_OK);

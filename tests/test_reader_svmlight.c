@@ -274,7 +274,14 @@ static void ends_pairs_as_the_careful_way_does(void **state)
 {
     (void)state;
     static const char comment[] = "\n# so that there are bytes enough behind it for the fast way\n";
-    static const char *const values[] = { "5", "-5", "0.5", "-0.25", "12.75", "0.123456789012", "123456.5", "00000000000000000.5",
+    static const char *const values[] = { "5",
+                                          "-5",
+                                          "0.5",
+                                          "-0.25",
+                                          "12.75",
+                                          "0.123456789012",
+                                          "123456.5",
+                                          "00000000000000000.5",
                                           "0.000000000000000000000000000000015625" };
     char text[256], careful[OUTCOME], fast[OUTCOME];
     unsigned refused = 0, read = 0;
@@ -379,7 +386,7 @@ static void tells_of_what_the_sample_did_not_show(void **state)
 {
     (void)state;
     static const char *const rows[] = { "2 0:1 2:1", "2 4294967297:1" };
-    static const char *const messages[] = { "say --zero-based 1", "say --index64" };
+    static const char *const messages[] = { "say --zero-based true", "say --index64" };
     const size_t line = 10;
     const size_t lines = 300000;
     char *text = malloc(line * lines + 100);
@@ -416,7 +423,7 @@ static void tells_of_what_the_sample_did_not_show(void **state)
     one_based.zero_based = 0;
     open_well(&o, "1 1:1\n1 0:1\n", &one_based, "label");
     parse_all(&o);
-    assert_non_null(strstr(o.raw.failure.message, "as --zero-based 0 says"));
+    assert_non_null(strstr(o.raw.failure.message, "as --zero-based false says"));
     close_text(&o);
 }
 

@@ -33,8 +33,10 @@ static skimp_status make(skimpi_schema **out, skimp_error *error)
     static const struct {
         const char *name;
         uint8_t type;
-    } columns[] = { { "distance", SKIMPI_TYPE_NUMERIC }, { "carrier", SKIMPI_TYPE_CATEGORY }, { "day", SKIMPI_TYPE_DATE }, { "arr_delay", SKIMPI_TYPE_NUMERIC },
-                    { "a>b", SKIMPI_TYPE_NUMERIC },      { "origin", SKIMPI_TYPE_CATEGORY },  { "7", SKIMPI_TYPE_NUMERIC } };
+    } columns[] = { { "distance", SKIMPI_TYPE_NUMERIC }, { "carrier", SKIMPI_TYPE_CATEGORY },
+                    { "day", SKIMPI_TYPE_DATE },         { "arr_delay", SKIMPI_TYPE_NUMERIC },
+                    { "a>b", SKIMPI_TYPE_NUMERIC },      { "origin", SKIMPI_TYPE_CATEGORY },
+                    { "7", SKIMPI_TYPE_NUMERIC } };
     skimp_status status = SKIMP_OK;
     skimpi_schema *schema = NULL;
     SKIMPI_TRY(skimpi_schema_create(&schema, budget, 7, error));
@@ -92,12 +94,18 @@ static void comparisons(void **state)
         double value;
         const char *text;
     } cases[] = {
-        { "arr_delay>15", 3, SKIMPI_CMP_GT, 15, NULL },     { "arr_delay >= -1.5e1", 3, SKIMPI_CMP_GE, -15, NULL },
-        { "arr_delay<0", 3, SKIMPI_CMP_LT, 0, NULL },       { " arr_delay <= 1 ", 3, SKIMPI_CMP_LE, 1, NULL },
-        { "arr_delay==\"3\"", 3, SKIMPI_CMP_EQ, 3, NULL },  { "arr_delay!=3", 3, SKIMPI_CMP_NE, 3, NULL },
-        { "a>b", 4, SKIMPI_CMP_NONE, 0, NULL },             { "a>b>2", 4, SKIMPI_CMP_GT, 2, NULL },
-        { "carrier==\"AA\"", 1, SKIMPI_CMP_EQ, 0, "AA" },   { "carrier = A A ", 1, SKIMPI_CMP_EQ, 0, "A A" },
-        { "carrier!=''", 1, SKIMPI_CMP_NE, 0, "" },         { "3>1", 3, SKIMPI_CMP_GT, 1, NULL },
+        { "arr_delay>15", 3, SKIMPI_CMP_GT, 15, NULL },
+        { "arr_delay >= -1.5e1", 3, SKIMPI_CMP_GE, -15, NULL },
+        { "arr_delay<0", 3, SKIMPI_CMP_LT, 0, NULL },
+        { " arr_delay <= 1 ", 3, SKIMPI_CMP_LE, 1, NULL },
+        { "arr_delay==\"3\"", 3, SKIMPI_CMP_EQ, 3, NULL },
+        { "arr_delay!=3", 3, SKIMPI_CMP_NE, 3, NULL },
+        { "a>b", 4, SKIMPI_CMP_NONE, 0, NULL },
+        { "a>b>2", 4, SKIMPI_CMP_GT, 2, NULL },
+        { "carrier==\"AA\"", 1, SKIMPI_CMP_EQ, 0, "AA" },
+        { "carrier = A A ", 1, SKIMPI_CMP_EQ, 0, "A A" },
+        { "carrier!=''", 1, SKIMPI_CMP_NE, 0, "" },
+        { "3>1", 3, SKIMPI_CMP_GT, 1, NULL },
         { "7", 6, SKIMPI_CMP_NONE, 0, NULL },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -123,7 +131,8 @@ static void comparing(void **state)
 {
     (void)state;
     skimpi_schema s = { .comparison_value = 2 };
-    const double expected[][3] = { { 1, 2, 3 }, { 0, 0, 1 }, { 0, 1, 1 }, { 1, 0, 0 }, { 1, 1, 0 }, { 0, 1, 0 }, { 1, 0, 1 } };
+    const double expected[][3] = { { 1, 2, 3 }, { 0, 0, 1 }, { 0, 1, 1 }, { 1, 0, 0 },
+                                   { 1, 1, 0 }, { 0, 1, 0 }, { 1, 0, 1 } };
     for (int c = SKIMPI_CMP_NONE; c <= SKIMPI_CMP_NE; c++) {
         s.comparison = (uint8_t)c;
         for (int i = 0; i < 3; i++) {
@@ -165,7 +174,8 @@ static void refusals(void **state)
         assert_int_equal(make(&s, NULL), SKIMP_OK);
         /* Dates are bad data; all else is a bad wish. */
         bool is_data = strcmp(cases[i].says[0], "dates") == 0 || strcmp(cases[i].says[1], "dates") == 0;
-        assert_int_equal(skimpi_schema_assign(s, &cases[i].roles, "f.csv", &error), is_data ? SKIMP_ERROR_DATA : SKIMP_ERROR_PARAM);
+        assert_int_equal(skimpi_schema_assign(s, &cases[i].roles, "f.csv", &error),
+                         is_data ? SKIMP_ERROR_DATA : SKIMP_ERROR_PARAM);
         if (strstr(error.message, cases[i].says[0]) == NULL || strstr(error.message, cases[i].says[1]) == NULL) {
             fail_msg("case %zu: %s", i, error.message);
         }

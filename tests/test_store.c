@@ -285,7 +285,9 @@ static void areas_are_exact(void **state)
         skimpi_raw raw;
         skimpi_store *store;
         skimpi_encoder *encoder;
-        skimpi_store_options store_options = { .place = SKIMPI_PLACE_MEMORY, .spill_directory = ".", .allow_tmpfs = true };
+        skimpi_store_options store_options = { .place = SKIMPI_PLACE_MEMORY,
+                                               .spill_directory = ".",
+                                               .allow_tmpfs = true };
         assert_int_equal(skimpi_raw_create(&raw, budget, schema, 100, 2000, NULL), SKIMP_OK);
         assert_int_equal(skimpi_store_create(&store, budget, schema, &store_options, NULL), SKIMP_OK);
         assert_int_equal(skimpi_encoder_create(&encoder, store, 100, 2000, NULL), SKIMP_OK);
@@ -322,9 +324,10 @@ static void areas_are_exact(void **state)
                 uint64_t before = skimp_budget_tag_in_use(budget, SKIMP_TAG_CHUNKS);
                 assert_int_equal(skimpi_decoder_create(&decoder, store, &options, NULL), SKIMP_OK);
                 uint64_t charged = skimp_budget_tag_in_use(budget, SKIMP_TAG_CHUNKS) - before;
-                assert_int_equal(charged, skimpi_decoder_bytes(schema, 100, summary->largest_chunk_bytes, &area, &options,
-                                                               skimpi_store_place(store)));
-                uint64_t more = (options.with_weight && which != 0 ? 2 * rows : 0) + (options.with_values ? area.ones : 0);
+                assert_int_equal(charged, skimpi_decoder_bytes(schema, 100, summary->largest_chunk_bytes, &area,
+                                                               &options, skimpi_store_place(store)));
+                uint64_t more =
+                    (options.with_weight && which != 0 ? 2 * rows : 0) + (options.with_values ? area.ones : 0);
                 skimpi_area both = { area.memory + more, area.file + more, 0 };
                 assert_int_equal(charged, skimpi_decoder_bytes(schema, 100, summary->largest_chunk_bytes, &both, NULL,
                                                                skimpi_store_place(store)));

@@ -18,7 +18,8 @@ typedef struct recorder {
     unsigned fail_at; /* window, from 1; 0: none */
 } recorder;
 
-static skimp_status record(void *self, const skimpi_pass *pass, const skimpi_chunk *const *chunks, unsigned n, void *scratch, skimp_error *error)
+static skimp_status record(void *self, const skimpi_pass *pass, const skimpi_chunk *const *chunks, unsigned n,
+                           void *scratch, skimp_error *error)
 {
     recorder *r = self;
     (void)pass, (void)scratch;
@@ -55,13 +56,16 @@ static void begin_bench(bench *b, unsigned threads, double holdout)
     b->setup.options.holdout = holdout;
     assert_ok(skimp_job_create(&b->job, &b->setup.options, &error));
     assert_ok(skimpi_job_prepare(b->job, &error));
-    const skimpi_store_options options = { .place = SKIMPI_PLACE_SPILL, .spill_directory = temporary, .allow_tmpfs = true };
+    const skimpi_store_options options = { .place = SKIMPI_PLACE_SPILL,
+                                           .spill_directory = temporary,
+                                           .allow_tmpfs = true };
     assert_ok(skimpi_job_ingest(b->job, &options, &error));
     const skimpi_summary *summary = skimpi_store_summary(b->job->store);
     b->n_chunks = summary->n_chunks;
     assert_ok(skimpi_design_create(&b->design, b->job->budget, b->job->schema, summary->category_missing, &error));
     b->classes = (skimpi_classes){ .budget = b->job->budget };
-    assert_ok(skimpi_reading_create(&b->reading, b->job, b->job->store, &b->job->pipeline, &b->design, &b->classes, &error));
+    assert_ok(
+        skimpi_reading_create(&b->reading, b->job, b->job->store, &b->job->pipeline, &b->design, &b->classes, &error));
 }
 
 static void end_bench(bench *b)
@@ -194,6 +198,7 @@ static void bears_faults(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(shows_every_row_once), TEST(leaves_out_empty_chunks), TEST(fails_as_a_whole), TEST(bears_faults) };
+    const struct CMUnitTest tests[] = { TEST(shows_every_row_once), TEST(leaves_out_empty_chunks),
+                                        TEST(fails_as_a_whole), TEST(bears_faults) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

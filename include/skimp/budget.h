@@ -29,19 +29,19 @@ extern "C" {
 
 /* What memory is for.  The list is the one that plans, reports and JSON use; skimp_tag_name gives the words. */
 typedef enum skimp_tag {
-    SKIMP_TAG_PROGRAM,     /* "program": code, libraries, the main stack, what was there before */
-    SKIMP_TAG_THREADS,     /* "threads": stacks and pool of the worker threads */
-    SKIMP_TAG_INPUT,       /* "input": buffers of file text and decompressors */
-    SKIMP_TAG_PARSE,       /* "parse": parsed columns on their way to the store */
-    SKIMP_TAG_CATEGORIES,  /* "categories": dictionaries of text columns and classes */
-    SKIMP_TAG_STORE,       /* "store": the chunk store, when it is in memory, and its index */
-    SKIMP_TAG_CHUNKS,      /* "chunks": decoded chunks, one or more for each worker */
-    SKIMP_TAG_STATISTICS,  /* "statistics": accumulators of transformers */
-    SKIMP_TAG_ACCUMULATORS,/* "accumulators": accumulators of the estimator, one for each lane */
-    SKIMP_TAG_SOLVER,      /* "solver": vectors and matrices of the solver */
-    SKIMP_TAG_MODEL,       /* "model": fitted arrays, model files */
-    SKIMP_TAG_OUTPUT,      /* "output": predictions and files being written */
-    SKIMP_TAG_OTHER,       /* "other" */
+    SKIMP_TAG_PROGRAM,      /* "program": code, libraries, the main stack, what was there before */
+    SKIMP_TAG_THREADS,      /* "threads": stacks and pool of the worker threads */
+    SKIMP_TAG_INPUT,        /* "input": buffers of file text and decompressors */
+    SKIMP_TAG_PARSE,        /* "parse": parsed columns on their way to the store */
+    SKIMP_TAG_CATEGORIES,   /* "categories": dictionaries of text columns and classes */
+    SKIMP_TAG_STORE,        /* "store": the chunk store, when it is in memory, and its index */
+    SKIMP_TAG_CHUNKS,       /* "chunks": decoded chunks, one or more for each worker */
+    SKIMP_TAG_STATISTICS,   /* "statistics": accumulators of transformers */
+    SKIMP_TAG_ACCUMULATORS, /* "accumulators": accumulators of the estimator, one for each lane */
+    SKIMP_TAG_SOLVER,       /* "solver": vectors and matrices of the solver */
+    SKIMP_TAG_MODEL,        /* "model": fitted arrays, model files */
+    SKIMP_TAG_OUTPUT,       /* "output": predictions and files being written */
+    SKIMP_TAG_OTHER,        /* "other" */
     SKIMP_TAG_COUNT
 } skimp_tag;
 
@@ -50,14 +50,15 @@ SKIMP_API const char *skimp_tag_name(skimp_tag tag);
 typedef struct skimp_budget skimp_budget;
 
 typedef struct skimp_budget_options {
-    size_t size;           /* sizeof(skimp_budget_options) */
-    uint64_t limit;        /* hard limit in bytes; 0: none of its own (the parent's holds) */
-    uint64_t soft_limit;   /* 0: the hard limit */
-    skimp_budget *parent;  /* NULL: none.  Must outlive this budget. */
+    size_t size;          /* sizeof(skimp_budget_options) */
+    uint64_t limit;       /* hard limit in bytes; 0: none of its own (the parent's holds) */
+    uint64_t soft_limit;  /* 0: the hard limit */
+    skimp_budget *parent; /* NULL: none.  Must outlive this budget. */
 } skimp_budget_options;
 
 /* Creates a budget in *out.  Its own bookkeeping (under 2 KiB) is charged to itself under "other". */
-SKIMP_API SKIMP_CHECKED skimp_status skimp_budget_create(skimp_budget **out, const skimp_budget_options *options, skimp_error *error);
+SKIMP_API SKIMP_CHECKED skimp_status skimp_budget_create(skimp_budget **out, const skimp_budget_options *options,
+                                                         skimp_error *error);
 
 /* Ends a budget.  NULL is allowed.  Returns the bytes still charged by others than itself: 0 unless something leaked. */
 SKIMP_API uint64_t skimp_budget_destroy(skimp_budget *budget);
@@ -67,21 +68,25 @@ SKIMP_API uint64_t skimp_budget_destroy(skimp_budget *budget);
  * Zero bytes give a non-NULL pointer.  *out is NULL on failure.
  * Errors: BUDGET (a limit, after reclaim), NOMEM (the system refused), PARAM (the product overflows).
  */
-SKIMP_API SKIMP_CHECKED skimp_status skimp_alloc(skimp_budget *budget, skimp_tag tag, size_t count, size_t size, void **out, skimp_error *error);
+SKIMP_API SKIMP_CHECKED skimp_status skimp_alloc(skimp_budget *budget, skimp_tag tag, size_t count, size_t size,
+                                                 void **out, skimp_error *error);
 
 /* Resizes a block of `count` × `size` bytes to `new_count` × `size`; what is gained is zeroed.  On failure *block is as it was. */
-SKIMP_API SKIMP_CHECKED skimp_status skimp_realloc(skimp_budget *budget, skimp_tag tag, void **block, size_t count, size_t new_count, size_t size, skimp_error *error);
+SKIMP_API SKIMP_CHECKED skimp_status skimp_realloc(skimp_budget *budget, skimp_tag tag, void **block, size_t count,
+                                                   size_t new_count, size_t size, skimp_error *error);
 
 /* Frees a block, which must be given with the sizes and the tag it was allocated with.  NULL is allowed. */
 SKIMP_API void skimp_free(skimp_budget *budget, skimp_tag tag, void *block, size_t count, size_t size);
 
 /* Charges bytes that the allocator does not hand out itself, and gives them back. */
-SKIMP_API SKIMP_CHECKED skimp_status skimp_budget_charge(skimp_budget *budget, skimp_tag tag, uint64_t bytes, skimp_error *error);
+SKIMP_API SKIMP_CHECKED skimp_status skimp_budget_charge(skimp_budget *budget, skimp_tag tag, uint64_t bytes,
+                                                         skimp_error *error);
 SKIMP_API void skimp_budget_uncharge(skimp_budget *budget, skimp_tag tag, uint64_t bytes);
 
-SKIMP_API uint64_t skimp_budget_limit(const skimp_budget *budget);      /* the smallest of its own and its ancestors' limits; UINT64_MAX: none */
-SKIMP_API uint64_t skimp_budget_in_use(const skimp_budget *budget);     /* charged now */
-SKIMP_API uint64_t skimp_budget_peak(const skimp_budget *budget);       /* high-water mark of the sum */
+SKIMP_API uint64_t skimp_budget_limit(
+    const skimp_budget *budget); /* the smallest of its own and its ancestors' limits; UINT64_MAX: none */
+SKIMP_API uint64_t skimp_budget_in_use(const skimp_budget *budget); /* charged now */
+SKIMP_API uint64_t skimp_budget_peak(const skimp_budget *budget);   /* high-water mark of the sum */
 SKIMP_API uint64_t skimp_budget_tag_in_use(const skimp_budget *budget, skimp_tag tag);
 SKIMP_API uint64_t skimp_budget_tag_peak(const skimp_budget *budget, skimp_tag tag);
 
@@ -94,7 +99,8 @@ SKIMP_API uint64_t skimp_budget_tag_peak(const skimp_budget *budget, skimp_tag t
  * has returned it is not running and will not be called again.
  */
 typedef uint64_t skimp_reclaim_fn(void *context, uint64_t wanted);
-SKIMP_API SKIMP_CHECKED skimp_status skimp_budget_on_reclaim(skimp_budget *budget, skimp_reclaim_fn *reclaim, void *context, skimp_error *error);
+SKIMP_API SKIMP_CHECKED skimp_status skimp_budget_on_reclaim(skimp_budget *budget, skimp_reclaim_fn *reclaim,
+                                                             void *context, skimp_error *error);
 SKIMP_API void skimp_budget_off_reclaim(skimp_budget *budget, skimp_reclaim_fn *reclaim, void *context);
 
 /*

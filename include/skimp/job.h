@@ -36,106 +36,116 @@ extern "C" {
 #endif
 
 typedef struct skimp_setting {
-    const char *name;   /* "C"; of a step: "standard_scaler__with_mean" */
-    const char *value;  /* JSON, else a bare string; None/True/False are accepted */
+    const char *name;  /* "C"; of a step: "standard_scaler__with_mean" */
+    const char *value; /* JSON, else a bare string; None/True/False are accepted */
 } skimp_setting;
 
 /* What is under way, given to a progress function from a worker thread, at most about ten times a second. */
 typedef struct skimp_progress {
-    const char *phase;          /* "reading", "fitting", "predicting", "scoring", "writing" */
-    uint64_t bytes_done, bytes_total;   /* of the phase's input; total 0: unknown */
-    uint64_t rows;              /* rows so far in this phase */
-    uint64_t pass;              /* passes over the store finished */
+    const char *phase;                /* "reading", "fitting", "predicting", "scoring", "writing" */
+    uint64_t bytes_done, bytes_total; /* of the phase's input; total 0: unknown */
+    uint64_t rows;                    /* rows so far in this phase */
+    uint64_t pass;                    /* passes over the store finished */
     double passes_expected;
-    double objective;           /* NaN: none yet */
+    double objective; /* NaN: none yet */
     uint64_t charged_bytes, budget_bytes;
-    double seconds;             /* since the job began */
-    double seconds_left;        /* NaN: unknown */
+    double seconds;      /* since the job began */
+    double seconds_left; /* NaN: unknown */
 } skimp_progress;
 typedef void skimp_progress_fn(void *context, const skimp_progress *progress);
 
 typedef struct skimp_job_options {
-    size_t size;                /* sizeof(skimp_job_options) */
+    size_t size; /* sizeof(skimp_job_options) */
     /* what to fit (fit and plan; NULL estimator for convert) */
     const char *estimator;
-    const skimp_setting *params; size_t n_params;
-    const char *const *steps; size_t n_steps;    /* in order: "simple_imputer", "standard_scaler@x1,x2", "NAME@text" */
+    const skimp_setting *params;
+    size_t n_params;
+    const char *const *steps;
+    size_t n_steps; /* in order: "simple_imputer", "standard_scaler@x1,x2", "NAME@text" */
     /* data */
-    const char *const *inputs; size_t n_inputs;  /* one data set in several files; "-": standard input; a kept store alone */
-    const char *format;         /* NULL: from name and first bytes; "csv", "tsv", "svmlight", "npy", "store" */
-    char delimiter;             /* CSV: 0: guessed */
-    int header;                 /* CSV: -1 guessed, 0 none, 1 first row */
-    int zero_based;             /* svmlight: -1 guessed, 0, 1 */
-    bool index64;               /* svmlight: indices may need 64 bits (else one over 2^32 - 2 is an error) */
-    const char *target;         /* column, or a comparison: "arr_delay>15" */
-    const char *weight;         /* column of sample weights, or NULL */
-    const char *const *drop; size_t n_drop;      /* columns that are not read */
-    bool drop_missing;          /* rows with a missing value are dropped and counted; else they are an error */
-    bool skip_bad_rows;         /* ragged rows and the like are skipped and counted; else they are an error */
-    unsigned hash_bits;         /* 0: one-hot; else text columns are hashed into 2^hash_bits features */
-    double holdout;             /* share of rows kept out of the fit, by row hash; scored by skimp_job_fit afterwards; 0: none */
-    uint64_t seed;              /* of the hold-out */
+    const char *const *inputs;
+    size_t n_inputs;    /* one data set in several files; "-": standard input; a kept store alone */
+    const char *format; /* NULL: from name and first bytes; "csv", "tsv", "svmlight", "npy", "store" */
+    char delimiter;     /* CSV: 0: guessed */
+    int header;         /* CSV: -1 guessed, 0 none, 1 first row */
+    int zero_based;     /* svmlight: -1 guessed, 0, 1 */
+    bool index64;       /* svmlight: indices may need 64 bits (else one over 2^32 - 2 is an error) */
+    const char *target; /* column, or a comparison: "arr_delay>15" */
+    const char *weight; /* column of sample weights, or NULL */
+    const char *const *drop;
+    size_t n_drop;      /* columns that are not read */
+    bool drop_missing;  /* rows with a missing value are dropped and counted; else they are an error */
+    bool skip_bad_rows; /* ragged rows and the like are skipped and counted; else they are an error */
+    unsigned hash_bits; /* 0: one-hot; else text columns are hashed into 2^hash_bits features */
+    double holdout; /* share of rows kept out of the fit, by row hash; scored by skimp_job_fit afterwards; 0: none */
+    uint64_t seed;  /* of the hold-out */
     /* means */
-    uint64_t max_memory;        /* budget in bytes; 0: half of what is free to this process */
-    bool whole_process;         /* the budget bounds the process's resident set, program included (the command); else growth */
-    unsigned n_threads;         /* 0: one for each CPU */
-    const char *spill_dir;      /* NULL: TMPDIR, else /var/tmp */
-    bool spill_to_memory;       /* a spill directory on tmpfs is allowed */
-    const char *checkpoint;     /* NULL: none; else written after every pass, continued from when it is there */
+    uint64_t max_memory; /* budget in bytes; 0: half of what is free to this process */
+    bool whole_process;  /* the budget bounds the process's resident set, program included (the command); else growth */
+    unsigned n_threads;  /* 0: one for each CPU */
+    const char *spill_dir;  /* NULL: TMPDIR, else /var/tmp */
+    bool spill_to_memory;   /* a spill directory on tmpfs is allowed */
+    const char *checkpoint; /* NULL: none; else written after every pass, continued from when it is there */
     /* watching */
-    skimp_progress_fn *progress; void *progress_context;
+    skimp_progress_fn *progress;
+    void *progress_context;
     const volatile int *cancel; /* non-zero: stop with SKIMP_ERROR_CANCELLED */
 } skimp_job_options;
 
-#define SKIMP_JOB_OPTIONS_INIT { .size = sizeof(skimp_job_options), .header = -1, .zero_based = -1 }
+#define SKIMP_JOB_OPTIONS_INIT                                                                                         \
+    {                                                                                                                  \
+        .size = sizeof(skimp_job_options), .header = -1, .zero_based = -1                                              \
+    }
 
 typedef struct skimp_assumption {
-    const char *name;           /* "rows", "features", "categories", "classes", "longest_line", "nonzeros" */
+    const char *name; /* "rows", "features", "categories", "classes", "longest_line", "nonzeros" */
     double value;
 } skimp_assumption;
 
 typedef struct skimp_plan {
-    bool exact;                 /* nothing was assumed */
-    const skimp_assumption *assumed; size_t n_assumed;
-    uint64_t budget_bytes;      /* 0: none was given and there is no limit */
-    uint64_t peak_bytes;        /* upper bound of the peak */
-    uint64_t minimum_bytes;     /* smallest budget that works */
+    bool exact; /* nothing was assumed */
+    const skimp_assumption *assumed;
+    size_t n_assumed;
+    uint64_t budget_bytes;            /* 0: none was given and there is no limit */
+    uint64_t peak_bytes;              /* upper bound of the peak */
+    uint64_t minimum_bytes;           /* smallest budget that works */
     uint64_t memory[SKIMP_TAG_COUNT]; /* peak by tag; their sum is at least peak_bytes (not all peak at once) */
-    uint64_t disk_bytes;        /* spill or kept store */
+    uint64_t disk_bytes;              /* spill or kept store */
     double passes_expected, passes_max;
-    double seconds;             /* rough */
-    uint64_t chunk_rows;        /* rows of a chunk */
-    const char *store;          /* "memory", "disk", "file" (a kept store is the input) */
+    double seconds;      /* rough */
+    uint64_t chunk_rows; /* rows of a chunk */
+    const char *store;   /* "memory", "disk", "file" (a kept store is the input) */
     unsigned threads;
     uint64_t rows, features, nonzeros; /* expected, features after encoding */
 } skimp_plan;
 
 typedef struct skimp_metric {
-    const char *name;           /* scikit-learn's: "log_loss", "accuracy", "roc_auc", "r2", "mean_squared_error", … */
+    const char *name; /* scikit-learn's: "log_loss", "accuracy", "roc_auc", "r2", "mean_squared_error", … */
     double value;
 } skimp_metric;
 
 typedef struct skimp_report {
-    uint64_t rows;              /* fitted on (or predicted, scored) */
-    uint64_t features;          /* after encoding */
-    uint64_t nonzeros;          /* stored values of sparse data; 0 for tables */
-    uint64_t rows_bad, rows_missing;   /* skipped, dropped */
-    uint64_t first_bad_row;     /* line of the first row that was skipped; 0: none */
-    uint64_t unknown_categories;/* predict, score: values unseen in training */
+    uint64_t rows;                   /* fitted on (or predicted, scored) */
+    uint64_t features;               /* after encoding */
+    uint64_t nonzeros;               /* stored values of sparse data; 0 for tables */
+    uint64_t rows_bad, rows_missing; /* skipped, dropped */
+    uint64_t first_bad_row;          /* line of the first row that was skipped; 0: none */
+    uint64_t unknown_categories;     /* predict, score: values unseen in training */
     uint64_t n_iter;
-    double objective;           /* NaN where there is none */
+    double objective; /* NaN where there is none */
     bool converged;
-    bool resumed;               /* continued from a checkpoint */
+    bool resumed; /* continued from a checkpoint */
     unsigned threads;
     double seconds;
     double passes;
-    uint64_t peak_bytes;        /* the kernel's: VmHWM (whole_process) or its growth */
+    uint64_t peak_bytes; /* the kernel's: VmHWM (whole_process) or its growth */
     uint64_t charged_peak_bytes;
     uint64_t disk_bytes;
     uint64_t memory[SKIMP_TAG_COUNT]; /* charged peak by tag */
-    size_t n_warnings;          /* texts by skimp_job_warning */
-    const skimp_metric *metrics; size_t n_metrics;  /* score, and the hold-out of a fit */
-    uint64_t metric_rows;       /* rows they were computed on */
+    size_t n_warnings;                /* texts by skimp_job_warning */
+    const skimp_metric *metrics;
+    size_t n_metrics;     /* score, and the hold-out of a fit */
+    uint64_t metric_rows; /* rows they were computed on */
 } skimp_report;
 
 typedef struct skimp_job skimp_job;
@@ -145,7 +155,8 @@ typedef struct skimp_model skimp_model;
  * Checks names, parameters and files, and opens the inputs. Nothing is read but samples (at most 1 MiB).
  * Errors: PARAM, DATA, IO, BUDGET.
  */
-SKIMP_API SKIMP_CHECKED skimp_status skimp_job_create(skimp_job **out, const skimp_job_options *options, skimp_error *error);
+SKIMP_API SKIMP_CHECKED skimp_status skimp_job_create(skimp_job **out, const skimp_job_options *options,
+                                                      skimp_error *error);
 SKIMP_API void skimp_job_destroy(skimp_job *job);
 
 /* The plan. Well under a second whatever the size of the data. Error BUDGET only when even planning does not fit. */
@@ -164,7 +175,8 @@ SKIMP_API SKIMP_CHECKED skimp_status skimp_job_convert(skimp_job *job, const cha
  * Steps, drops and text columns are the model's; columns are found by name where there is a header, else by place.
  * Sample weights are not used: every row counts once in the metrics.  A job that was planned, or has run, is refused (PARAM).
  */
-SKIMP_API SKIMP_CHECKED skimp_status skimp_job_predict(skimp_job *job, const skimp_model *model, const char *path, bool proba, skimp_error *error);
+SKIMP_API SKIMP_CHECKED skimp_status skimp_job_predict(skimp_job *job, const skimp_model *model, const char *path,
+                                                       bool proba, skimp_error *error);
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_score(skimp_job *job, const skimp_model *model, skimp_error *error);
 
 /* What came of the last of the above; also after a failure, as far as it got. Never NULL. */
@@ -174,34 +186,41 @@ SKIMP_API const char *skimp_job_warning(const skimp_job *job, size_t i);
 /* ---- models ---- */
 
 /* Loads a model file (hostile bytes) into a budget of its own below `parent` (NULL: none). */
-SKIMP_API SKIMP_CHECKED skimp_status skimp_model_load(skimp_model **out, skimp_budget *parent, const char *path, skimp_error *error);
-SKIMP_API SKIMP_CHECKED skimp_status skimp_model_save(const skimp_model *model, const char *path, skimp_error *error); /* atomic */
+SKIMP_API SKIMP_CHECKED skimp_status skimp_model_load(skimp_model **out, skimp_budget *parent, const char *path,
+                                                      skimp_error *error);
+SKIMP_API SKIMP_CHECKED skimp_status skimp_model_save(const skimp_model *model, const char *path,
+                                                      skimp_error *error); /* atomic */
 SKIMP_API void skimp_model_destroy(skimp_model *model);
 SKIMP_API const char *skimp_model_estimator(const skimp_model *model);
 SKIMP_API uint64_t skimp_model_bytes(const skimp_model *model);
 /* Metadata, key by key ("estimator", "params", "skimp_version", "target", …). False past the end. */
 SKIMP_API bool skimp_model_meta(const skimp_model *model, size_t i, const char **key, const char **value);
 typedef struct skimp_array {
-    const char *name;           /* "coef_", "0.standard_scaler.mean_" */
-    const char *dtype;          /* "F64", "U8", … */
+    const char *name;  /* "coef_", "0.standard_scaler.mean_" */
+    const char *dtype; /* "F64", "U8", … */
     unsigned n_dims;
     uint64_t shape[4];
-    const void *data;           /* the model's */
+    const void *data; /* the model's */
 } skimp_array;
 SKIMP_API bool skimp_model_array(const skimp_model *model, size_t i, skimp_array *out); /* False past the end */
 
 /* ---- looking ---- */
 
-typedef enum skimp_file_kind { SKIMP_FILE_DATA, SKIMP_FILE_STORE, SKIMP_FILE_MODEL, SKIMP_FILE_CHECKPOINT } skimp_file_kind;
+typedef enum skimp_file_kind {
+    SKIMP_FILE_DATA,
+    SKIMP_FILE_STORE,
+    SKIMP_FILE_MODEL,
+    SKIMP_FILE_CHECKPOINT
+} skimp_file_kind;
 /* What kind of file this is, from its first bytes. */
 SKIMP_API SKIMP_CHECKED skimp_status skimp_file_recognise(const char *path, skimp_file_kind *kind, skimp_error *error);
 
 /* A column of the job's inputs (after create), for `skimp info FILE`. False past the end. */
 typedef struct skimp_column_info {
     const char *name;
-    const char *type;           /* "number", "text", "date"; sparse data has one entry "sparse" */
-    const char *role;           /* "feature", "target", "weight", "dropped" */
-    uint64_t categories;        /* text: expected number */
+    const char *type;    /* "number", "text", "date"; sparse data has one entry "sparse" */
+    const char *role;    /* "feature", "target", "weight", "dropped" */
+    uint64_t categories; /* text: expected number */
 } skimp_column_info;
 SKIMP_API bool skimp_job_column(const skimp_job *job, size_t i, skimp_column_info *out);
 SKIMP_API const char *skimp_job_format(const skimp_job *job); /* "csv", … */

@@ -18,28 +18,28 @@ typedef enum skimp_param_type {
     SKIMP_PARAM_BOOL,
     SKIMP_PARAM_INT,
     SKIMP_PARAM_FLOAT,
-    SKIMP_PARAM_CHOICE,  /* one of `choices` */
-    SKIMP_PARAM_JSON     /* free form, checked by the estimator (class_weight, a pair of numbers, …) */
+    SKIMP_PARAM_CHOICE, /* one of `choices` */
+    SKIMP_PARAM_JSON    /* free form, checked by the estimator (class_weight, a pair of numbers, …) */
 } skimp_param_type;
 
 typedef struct skimp_param {
-    const char *name;         /* scikit-learn's */
+    const char *name; /* scikit-learn's */
     skimp_param_type type;
-    const char *default_value;/* as the command line takes it: JSON, or a bare string; "null" for None */
+    const char *default_value; /* as the command line takes it: JSON, or a bare string; "null" for None */
     bool may_be_null;
-    double minimum, maximum;  /* INT and FLOAT, both inclusive unless `open` */
+    double minimum, maximum; /* INT and FLOAT, both inclusive unless `open` */
     bool minimum_is_open;
-    const char *choices;      /* CHOICE: separated by '|' */
-    const char *help;         /* one line */
+    const char *choices; /* CHOICE: separated by '|' */
+    const char *help;    /* one line */
 } skimp_param;
 
 typedef enum skimp_estimator_kind { SKIMP_CLASSIFIER, SKIMP_REGRESSOR, SKIMP_TRANSFORMER } skimp_estimator_kind;
 
 /* What there is to say of an estimator before it is used. Entries and strings are static. */
 typedef struct skimp_estimator_info {
-    const char *name;          /* "logistic_regression" */
-    const char *class_name;    /* "LogisticRegression" */
-    const char *module;        /* scikit-learn's: "linear_model" */
+    const char *name;       /* "logistic_regression" */
+    const char *class_name; /* "LogisticRegression" */
+    const char *module;     /* scikit-learn's: "linear_model" */
     skimp_estimator_kind kind;
     const char *help;          /* one line */
     const skimp_param *params; /* ended by an entry without a name */

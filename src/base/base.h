@@ -18,11 +18,13 @@
 /* ---- failing ------------------------------------------------------------------------------------------------- */
 
 /* Sets code and message, unless a deeper failure already did (error->code != SKIMP_OK), and returns the code. */
-SKIMP_CHECKED skimp_status skimpi_fail(skimp_error *error, skimp_status code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+SKIMP_CHECKED skimp_status skimpi_fail(skimp_error *error, skimp_status code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* The same, with a place: file may be NULL, row 0, column NULL.  The message is prefixed "file:row: column 'name': " as far as known. */
-SKIMP_CHECKED skimp_status skimpi_fail_at(skimp_error *error, skimp_status code, const char *file, uint64_t row, const char *column,
-                            const char *format, ...) __attribute__((format(printf, 6, 7)));
+SKIMP_CHECKED skimp_status skimpi_fail_at(skimp_error *error, skimp_status code, const char *file, uint64_t row,
+                                          const char *column, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
 
 #define SKIMPI_TRY(expr)                                                                                               \
     do {                                                                                                               \
@@ -34,9 +36,18 @@ SKIMP_CHECKED skimp_status skimpi_fail_at(skimp_error *error, skimp_status code,
 
 /* ---- sizes --------------------------------------------------------------------------------------------------- */
 
-static inline size_t skimpi_round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
-static inline uint64_t skimpi_min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
-static inline uint64_t skimpi_max_u64(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static inline size_t skimpi_round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+static inline uint64_t skimpi_min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+static inline uint64_t skimpi_max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
 /* a × b and a + b, or UINT64_MAX when they overflow (which no budget allows). */
 uint64_t skimpi_mul_sat(uint64_t a, uint64_t b);
 uint64_t skimpi_add_sat(uint64_t a, uint64_t b);
@@ -58,11 +69,13 @@ static inline void skimpi_buffer_init(skimpi_buffer *b, skimp_budget *budget, sk
 /* Makes room for at least `bytes` in all (exactly that the first time; at least 1.5 times as much as before later). */
 SKIMP_CHECKED skimp_status skimpi_buffer_reserve(skimpi_buffer *b, size_t bytes, skimp_error *error);
 SKIMP_CHECKED skimp_status skimpi_buffer_append(skimpi_buffer *b, const void *bytes, size_t n, skimp_error *error);
-SKIMP_CHECKED skimp_status skimpi_buffer_printf(skimpi_buffer *b, skimp_error *error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+SKIMP_CHECKED skimp_status skimpi_buffer_printf(skimpi_buffer *b, skimp_error *error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void skimpi_buffer_free(skimpi_buffer *b);
 
 /* A NUL-terminated copy of a string, length n; free with skimpi_string_free. */
-SKIMP_CHECKED skimp_status skimpi_string_copy(skimp_budget *budget, skimp_tag tag, const char *text, size_t n, char **out, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_string_copy(skimp_budget *budget, skimp_tag tag, const char *text, size_t n,
+                                              char **out, skimp_error *error);
 void skimpi_string_free(skimp_budget *budget, skimp_tag tag, char *text);
 
 /* ---- threads --------------------------------------------------------------------------------------------------- */
@@ -76,7 +89,8 @@ typedef struct skimpi_pool skimpi_pool;
  */
 #define SKIMPI_STACK_BYTES (256u << 10)
 #define SKIMPI_STACK_CHARGE (48u << 10)
-SKIMP_CHECKED skimp_status skimpi_pool_create(skimpi_pool **out, skimp_budget *budget, unsigned n_threads, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_pool_create(skimpi_pool **out, skimp_budget *budget, unsigned n_threads,
+                                              skimp_error *error);
 void skimpi_pool_destroy(skimpi_pool *pool);
 unsigned skimpi_pool_size(const skimpi_pool *pool);
 
@@ -104,7 +118,7 @@ typedef struct skimpi_random {
 } skimpi_random;
 void skimpi_random_seed(skimpi_random *r, uint64_t seed);
 uint64_t skimpi_random_u64(skimpi_random *r);
-double skimpi_random_double(skimpi_random *r);                 /* uniform in [0, 1) */
+double skimpi_random_double(skimpi_random *r);                  /* uniform in [0, 1) */
 uint64_t skimpi_random_below(skimpi_random *r, uint64_t bound); /* uniform in [0, bound), unbiased (Lemire) */
 
 /* A hash of an integer (splitmix64's finaliser): row hashes for hold-outs, independent of order and threads. */

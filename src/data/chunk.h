@@ -14,41 +14,45 @@
 
 typedef struct skimpi_dense_column {
     uint64_t feature;
-    float *f32;          /* exactly one of f32 and f64 is set; n_rows values, 64-byte aligned, readable up to a multiple of 16 values */
+    float *
+        f32; /* exactly one of f32 and f64 is set; n_rows values, 64-byte aligned, readable up to a multiple of 16 values */
     double *f64;
 } skimpi_dense_column;
 
 typedef struct skimpi_code_column {
-    uint64_t feature;    /* of code 0 */
-    uint32_t n_codes;    /* codes at or over this are all zeros (unknown) */
-    uint32_t slot;       /* category slot in the schema */
-    uint32_t *codes;     /* n_rows */
+    uint64_t feature; /* of code 0 */
+    uint32_t n_codes; /* codes at or over this are all zeros (unknown) */
+    uint32_t slot;    /* category slot in the schema */
+    uint32_t *codes;  /* n_rows */
 } skimpi_code_column;
 
 typedef struct skimpi_csr_block {
-    uint64_t feature;    /* of index 0 */
-    uint32_t *indptr;    /* n_rows + 1; indptr[0] is 0 */
-    uint32_t *indices;   /* exactly one of indices and indices64 is set */
+    uint64_t feature;  /* of index 0 */
+    uint32_t *indptr;  /* n_rows + 1; indptr[0] is 0 */
+    uint32_t *indices; /* exactly one of indices and indices64 is set */
     uint64_t *indices64;
-    float *f32;          /* one of f32 and f64, or neither: every value is 1 */
+    float *f32; /* one of f32 and f64, or neither: every value is 1 */
     double *f64;
 } skimpi_csr_block;
 
 typedef struct skimpi_chunk {
-    uint64_t index;      /* its place among the chunks of the data set */
-    uint64_t first_row;  /* rows before it */
+    uint64_t index;     /* its place among the chunks of the data set */
+    uint64_t first_row; /* rows before it */
     uint32_t n_rows;
     uint32_t n_dense, n_codes;
-    skimpi_dense_column *dense;  /* ascending in feature */
+    skimpi_dense_column *dense; /* ascending in feature */
     skimpi_code_column *codes;
     bool has_csr;
     skimpi_csr_block csr;
-    double *target;      /* n_rows or NULL. Classifiers: class index 0 … n_classes - 1 */
-    double *weight;      /* n_rows or NULL: all 1. Class weights are already in it */
-    void *row_state;     /* row_state_bytes × n_rows, or NULL */
+    double *target;  /* n_rows or NULL. Classifiers: class index 0 … n_classes - 1 */
+    double *weight;  /* n_rows or NULL: all 1. Class weights are already in it */
+    void *row_state; /* row_state_bytes × n_rows, or NULL */
 } skimpi_chunk;
 
 /* Bytes between the columns of a decoded chunk: rows rounded up so that each column is aligned and padded. */
-static inline size_t skimpi_column_stride(uint32_t n_rows) { return skimpi_round_up(n_rows, 16); }
+static inline size_t skimpi_column_stride(uint32_t n_rows)
+{
+    return skimpi_round_up(n_rows, 16);
+}
 
 #endif

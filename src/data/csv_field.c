@@ -8,8 +8,9 @@
 #include "data/csv_scan.h"
 #include "data/number.h"
 
-skimpi_csv_row_end skimpi_csv_split(const char *text, size_t length, size_t from, bool is_last, char delimiter, bool in_quotes,
-                                    skimpi_csv_field *fields, size_t max_fields, size_t *n_fields, size_t *next)
+skimpi_csv_row_end skimpi_csv_split(const char *text, size_t length, size_t from, bool is_last, char delimiter,
+                                    bool in_quotes, skimpi_csv_field *fields, size_t max_fields, size_t *n_fields,
+                                    size_t *next)
 {
     enum { START, FIELD, QUOTED, AFTER_QUOTE } state = in_quotes ? QUOTED : START;
     size_t begin = from, n = 0;
@@ -125,7 +126,8 @@ static bool is_time(const char *p, const char *end)
             }
         }
     }
-    if (end - p == 3 && *p == ' ' && (p[1] == 'A' || p[1] == 'P' || p[1] == 'a' || p[1] == 'p') && (p[2] | 0x20) == 'm') {
+    if (end - p == 3 && *p == ' ' && (p[1] == 'A' || p[1] == 'P' || p[1] == 'a' || p[1] == 'p') &&
+        (p[2] | 0x20) == 'm') {
         return true;
     }
     if (end - p == 4 && memcmp(p, " UTC", 4) == 0) {
@@ -175,7 +177,8 @@ bool skimpi_csv_is_date(const char *text, size_t length)
         return false;
     }
     int month = parts[1], day = year_first ? parts[2] : parts[0];
-    bool sane = year_first ? month <= 12 && day >= 1 && day <= 31 : month <= 31 && day >= 1 && day <= 31 && (month <= 12 || day <= 12);
+    bool sane = year_first ? month <= 12 && day >= 1 && day <= 31
+                           : month <= 31 && day >= 1 && day <= 31 && (month <= 12 || day <= 12);
     if (!sane || p == end) {
         return sane;
     }

@@ -20,33 +20,33 @@
 #define HEAD_BYTES (256u << 10)
 #define PLACE_BYTES (96u << 10)
 #define PLACES 7u
-#define WHOLE_BYTES (1u << 20)      /* inputs up to this are read whole */
-#define MAX_HEAD (16u << 20)        /* the first rows must end within this */
+#define WHOLE_BYTES (1u << 20) /* inputs up to this are read whole */
+#define MAX_HEAD (16u << 20)   /* the first rows must end within this */
 #define DIALECT_ROWS 64u
-#define WINDOW (64u << 10)          /* find_start looks this far */
+#define WINDOW (64u << 10) /* find_start looks this far */
 #define WINDOW_ROWS 16u
-#define BITMAP_BITS 4096u           /* distinct numbers are counted by their hashes (linear counting) */
-#define BITMAP_COLUMNS 512u         /* for this many columns from either side */
+#define BITMAP_BITS 4096u   /* distinct numbers are counted by their hashes (linear counting) */
+#define BITMAP_COLUMNS 512u /* for this many columns from either side */
 #define TEXT_SHARE 20u
-#define UNKNOWN_GROWTH 100u         /* input of unknown size: times the sample */
+#define UNKNOWN_GROWTH 100u /* input of unknown size: times the sample */
 
 typedef struct piece {
     size_t begin, end;
-    bool is_last;                   /* the input ends here */
+    bool is_last; /* the input ends here */
 } piece;
 
 typedef struct column_stats {
     uint64_t n_number, n_missing, n_date, n_text;
     skimpi_column_scan scan;
-    uint64_t *bitmap;               /* of distinct numbers, or NULL */
+    uint64_t *bitmap; /* of distinct numbers, or NULL */
     skimpi_dictionary *texts;
-    skimpi_buffer counts;           /* per text: text_count */
+    skimpi_buffer counts; /* per text: text_count */
     uint64_t text_bytes, n_values;
 } column_stats;
 
 typedef struct text_count {
-    uint32_t seen;                  /* in rows, 3 at most counted */
-    uint32_t pieces, last_piece;    /* in pieces of the sample */
+    uint32_t seen;               /* in rows, 3 at most counted */
+    uint32_t pieces, last_piece; /* in pieces of the sample */
 } text_count;
 
 typedef struct survey {
@@ -55,10 +55,10 @@ typedef struct survey {
     const char *name;
     skimpi_csv_guess *guess;
     skimpi_buffer text;
-    const char *data;               /* the text: its own, or the input's (peek) */
+    const char *data; /* the text: its own, or the input's (peek) */
     piece pieces[1 + PLACES];
     unsigned n_pieces;
-    bool whole;                     /* the sample is the input */
+    bool whole; /* the sample is the input */
     skimpi_csv_field *fields;
     column_stats *columns;
     uint32_t n_columns;
@@ -147,11 +147,13 @@ static bool is_blank(const char *text, size_t begin, size_t end)
 }
 
 /* The next row that is not blank. False: there is none that is complete. *from moves behind it. */
-static bool next_row(const char *text, size_t length, bool is_last, char delimiter, size_t *from, skimpi_csv_field *fields, size_t max_fields, size_t *n_fields, size_t *begin)
+static bool next_row(const char *text, size_t length, bool is_last, char delimiter, size_t *from,
+                     skimpi_csv_field *fields, size_t max_fields, size_t *n_fields, size_t *begin)
 {
     while (*from < length) {
         size_t next;
-        if (skimpi_csv_split(text, length, *from, is_last, delimiter, false, fields, max_fields, n_fields, &next) != SKIMPI_CSV_ROW) {
+        if (skimpi_csv_split(text, length, *from, is_last, delimiter, false, fields, max_fields, n_fields, &next) !=
+            SKIMPI_CSV_ROW) {
             return false;
         }
         *begin = *from;
@@ -169,7 +171,8 @@ static unsigned agreement(const survey *s, size_t from, char delimiter, size_t *
     size_t counts[DIALECT_ROWS], begin, at = from;
     unsigned n = 0;
     skimpi_csv_field first;
-    while (n < DIALECT_ROWS && next_row(s->data, s->pieces[0].end, s->whole, delimiter, &at, &first, 1, &counts[n], &begin)) {
+    while (n < DIALECT_ROWS &&
+           next_row(s->data, s->pieces[0].end, s->whole, delimiter, &at, &first, 1, &counts[n], &begin)) {
         n += !is_blank(s->data, begin, at - 1) || at == begin + 1;
     }
     unsigned best = 0;
@@ -271,7 +274,9 @@ static size_t column_name(const survey *s, bool header, uint32_t i, char *out)
 static skimp_status check_like(const survey *s, const skimpi_schema *like, bool header, skimp_error *error)
 {
     if (s->n_columns != like->n_columns) {
-        return skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 1, NULL, "the file has %u columns where the first has %u", (unsigned)s->n_columns, (unsigned)like->n_columns);
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 1, NULL,
+                              "the file has %u columns where the first has %u", (unsigned)s->n_columns,
+                              (unsigned)like->n_columns);
     }
     for (uint32_t i = 0; header && i < s->n_columns; i++) {
         char name[NAME_BYTES];
@@ -280,21 +285,25 @@ static skimp_status check_like(const survey *s, const skimpi_schema *like, bool 
         if (strlen(expected) != length || memcmp(expected, name, length) != 0) {
             char shown[64];
             skimpi_csv_show(name, length, shown);
-            return skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 1, expected, "the column is called '%s' in this file: all files must have the columns of the first", shown);
+            return skimpi_fail_at(
+                error, SKIMP_ERROR_DATA, s->name, 1, expected,
+                "the column is called '%s' in this file: all files must have the columns of the first", shown);
         }
     }
     return SKIMP_OK;
 }
 
 /* Delimiter, header, number of columns, where the data begins. */
-static skimp_status survey_dialect(survey *s, const skimpi_reader_options *options, const skimpi_schema *like, skimp_error *error)
+static skimp_status survey_dialect(survey *s, const skimpi_reader_options *options, const skimpi_schema *like,
+                                   skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_csv_guess *g = s->guess;
     const char *data = s->data;
     size_t length = s->pieces[0].end, from = 0, first = 0, n;
     if (length >= 2 && ((data[0] == '\xff' && data[1] == '\xfe') || (data[0] == '\xfe' && data[1] == '\xff'))) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 0, NULL, "is UTF-16 text: turn it into UTF-8 first (iconv -f UTF-16 -t UTF-8)"));
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 0, NULL,
+                                  "is UTF-16 text: turn it into UTF-8 first (iconv -f UTF-16 -t UTF-8)"));
     }
     if (length >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) {
         from = 3;
@@ -305,19 +314,23 @@ static skimp_status survey_dialect(survey *s, const skimpi_reader_options *optio
     skimpi_csv_field one;
     size_t at = from;
     if (!next_row(data, length, s->whole, g->delimiter, &at, &one, 1, &n, &first)) {
-        if (s->whole && is_blank(data, from, length) ) {
+        if (s->whole && is_blank(data, from, length)) {
             SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 0, NULL, "is empty"));
         }
         bool blank = true;
         for (size_t i = from; i < length && blank; i++) {
             blank = data[i] == '\n' || data[i] == '\r' || data[i] == ' ' || data[i] == '\t';
         }
-        SKIMPI_TRY(s->whole && blank   ? skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 0, NULL, "holds only blank lines")
-                   : s->whole          ? skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 1, NULL, "a quote in the first row is not closed before the end of the file")
-                                       : skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 1, NULL, "the first row does not end within %zu MiB", length >> 20));
+        SKIMPI_TRY(s->whole && blank
+                       ? skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 0, NULL, "holds only blank lines")
+                   : s->whole ? skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 1, NULL,
+                                               "a quote in the first row is not closed before the end of the file")
+                              : skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 1, NULL,
+                                               "the first row does not end within %zu MiB", length >> 20));
     }
     if (n > UINT32_MAX / 64) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 1, NULL, "the first row has %zu fields: too many", n));
+        SKIMPI_TRY(
+            skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 1, NULL, "the first row has %zu fields: too many", n));
     }
     s->n_columns = (uint32_t)n;
     void *block;
@@ -325,9 +338,11 @@ static skimp_status survey_dialect(survey *s, const skimpi_reader_options *optio
     s->fields = block;
     size_t data_begin = first;
     (void)next_row(data, length, s->whole, g->delimiter, &data_begin, s->fields, n, &n, &first);
-    bool header = options->header == 1 || (options->header < 0 && (like == NULL ? guess_header(s, s->n_columns) : g->has_header));
+    bool header =
+        options->header == 1 || (options->header < 0 && (like == NULL ? guess_header(s, s->n_columns) : g->has_header));
     if (header && memchr(data + first, '\0', data_begin - first) != NULL) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 1, NULL, "the header holds a NUL byte: this is not text"));
+        SKIMPI_TRY(
+            skimpi_fail_at(error, SKIMP_ERROR_DATA, s->name, 1, NULL, "the header holds a NUL byte: this is not text"));
     }
     if (like != NULL) {
         SKIMPI_TRY(check_like(s, like, header, error));
@@ -377,9 +392,15 @@ static void note_fields(survey *s)
         column_stats *c = &s->columns[i];
         double value;
         switch (skimpi_csv_number(s->data + s->fields[i].begin, s->fields[i].end - s->fields[i].begin, &value)) {
-        case SKIMPI_CSV_NUMBER: note_number(c, value); break;
-        case SKIMPI_CSV_DATE: c->n_date++; break;
-        case SKIMPI_CSV_TEXT: c->n_text++; break;
+        case SKIMPI_CSV_NUMBER:
+            note_number(c, value);
+            break;
+        case SKIMPI_CSV_DATE:
+            c->n_date++;
+            break;
+        case SKIMPI_CSV_TEXT:
+            c->n_text++;
+            break;
         case SKIMPI_CSV_MISSING:
             if (c->n_number + c->n_missing == 0) {
                 c->scan.first = NAN;
@@ -403,7 +424,8 @@ static uint8_t type_of(const column_stats *c)
 }
 
 /* Visits the complete rows with the right number of fields: in all pieces. */
-static skimp_status for_rows(survey *s, skimp_status (*visit)(survey *s, unsigned place, skimp_error *error), bool measure, skimp_error *error)
+static skimp_status for_rows(survey *s, skimp_status (*visit)(survey *s, unsigned place, skimp_error *error),
+                             bool measure, skimp_error *error)
 {
     for (unsigned i = 0; i < s->n_pieces; i++) {
         const char *text = s->data;
@@ -413,7 +435,8 @@ static skimp_status for_rows(survey *s, skimp_status (*visit)(survey *s, unsigne
         }
         size_t first = at;
         bool any = false;
-        while (next_row(text, end, s->pieces[i].is_last, s->guess->delimiter, &at, s->fields, s->n_columns, &n, &begin)) {
+        while (
+            next_row(text, end, s->pieces[i].is_last, s->guess->delimiter, &at, s->fields, s->n_columns, &n, &begin)) {
             any = true;
             if (measure) {
                 s->longest = skimpi_max_u64(s->longest, at - begin);
@@ -460,7 +483,8 @@ static skimp_status visit_texts(survey *s, unsigned place, skimp_error *error)
             continue;
         }
         uint32_t code, size = skimpi_dictionary_size(c->texts);
-        SKIMPI_TRY(skimpi_dictionary_insert(c->texts, text, length, skimpi_dictionary_hash(text, length), &code, error));
+        SKIMPI_TRY(
+            skimpi_dictionary_insert(c->texts, text, length, skimpi_dictionary_hash(text, length), &code, error));
         c->n_values++;
         if (code == size) {
             text_count fresh = { .last_piece = UINT32_MAX };
@@ -514,7 +538,9 @@ static uint32_t expect_categories(const survey *s, const column_stats *c, double
     }
     double values = total_rows * ((double)c->n_values / (double)(s->n_rows > 0 ? s->n_rows : 1));
     double by_rows = extrapolate(d, f[0], f[1], (double)c->n_values, values);
-    double by_places = s->n_pieces > 1 ? extrapolate(d, q[0], q[1], s->n_pieces, total_rows / (double)(s->n_rows > 0 ? s->n_rows : 1) * s->n_pieces) : d;
+    double by_places = s->n_pieces > 1 ? extrapolate(d, q[0], q[1], s->n_pieces,
+                                                     total_rows / (double)(s->n_rows > 0 ? s->n_rows : 1) * s->n_pieces)
+                                       : d;
     double expected = by_rows > by_places ? by_rows : by_places;
     /* The estimate is from below (kinds are not equally frequent), and the rarest may not show at all. */
     expected = d + 2 * (expected - d) + 1 + sqrt(d);
@@ -529,7 +555,8 @@ static uint32_t count_bitmap(const uint64_t *bitmap)
     for (unsigned i = 0; i < BITMAP_BITS / 64; i++) {
         set += (unsigned)__builtin_popcountll(bitmap[i]);
     }
-    return set >= BITMAP_BITS * 63 / 64 ? BITMAP_BITS : (uint32_t)(0.5 - BITMAP_BITS * log1p(-(double)set / BITMAP_BITS));
+    return set >= BITMAP_BITS * 63 / 64 ? BITMAP_BITS
+                                        : (uint32_t)(0.5 - BITMAP_BITS * log1p(-(double)set / BITMAP_BITS));
 }
 
 /* Bytes that a value of the column will take in the store and in decoders, by the store's rule for what was seen. */
@@ -551,7 +578,9 @@ static skimp_status make_columns(survey *s, skimp_error *error)
     s->columns = block;
     for (uint32_t i = 0; i < s->n_columns; i++) {
         column_stats *c = &s->columns[i];
-        c->scan = (skimpi_column_scan){ .minimum = INFINITY, .maximum = -INFINITY, .constant = true, .integers = true, .floats = true };
+        c->scan = (skimpi_column_scan){
+            .minimum = INFINITY, .maximum = -INFINITY, .constant = true, .integers = true, .floats = true
+        };
         skimpi_buffer_init(&c->counts, s->budget, SKIMP_TAG_INPUT);
         if (i < BITMAP_COLUMNS || i + BITMAP_COLUMNS >= s->n_columns) {
             SKIMPI_TRY(skimp_alloc(s->budget, SKIMP_TAG_INPUT, BITMAP_BITS / 64, sizeof(uint64_t), &block, error));
@@ -647,7 +676,8 @@ static skimp_status make_schema(survey *s, skimpi_schema **out, skimp_error *err
     schema->delimited = true;
     if (s->guess->has_header) {
         at = s->data[0] == '\xef' ? 3 : 0;
-        (void)next_row(s->data, s->pieces[0].end, s->whole, s->guess->delimiter, &at, s->fields, s->n_columns, &n, &begin);
+        (void)next_row(s->data, s->pieces[0].end, s->whole, s->guess->delimiter, &at, s->fields, s->n_columns, &n,
+                       &begin);
     }
     for (uint32_t i = 0; i < s->n_columns; i++) {
         char name[NAME_BYTES];
@@ -662,14 +692,16 @@ out:
     return status;
 }
 
-skimp_status skimpi_csv_sample(skimp_budget *budget, skimpi_input *input, const skimpi_reader_options *options, const skimpi_schema *like, skimpi_csv_guess *guess,
-                               skimpi_schema **schema, skimpi_sample *sample, skimp_error *error)
+skimp_status skimpi_csv_sample(skimp_budget *budget, skimpi_input *input, const skimpi_reader_options *options,
+                               const skimpi_schema *like, skimpi_csv_guess *guess, skimpi_schema **schema,
+                               skimpi_sample *sample, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     survey s = { .budget = budget, .input = input, .name = skimpi_input_name(input), .guess = guess };
     skimpi_buffer_init(&s.text, budget, SKIMP_TAG_INPUT);
     bool seekable = skimpi_input_seekable(input);
-    size_t bytes = seekable && skimpi_input_file_size(input) <= WHOLE_BYTES ? (size_t)skimpi_input_file_size(input) : HEAD_BYTES;
+    size_t bytes =
+        seekable && skimpi_input_file_size(input) <= WHOLE_BYTES ? (size_t)skimpi_input_file_size(input) : HEAD_BYTES;
     for (bool enough = false; !enough;) {
         SKIMPI_TRY(read_head(&s, bytes, error));
         /* Two rows at least, by any delimiter: a row ends where it ends whatever its delimiter is, but for odd quotes. */
@@ -723,7 +755,9 @@ void skimpi_sample_settle(skimpi_sample *sample, const skimpi_schema *schema)
     }
     if (schema->target >= 0) {
         const bool is_text = schema->target_type == SKIMPI_TYPE_CATEGORY;
-        sample->target_bytes = comparison ? 1 : is_text ? code_bytes(sample->categories[schema->target]) : sample->numeric_bytes[schema->target];
+        sample->target_bytes = comparison ? 1
+                               : is_text  ? code_bytes(sample->categories[schema->target])
+                                          : sample->numeric_bytes[schema->target];
         /* A target is kept to the last digit: what a feature would be rounded to a float for takes a double. */
         sample->target_bytes = sample->target_bytes == 4 && !is_text ? 8 : sample->target_bytes;
         sample->classes_seen = comparison ? 2 : sample->distinct[schema->target];
@@ -743,7 +777,8 @@ void skimpi_sample_settle(skimpi_sample *sample, const skimpi_schema *schema)
 /* ---- where rows begin ------------------------------------------------------------------------------------------------------- */
 
 /* Good rows less bad ones that follow, when the row at `from` is left as it began (in quotes or not); *start is the next row. */
-static int try_start(const skimpi_csv_guess *guess, const char *text, size_t length, size_t from, bool in_quotes, size_t *start)
+static int try_start(const skimpi_csv_guess *guess, const char *text, size_t length, size_t from, bool in_quotes,
+                     size_t *start)
 {
     skimpi_csv_field none;
     size_t n, at;
@@ -776,7 +811,10 @@ size_t skimpi_csv_find_start(const skimpi_csv_guess *guess, const char *text, si
     if (!quotes) {
         skimpi_csv_field none;
         size_t n;
-        return skimpi_csv_split(text, length, begin, false, guess->delimiter, false, &none, 0, &n, &start) == SKIMPI_CSV_ROW ? start : length;
+        return skimpi_csv_split(text, length, begin, false, guess->delimiter, false, &none, 0, &n, &start) ==
+                       SKIMPI_CSV_ROW
+                   ? start
+                   : length;
     }
     size_t quoted_start;
     int plain = try_start(guess, text, window, begin, false, &start);

@@ -55,9 +55,12 @@ static uint64_t walk_block(skimpi_csv_batch *batch, uint64_t separators, uint64_
     return ends;
 }
 
-uint64_t skimpi_csv_quoted_block(skimpi_csv_batch *batch, uint64_t separators, uint64_t quotes, unsigned n_valid, uint64_t cr)
+uint64_t skimpi_csv_quoted_block(skimpi_csv_batch *batch, uint64_t separators, uint64_t quotes, unsigned n_valid,
+                                 uint64_t cr)
 {
-    uint64_t inside = prefix_parity(quotes) ^ (batch->in_quotes ? ~(uint64_t)0 : 0); /* from an opening quote up to, not with, the closing one */
+    uint64_t inside =
+        prefix_parity(quotes) ^
+        (batch->in_quotes ? ~(uint64_t)0 : 0); /* from an opening quote up to, not with, the closing one */
     uint64_t opening = quotes & inside, closing = quotes & ~inside;
     uint64_t ends = separators & ~inside;
     uint64_t may_open = (ends | closing) << 1 | (batch->at_start || batch->after_quote);
@@ -116,7 +119,8 @@ static inline skimpi_csv_masks portable_masks(const char *block, char delimiter)
 #include "data/csv_scan_loop.h"
 
 /* Plain decimals, eight digits at a time. */
-static uint32_t portable_numbers(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t n_rows, uint32_t column, bool trim, double *out, uint32_t *slow)
+static uint32_t portable_numbers(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t n_rows, uint32_t column,
+                                 bool trim, double *out, uint32_t *slow)
 {
     uint32_t n_slow = 0;
     for (uint32_t i = 0; i < n_rows; i++) {
@@ -163,9 +167,11 @@ const skimpi_csv_kernels *skimpi_csv_kernels_find(const char *name)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
-    bool avx512 = avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi2");
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+                __builtin_cpu_supports("popcnt");
+    bool avx512 = avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd") &&
+                  __builtin_cpu_supports("avx512vbmi2");
     if (avx512 && (name == NULL || strcmp(name, "avx512") == 0)) {
         return &skimpi_csv_avx512;
     }

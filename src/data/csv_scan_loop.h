@@ -4,7 +4,8 @@
  * attribute), SCAN_MASKS (const char *block, char delimiter → skimpi_csv_masks) and SCAN_EMIT (uint32_t *out, uint64_t
  * bits, uint32_t base: writes base + the place of each bit; may write 64 values whatever the bits).
  */
-SCAN_TARGET static size_t SCAN_NAME(skimpi_csv_batch *batch, const char *text, size_t from, size_t length, size_t stop, bool is_last, char delimiter)
+SCAN_TARGET static size_t SCAN_NAME(skimpi_csv_batch *batch, const char *text, size_t from, size_t length, size_t stop,
+                                    bool is_last, char delimiter)
 {
     size_t p = from;
     while (p < length && batch->n_ends + 64 <= batch->max_ends && batch->n_rows < batch->max_rows) {

@@ -17,23 +17,42 @@
 #include "data/number_internal.h"
 
 /* Loaded at `length`: the shuffle that moves the first `length` bytes to the end and makes the rest 0. */
-static const uint8_t shift_right[32] __attribute__((aligned(32))) = { 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128,
-                                                                      0,   1,   2,   3,   4,   5,   6,   7,   8,   9,   10,  11,  12,  13,  14,  15 };
+static const uint8_t shift_right[32]
+    __attribute__((aligned(32))) = { 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128,
+                                     0,   1,   2,   3,   4,   5,   6,   7,   8,   9,   10,  11,  12,  13,  14,  15 };
 
 /* close_gap[p]: the shuffle that drops byte p; the bytes before it move up by one. 16 drops nothing. */
 #define ROW(p, i) ((i) > (p) ? (i) : (i) == 0 ? 128 : (i)-1)
-#define GAP(p)                                                                                                                         \
-    { ROW(p, 0), ROW(p, 1), ROW(p, 2),  ROW(p, 3),  ROW(p, 4),  ROW(p, 5),  ROW(p, 6),  ROW(p, 7),                                     \
-      ROW(p, 8), ROW(p, 9), ROW(p, 10), ROW(p, 11), ROW(p, 12), ROW(p, 13), ROW(p, 14), ROW(p, 15) }
+#define GAP(p)                                                                                                         \
+    {                                                                                                                  \
+        ROW(p, 0), ROW(p, 1), ROW(p, 2), ROW(p, 3), ROW(p, 4), ROW(p, 5), ROW(p, 6), ROW(p, 7), ROW(p, 8), ROW(p, 9),  \
+            ROW(p, 10), ROW(p, 11), ROW(p, 12), ROW(p, 13), ROW(p, 14), ROW(p, 15)                                     \
+    }
 static const uint8_t close_gap[17][16] __attribute__((aligned(16))) = {
-    GAP(0), GAP(1), GAP(2),  GAP(3),  GAP(4),  GAP(5),  GAP(6),  GAP(7), GAP(8),
-    GAP(9), GAP(10), GAP(11), GAP(12), GAP(13), GAP(14), GAP(15), { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 },
+    GAP(0),
+    GAP(1),
+    GAP(2),
+    GAP(3),
+    GAP(4),
+    GAP(5),
+    GAP(6),
+    GAP(7),
+    GAP(8),
+    GAP(9),
+    GAP(10),
+    GAP(11),
+    GAP(12),
+    GAP(13),
+    GAP(14),
+    GAP(15),
+    { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 },
 };
 #undef GAP
 #undef ROW
 
 /* A point at byte p of 16 leaves 15 - p digits after it. */
-static const double scale_of[17] = { 1e15, 1e14, 1e13, 1e12, 1e11, 1e10, 1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1e0, 1e0 };
+static const double scale_of[17] = { 1e15, 1e14, 1e13, 1e12, 1e11, 1e10, 1e9, 1e8, 1e7,
+                                     1e6,  1e5,  1e4,  1e3,  1e2,  1e1,  1e0, 1e0 };
 
 /* ---- AVX2 ---------------------------------------------------------------------------------------------------------- */
 
@@ -76,11 +95,12 @@ AVX2 static inline void emit_avx2(uint32_t *out, uint64_t bits, uint32_t base)
 #include "data/csv_scan_loop.h"
 
 /* Rows from … to - 1, one by one. */
-AVX2 static uint32_t numbers_single(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t from, uint32_t to, uint32_t column, bool trim, double *out,
-                                    uint32_t *slow)
+AVX2 static uint32_t numbers_single(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t from, uint32_t to,
+                                    uint32_t column, bool trim, double *out, uint32_t *slow)
 {
     const __m128i zero_digit = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9), point = _mm_set1_epi8('.');
-    const __m128i tens = _mm_set1_epi16(0x010a), hundreds = _mm_set1_epi32(0x00010064), myriads = _mm_set1_epi32(0x00012710);
+    const __m128i tens = _mm_set1_epi16(0x010a), hundreds = _mm_set1_epi32(0x00010064),
+                  myriads = _mm_set1_epi32(0x00012710);
     const char *base = batch->base;
     const uint32_t *ends = batch->ends + column;
     uint32_t n_slow = 0;
@@ -109,8 +129,10 @@ AVX2 static uint32_t numbers_single(const skimpi_csv_batch *batch, const uint32_
         uint64_t halves = (uint64_t)_mm_cvtsi128_si64(joined);
         uint64_t w = (halves & 0xffffffff) * 100000000 + (halves >> 32);
         double value = (double)(int64_t)w / scale_of[gap];
-        bool fast = ((digit_bits | point_bits) == field) & ((point_bits & (point_bits - 1)) == 0) & (digit_bits != 0) & !too_long & (w <= (uint64_t)1 << 53);
-        __m128d signed_value = _mm_or_pd(_mm_set_sd(value), _mm_castsi128_pd(_mm_cvtsi64_si128((int64_t)((uint64_t)negative << 63))));
+        bool fast = ((digit_bits | point_bits) == field) & ((point_bits & (point_bits - 1)) == 0) & (digit_bits != 0) &
+                    !too_long & (w <= (uint64_t)1 << 53);
+        __m128d signed_value =
+            _mm_or_pd(_mm_set_sd(value), _mm_castsi128_pd(_mm_cvtsi64_si128((int64_t)((uint64_t)negative << 63))));
         _mm_store_sd(out + i, signed_value);
         slow[n_slow] = i;
         n_slow += !fast;
@@ -118,7 +140,8 @@ AVX2 static uint32_t numbers_single(const skimpi_csv_batch *batch, const uint32_
     return n_slow;
 }
 
-AVX2 static uint32_t csv_numbers_avx2(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t n_rows, uint32_t column, bool trim, double *out, uint32_t *slow)
+AVX2 static uint32_t csv_numbers_avx2(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t n_rows,
+                                      uint32_t column, bool trim, double *out, uint32_t *slow)
 {
     return numbers_single(batch, first, 0, n_rows, column, trim, out, slow);
 }
@@ -127,7 +150,8 @@ const skimpi_csv_kernels skimpi_csv_avx2 = { "avx2", scan_avx2, csv_numbers_avx2
 
 /* ---- AVX-512 ------------------------------------------------------------------------------------------------------- */
 
-#define AVX512 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512vbmi2")))
+#define AVX512                                                                                                         \
+    __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512vbmi2")))
 
 AVX512 static inline skimpi_csv_masks masks_avx512(const char *block, char delimiter)
 {
@@ -144,17 +168,21 @@ AVX512 static inline skimpi_csv_masks masks_avx512(const char *block, char delim
 AVX512 static inline void emit_avx512(uint32_t *out, uint64_t bits, uint32_t base)
 {
     static const uint8_t places[64] __attribute__((aligned(64))) = {
-        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
-        32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
     };
     __m512i packed = _mm512_maskz_compress_epi8(bits, _mm512_load_si512(places));
     __m512i offset = _mm512_set1_epi32((int)base);
     _mm512_storeu_si512(out, _mm512_add_epi32(offset, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed))));
     unsigned n = (unsigned)__builtin_popcountll(bits);
     if (__builtin_expect(n > 16, 0)) {
-        _mm512_storeu_si512(out + 16, _mm512_add_epi32(offset, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 1))));
-        _mm512_storeu_si512(out + 32, _mm512_add_epi32(offset, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 2))));
-        _mm512_storeu_si512(out + 48, _mm512_add_epi32(offset, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 3))));
+        _mm512_storeu_si512(out + 16,
+                            _mm512_add_epi32(offset, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 1))));
+        _mm512_storeu_si512(out + 32,
+                            _mm512_add_epi32(offset, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 2))));
+        _mm512_storeu_si512(out + 48,
+                            _mm512_add_epi32(offset, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(packed, 3))));
     }
 }
 
@@ -169,12 +197,17 @@ AVX512 static inline void emit_avx512(uint32_t *out, uint64_t bits, uint32_t bas
  * so that packing the two gives the rows in order.  A mask of 16 bits a lane says what belongs to the field.  A group
  * with a field of another form, or longer than 16 bytes, is left to numbers_single.
  */
-AVX512 static uint32_t csv_numbers_avx512(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t n_rows, uint32_t column, bool trim, double *out, uint32_t *slow)
+AVX512 static uint32_t csv_numbers_avx512(const skimpi_csv_batch *batch, const uint32_t *first, uint32_t n_rows,
+                                          uint32_t column, bool trim, double *out, uint32_t *slow)
 {
-    const __m512i zero_digit = _mm512_set1_epi8('0'), nine = _mm512_set1_epi8(9), point = _mm512_set1_epi8('.'), minus = _mm512_set1_epi8('-');
-    const __m512i tens = _mm512_set1_epi16(0x010a), hundreds = _mm512_set1_epi32(0x00010064), myriads = _mm512_set1_epi32(0x00012710);
-    const __m512i hundred_millions = _mm512_set1_epi64(100000000), exact = _mm512_set1_epi64((long long)1 << 53), sign = _mm512_set1_epi64((long long)((uint64_t)1 << 63));
-    const __m512d low_powers = _mm512_setr_pd(1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7), high_powers = _mm512_setr_pd(1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15);
+    const __m512i zero_digit = _mm512_set1_epi8('0'), nine = _mm512_set1_epi8(9), point = _mm512_set1_epi8('.'),
+                  minus = _mm512_set1_epi8('-');
+    const __m512i tens = _mm512_set1_epi16(0x010a), hundreds = _mm512_set1_epi32(0x00010064),
+                  myriads = _mm512_set1_epi32(0x00012710);
+    const __m512i hundred_millions = _mm512_set1_epi64(100000000), exact = _mm512_set1_epi64((long long)1 << 53),
+                  sign = _mm512_set1_epi64((long long)((uint64_t)1 << 63));
+    const __m512d low_powers = _mm512_setr_pd(1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7),
+                  high_powers = _mm512_setr_pd(1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15);
     const __m128i split = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
     const char *base = batch->base;
     const uint32_t *ends = batch->ends + column;
@@ -201,16 +234,19 @@ AVX512 static uint32_t csv_numbers_avx512(const skimpi_csv_batch *batch, const u
             continue;
         }
 #define LANES(a, b, c, d)                                                                                              \
-    _mm512_inserti32x4(_mm512_inserti32x4(_mm512_inserti32x4(_mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)at[a])), \
-                                                             _mm_loadu_si128((const __m128i *)at[b]), 1),              \
-                                          _mm_loadu_si128((const __m128i *)at[c]), 2),                                 \
-                       _mm_loadu_si128((const __m128i *)at[d]), 3)
+    _mm512_inserti32x4(                                                                                                \
+        _mm512_inserti32x4(_mm512_inserti32x4(_mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)at[a])),         \
+                                              _mm_loadu_si128((const __m128i *)at[b]), 1),                             \
+                           _mm_loadu_si128((const __m128i *)at[c]), 2),                                                \
+        _mm_loadu_si128((const __m128i *)at[d]), 3)
         __m512i x0 = LANES(0, 2, 4, 6), x1 = LANES(1, 3, 5, 7);
 #undef LANES
         const uint64_t tops = 0x8000800080008000;
         __m512i d0 = _mm512_sub_epi8(x0, zero_digit), d1 = _mm512_sub_epi8(x1, zero_digit);
-        uint64_t digits0 = _mm512_mask_cmple_epu8_mask(field[0], d0, nine), digits1 = _mm512_mask_cmple_epu8_mask(field[1], d1, nine);
-        uint64_t points0 = _mm512_mask_cmpeq_epi8_mask(field[0], x0, point), points1 = _mm512_mask_cmpeq_epi8_mask(field[1], x1, point);
+        uint64_t digits0 = _mm512_mask_cmple_epu8_mask(field[0], d0, nine),
+                 digits1 = _mm512_mask_cmple_epu8_mask(field[1], d1, nine);
+        uint64_t points0 = _mm512_mask_cmpeq_epi8_mask(field[0], x0, point),
+                 points1 = _mm512_mask_cmpeq_epi8_mask(field[1], x1, point);
         /* A minus counts as a field's first byte: the lowest bit of its lane's mask. */
         uint64_t minus0 = _mm512_mask_cmpeq_epi8_mask(field[0] & ~((field[0] & ~tops) << 1), x0, minus);
         uint64_t minus1 = _mm512_mask_cmpeq_epi8_mask(field[1] & ~((field[1] & ~tops) << 1), x1, minus);
@@ -238,7 +274,8 @@ AVX512 static uint32_t csv_numbers_avx512(const skimpi_csv_batch *batch, const u
         __m512i bits = _mm512_castpd_si512(value);
         bits = _mm512_mask_or_epi64(bits, _mm_test_epi16_mask(signs, signs), bits, sign);
         __mmask8 inexact = _mm512_cmpgt_epu64_mask(w, exact);
-        if (__builtin_expect(other != 0 || (two_points | inexact | (__mmask8)~_mm_test_epi16_mask(digits, digits)) != 0, 0)) {
+        if (__builtin_expect(other != 0 || (two_points | inexact | (__mmask8)~_mm_test_epi16_mask(digits, digits)) != 0,
+                             0)) {
             n_slow += numbers_single(batch, first, i, i + 8, column, trim, out, slow + n_slow);
             continue;
         }

@@ -29,7 +29,7 @@ typedef struct entry {
 
 typedef struct table {
     struct table *older;
-    uint64_t n_slots; /* power of two */
+    uint64_t n_slots;         /* power of two */
     _Atomic uint64_t slots[]; /* upper half of the hash | code + 1; 0: empty */
 } table;
 
@@ -113,7 +113,8 @@ void skimpi_dictionary_destroy(skimpi_dictionary *d)
         t = older;
     }
     for (unsigned b = 0; b < ENTRY_BLOCKS; b++) {
-        skimp_free(d->budget, SKIMP_TAG_CATEGORIES, atomic_load(&d->blocks[b]), (size_t)FIRST_ENTRIES << b, sizeof(entry));
+        skimp_free(d->budget, SKIMP_TAG_CATEGORIES, atomic_load(&d->blocks[b]), (size_t)FIRST_ENTRIES << b,
+                   sizeof(entry));
     }
     for (text_block *t = d->texts; t != NULL;) {
         text_block *older = t->older;
@@ -165,7 +166,8 @@ static skimp_status text_room(skimpi_dictionary *d, size_t length, char **out, s
         bytes = bytes > MAX_TEXT_BLOCK ? MAX_TEXT_BLOCK : bytes;
         bytes = bytes < length ? length : bytes;
         void *block;
-        skimp_status status = skimp_alloc(d->budget, SKIMP_TAG_CATEGORIES, 1, sizeof(text_block) + bytes, &block, error);
+        skimp_status status =
+            skimp_alloc(d->budget, SKIMP_TAG_CATEGORIES, 1, sizeof(text_block) + bytes, &block, error);
         if (status != SKIMP_OK) {
             return status;
         }
@@ -177,7 +179,8 @@ static skimp_status text_room(skimpi_dictionary *d, size_t length, char **out, s
     return SKIMP_OK;
 }
 
-skimp_status skimpi_dictionary_insert(skimpi_dictionary *d, const char *text, size_t length, uint64_t hash, uint32_t *code, skimp_error *error)
+skimp_status skimpi_dictionary_insert(skimpi_dictionary *d, const char *text, size_t length, uint64_t hash,
+                                      uint32_t *code, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     uint32_t found = skimpi_dictionary_find(d, text, length, hash);
@@ -187,12 +190,14 @@ skimp_status skimpi_dictionary_insert(skimpi_dictionary *d, const char *text, si
     }
     uint32_t size = atomic_load_explicit(&d->size, memory_order_relaxed);
     if (size >= SKIMPI_MAX_CATEGORIES || length > UINT32_MAX) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "a text column has more than %u different texts", SKIMPI_MAX_CATEGORIES);
+        return skimpi_fail(error, SKIMP_ERROR_DATA, "a text column has more than %u different texts",
+                           SKIMPI_MAX_CATEGORIES);
     }
     unsigned b = block_of(size);
     if (atomic_load_explicit(&d->blocks[b], memory_order_relaxed) == NULL) {
         void *block;
-        SKIMPI_TRY(skimp_alloc(d->budget, SKIMP_TAG_CATEGORIES, (size_t)FIRST_ENTRIES << b, sizeof(entry), &block, error));
+        SKIMPI_TRY(
+            skimp_alloc(d->budget, SKIMP_TAG_CATEGORIES, (size_t)FIRST_ENTRIES << b, sizeof(entry), &block, error));
         atomic_store_explicit(&d->blocks[b], (entry *)block, memory_order_release);
     }
     table *t = atomic_load_explicit(&d->table, memory_order_relaxed);

@@ -24,17 +24,20 @@ uint64_t skimpi_dictionary_hash(const char *text, size_t length); /* XXH3-64; al
 /* hash_bits: the code of a text in a column whose name has the hash name_hash: 0 … 2^bits - 1. */
 static inline uint32_t skimpi_dictionary_hash_code(uint64_t name_hash, const char *text, size_t length, uint32_t bits)
 {
-    return (uint32_t)(skimpi_mix64(skimpi_dictionary_hash(text, length) + skimpi_mix64(name_hash)) & (((uint64_t)1 << bits) - 1));
+    return (uint32_t)(skimpi_mix64(skimpi_dictionary_hash(text, length) + skimpi_mix64(name_hash)) &
+                      (((uint64_t)1 << bits) - 1));
 }
 uint32_t skimpi_dictionary_size(const skimpi_dictionary *dictionary);
 /* The code of a text, or SKIMPI_CODE_UNKNOWN. Any thread. */
 uint32_t skimpi_dictionary_find(const skimpi_dictionary *dictionary, const char *text, size_t length, uint64_t hash);
 /* The code of a text, inserted if new. One thread at a time. */
-SKIMP_CHECKED skimp_status skimpi_dictionary_insert(skimpi_dictionary *dictionary, const char *text, size_t length, uint64_t hash, uint32_t *code, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_dictionary_insert(skimpi_dictionary *dictionary, const char *text, size_t length,
+                                                    uint64_t hash, uint32_t *code, skimp_error *error);
 /* The text of a code; valid as long as the dictionary. */
 const char *skimpi_dictionary_text(const skimpi_dictionary *dictionary, uint32_t code, size_t *length);
 /* rank[code] = place of the code's text in byte order (as scikit-learn sorts categories): the caller's array of size entries. */
-SKIMP_CHECKED skimp_status skimpi_dictionary_rank(const skimpi_dictionary *dictionary, uint32_t *rank, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_dictionary_rank(const skimpi_dictionary *dictionary, uint32_t *rank,
+                                                  skimp_error *error);
 uint64_t skimpi_dictionary_bytes(uint64_t n_categories, uint64_t text_bytes); /* bound of its memory, for plans */
 
 #endif

@@ -593,10 +593,10 @@ uint64_t skimpi_encode_values(const skimpi_csr_view *csr, const skimpi_column_sc
         return 0;
     }
     /* Three rows or more: the shortest has at most a third of the entries, and 24 bytes for each of them are there. */
-    if (scan->floats || (csr->n_rows >= 3 && scan->n_infinite + scan->n_missing == 0 &&
-                         fmax(-scan->minimum, scan->maximum) <= FLT_MAX &&
-                         best_loops()->small_survive(csr->values, csr->nonzeros) &&
-                         common_features_allow_floats(csr, out))) {
+    if (scan->floats ||
+        (csr->n_rows >= 3 && scan->n_infinite + scan->n_missing == 0 &&
+         fmax(-scan->minimum, scan->maximum) <= FLT_MAX && best_loops()->small_survive(csr->values, csr->nonzeros) &&
+         common_features_allow_floats(csr, out))) {
         column->encoding = SKIMPI_ENC_F32;
     }
     best_loops()->numbers(column, csr->values, csr->nonzeros, out);

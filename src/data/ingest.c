@@ -706,7 +706,8 @@ skimp_status skimpi_ingest_run(skimp_budget *budget, const skimpi_ingest_options
         in->input = options->first_input;
         if (f != 0) {
             skimpi_sample sample = { 0 };
-            SKIMPI_TRY(skimpi_input_open_cancellable(&in->input, budget, options->paths[f], options->cancel_reading, error));
+            SKIMPI_TRY(
+                skimpi_input_open_cancellable(&in->input, budget, options->paths[f], options->cancel_reading, error));
             status = options->reader_class->reopen(options->reader, in->input, options->schema, &sample, error);
         }
         if (status == SKIMP_OK) {

@@ -193,8 +193,8 @@ skimp_status skimpi_input_open(skimpi_input **out, skimp_budget *budget, const c
     return skimpi_input_open_cancellable(out, budget, path, NULL, error);
 }
 
-skimp_status skimpi_input_open_cancellable(skimpi_input **out, skimp_budget *budget, const char *path, const volatile int *cancel,
-                                           skimp_error *error)
+skimp_status skimpi_input_open_cancellable(skimpi_input **out, skimp_budget *budget, const char *path,
+                                           const volatile int *cancel, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     bool is_standard = strcmp(path, "-") == 0;

@@ -18,30 +18,35 @@ typedef enum skimpi_codec { SKIMPI_CODEC_PLAIN, SKIMPI_CODEC_GZIP, SKIMPI_CODEC_
 
 typedef struct skimpi_input skimpi_input;
 
-SKIMP_CHECKED skimp_status skimpi_input_open(skimpi_input **out, skimp_budget *budget, const char *path, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_input_open(skimpi_input **out, skimp_budget *budget, const char *path,
+                                             skimp_error *error);
 /* The same; a read of a silent pipe ends with CANCELLED soon after *cancel is set (NULL: never). It must outlive the input. */
-SKIMP_CHECKED skimp_status skimpi_input_open_cancellable(skimpi_input **out, skimp_budget *budget, const char *path, const volatile int *cancel,
-                                                         skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_input_open_cancellable(skimpi_input **out, skimp_budget *budget, const char *path,
+                                                         const volatile int *cancel, skimp_error *error);
 void skimpi_input_close(skimpi_input *input);
 
 const char *skimpi_input_name(const skimpi_input *input); /* as the user gave it; "standard input" for "-" */
 skimpi_codec skimpi_input_codec(const skimpi_input *input);
 bool skimpi_input_seekable(const skimpi_input *input);
-uint64_t skimpi_input_file_size(const skimpi_input *input);     /* bytes on disk; UINT64_MAX for a pipe */
-uint64_t skimpi_input_bytes_taken(const skimpi_input *input);   /* bytes on disk consumed so far (progress; sequential reads) */
+uint64_t skimpi_input_file_size(const skimpi_input *input); /* bytes on disk; UINT64_MAX for a pipe */
+uint64_t skimpi_input_bytes_taken(
+    const skimpi_input *input); /* bytes on disk consumed so far (progress; sequential reads) */
 /* Estimate of the decompressed size: exact when plain (or from a zstd frame header), else from the ratio so far; UINT64_MAX unknown. */
 uint64_t skimpi_input_text_size(const skimpi_input *input, bool *exact);
-uint64_t skimpi_input_memory(const skimpi_input *input);        /* bytes charged now */
+uint64_t skimpi_input_memory(const skimpi_input *input); /* bytes charged now */
 
 /* Seekable only. *got is less than bytes only at the end. */
-SKIMP_CHECKED skimp_status skimpi_input_pread(skimpi_input *input, void *buffer, size_t bytes, uint64_t offset, size_t *got, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_input_pread(skimpi_input *input, void *buffer, size_t bytes, uint64_t offset,
+                                              size_t *got, skimp_error *error);
 /* The next bytes in order; *got 0 only at the end. A damaged or truncated stream is a DATA error with the file and the byte offset. */
-SKIMP_CHECKED skimp_status skimpi_input_read(skimpi_input *input, void *buffer, size_t bytes, size_t *got, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_input_read(skimpi_input *input, void *buffer, size_t bytes, size_t *got,
+                                             skimp_error *error);
 /*
  * The first bytes (up to `bytes`, at most 1 MiB; fewer at the end) without taking them: later reads see them again.
  * Before the first read only. The bytes are the input's, until the next peek, read, rewind or close.
  */
-SKIMP_CHECKED skimp_status skimpi_input_peek(skimpi_input *input, size_t bytes, const char **data, size_t *got, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_input_peek(skimpi_input *input, size_t bytes, const char **data, size_t *got,
+                                             skimp_error *error);
 SKIMP_CHECKED skimp_status skimpi_input_check_unchanged(skimpi_input *input, skimp_error *error);
 /* Starts again at the first byte (regular files), and gives back what a peek took. */
 SKIMP_CHECKED skimp_status skimpi_input_rewind(skimpi_input *input, skimp_error *error);

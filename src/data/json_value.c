@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "data/number.h"
 #include "data/json_value.h"
+#include "data/number.h"
 
 #define NUMBER_LENGTH 512 /* the longest number that is read; a longer one is refused */
 
@@ -94,7 +94,11 @@ static bool take_number(cursor *c)
 static size_t utf8_length(const char *at, const char *end)
 {
     unsigned char first = (unsigned char)*at;
-    size_t n = first < 0x80 ? 1 : first >= 0xc2 && first <= 0xdf ? 2 : first >= 0xe0 && first <= 0xef ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+    size_t n = first < 0x80                     ? 1
+               : first >= 0xc2 && first <= 0xdf ? 2
+               : first >= 0xe0 && first <= 0xef ? 3
+               : first >= 0xf0 && first <= 0xf4 ? 4
+                                                : 0;
     if (n == 0 || (size_t)(end - at) < n) {
         return 0;
     }

@@ -35,7 +35,9 @@ static inline uint32_t skimpi_eight_value(const char *p)
 {
     uint64_t v = skimpi_load_eight(p) - 0x3030303030303030;
     v = v * 10 + (v >> 8);
-    return (uint32_t)(((v & 0x000000ff000000ff) * 0x000f424000000064 + ((v >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >> 32);
+    return (uint32_t)(((v & 0x000000ff000000ff) * 0x000f424000000064 +
+                       ((v >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >>
+                      32);
 }
 
 /* Bits of the double nearest to w × 10^q; w > 0. */

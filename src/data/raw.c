@@ -75,21 +75,24 @@ static skimp_status reserve_rows(skimpi_raw *raw, const skimpi_schema *schema, u
     size_t wide = wide_columns(schema), columns = wide + schema->n_category + schema->sparse;
     for (size_t c = columns; c-- > 1 && raw->n_rows > 0;) {
         size_t before = c <= wide ? c * sizeof(double) : wide * sizeof(double) + (c - wide) * sizeof(uint32_t);
-        memmove(bytes + before * capacity, bytes + before * old, raw->n_rows * (c < wide ? sizeof(double) : sizeof(uint32_t)));
+        memmove(bytes + before * capacity, bytes + before * old,
+                raw->n_rows * (c < wide ? sizeof(double) : sizeof(uint32_t)));
     }
     raw->capacity = capacity;
     place_rows(raw, schema, block);
     return SKIMP_OK;
 }
 
-static skimp_status reserve_nonzeros(skimpi_raw *raw, const skimpi_schema *schema, uint64_t nonzeros, skimp_error *error)
+static skimp_status reserve_nonzeros(skimpi_raw *raw, const skimpi_schema *schema, uint64_t nonzeros,
+                                     skimp_error *error)
 {
     uint64_t old = raw->nonzero_capacity, capacity = skimpi_max_u64(skimpi_round_up(nonzeros, 16), 16);
     if (!schema->sparse || (raw->values != NULL && capacity <= old)) {
         return SKIMP_OK;
     }
     void *block = raw->values;
-    skimp_status status = skimp_realloc(raw->budget, SKIMP_TAG_PARSE, &block, old, capacity, nonzero_size(schema), error);
+    skimp_status status =
+        skimp_realloc(raw->budget, SKIMP_TAG_PARSE, &block, old, capacity, nonzero_size(schema), error);
     if (status != SKIMP_OK) {
         return status;
     }
@@ -104,7 +107,8 @@ static skimp_status reserve_nonzeros(skimpi_raw *raw, const skimpi_schema *schem
     return SKIMP_OK;
 }
 
-skimp_status skimpi_raw_create(skimpi_raw *raw, skimp_budget *budget, const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, skimp_error *error)
+skimp_status skimpi_raw_create(skimpi_raw *raw, skimp_budget *budget, const skimpi_schema *schema, uint32_t rows,
+                               uint64_t nonzeros, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     *raw = (skimpi_raw){ .budget = budget };
@@ -135,10 +139,12 @@ uint64_t skimpi_raw_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t n
 {
     uint64_t bytes = skimp_alloc_cost(skimpi_mul_sat(row_capacity(rows), row_size(schema)));
     if (schema->sparse) {
-        bytes += skimp_alloc_cost(skimpi_mul_sat(skimpi_max_u64(skimpi_round_up(nonzeros, 16), 16), nonzero_size(schema)));
+        bytes +=
+            skimp_alloc_cost(skimpi_mul_sat(skimpi_max_u64(skimpi_round_up(nonzeros, 16), 16), nonzero_size(schema)));
     }
     if (has_fresh(schema)) {
-        bytes += skimp_alloc_cost(FRESH_ENTRIES * sizeof(skimpi_fresh)) + skimp_alloc_cost(FRESH_TEXT) + skimp_alloc_cost(FRESH_SLOTS * sizeof(uint32_t));
+        bytes += skimp_alloc_cost(FRESH_ENTRIES * sizeof(skimpi_fresh)) + skimp_alloc_cost(FRESH_TEXT) +
+                 skimp_alloc_cost(FRESH_SLOTS * sizeof(uint32_t));
     }
     if (schema->delimited) {
         bytes += skimp_alloc_cost(skimpi_csv_scratch_bytes(schema));
@@ -158,7 +164,8 @@ uint64_t skimpi_raw_fresh_bytes(uint64_t n_fresh, uint64_t text_bytes)
     return bytes + (slots > FRESH_SLOTS ? skimp_alloc_cost(slots * sizeof(uint32_t)) : 0);
 }
 
-skimp_status skimpi_raw_reserve(skimpi_raw *raw, const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, skimp_error *error)
+skimp_status skimpi_raw_reserve(skimpi_raw *raw, const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros,
+                                skimp_error *error)
 {
     skimp_status status = reserve_rows(raw, schema, rows, error);
     return status == SKIMP_OK ? reserve_nonzeros(raw, schema, nonzeros, error) : status;
@@ -227,7 +234,8 @@ static skimp_status grow_fresh_index(skimpi_raw *raw, skimp_error *error)
     return SKIMP_OK;
 }
 
-skimp_status skimpi_raw_code(skimpi_raw *raw, const skimpi_schema *schema, uint32_t slot, const char *text, size_t length, bool fixed, uint32_t *code, skimp_error *error)
+skimp_status skimpi_raw_code(skimpi_raw *raw, const skimpi_schema *schema, uint32_t slot, const char *text,
+                             size_t length, bool fixed, uint32_t *code, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     uint64_t hash = skimpi_dictionary_hash(text, length);
@@ -255,7 +263,9 @@ skimp_status skimpi_raw_code(skimpi_raw *raw, const skimpi_schema *schema, uint3
             return SKIMP_OK;
         }
     }
-    skimpi_fresh new_text = { .slot = slot, .length = (uint32_t)length, .offset = raw->fresh_text.length, .hash = hash };
+    skimpi_fresh new_text = {
+        .slot = slot, .length = (uint32_t)length, .offset = raw->fresh_text.length, .hash = hash
+    };
     SKIMPI_TRY(skimpi_buffer_append(&raw->fresh_text, text, length, error));
     status = skimpi_buffer_append(&raw->fresh, &new_text, sizeof(new_text), error);
     if (status != SKIMP_OK) {

@@ -25,12 +25,14 @@ typedef struct skimpi_reader_options {
     char delimiter;               /* 0: guessed from the sample among , TAB ; | and space */
     int header;                   /* -1: guessed; 0: none (columns are named x0, x1, …); 1: first row */
     skimpi_on_bad_row on_bad_row; /* ragged rows, text in a number column */
-    skimpi_on_missing on_missing; /* DROP: rows with a missing value in a column that is used and not in may_miss are dropped and counted */
-    const uint8_t *may_miss;      /* per table column (sparse: one entry, for all values), or NULL: 1 where a missing value may stay (an imputer follows) */
-    int zero_based;               /* svmlight: -1 guessed ("auto", as scikit-learn), 0, 1 */
-    bool index64;                 /* svmlight: indices may need 64 bits, even if the sample shows none that does */
-    bool fixed_categories;        /* predict: unknown texts get SKIMPI_CODE_UNKNOWN, dictionaries do not grow */
-    bool target_optional;         /* predict: a missing target is not an error (NaN) */
+    skimpi_on_missing
+        on_missing; /* DROP: rows with a missing value in a column that is used and not in may_miss are dropped and counted */
+    const uint8_t *
+        may_miss; /* per table column (sparse: one entry, for all values), or NULL: 1 where a missing value may stay (an imputer follows) */
+    int zero_based;        /* svmlight: -1 guessed ("auto", as scikit-learn), 0, 1 */
+    bool index64;          /* svmlight: indices may need 64 bits, even if the sample shows none that does */
+    bool fixed_categories; /* predict: unknown texts get SKIMPI_CODE_UNKNOWN, dictionaries do not grow */
+    bool target_optional;  /* predict: a missing target is not an error (NaN) */
 } skimpi_reader_options;
 
 /* Bytes that a value of a numeric column is expected to take in a decoder: beside a store in memory, or in a file. */
@@ -43,21 +45,24 @@ typedef struct skimpi_decoded_size {
  * arrays per column, for roles are not known yet; skimpi_sample_settle puts them in the order of slots.
  */
 typedef struct skimpi_sample {
-    uint64_t text_bytes;          /* decompressed size of the input, or an estimate */
-    bool exact_rows;              /* n_rows is exact (NPY) */
+    uint64_t text_bytes; /* decompressed size of the input, or an estimate */
+    bool exact_rows;     /* n_rows is exact (NPY) */
     uint64_t n_rows;
-    double row_bytes;             /* mean bytes of a row */
-    uint64_t longest_row;         /* bytes */
-    double nonzeros_per_row;      /* sparse */
-    uint64_t n_sparse_features;   /* sparse: largest index seen in the sample + 1 */
-    uint32_t *categories;         /* per category column: distinct values expected (bound, from the sample's growth); owned by the reader */
-    double *category_bytes;       /* mean bytes of a category's text; owned by the reader */
-    double *numeric_bytes;        /* per numeric feature (sparse: one, for all values): bytes a value is expected to take in the store */
+    double row_bytes;           /* mean bytes of a row */
+    uint64_t longest_row;       /* bytes */
+    double nonzeros_per_row;    /* sparse */
+    uint64_t n_sparse_features; /* sparse: largest index seen in the sample + 1 */
+    uint32_t *
+        categories; /* per category column: distinct values expected (bound, from the sample's growth); owned by the reader */
+    double *category_bytes; /* mean bytes of a category's text; owned by the reader */
+    double *
+        numeric_bytes; /* per numeric feature (sparse: one, for all values): bytes a value is expected to take in the store */
     skimpi_decoded_size *decoded; /* per numeric feature of a table; owned by the reader */
     double target_bytes;
-    uint32_t *distinct;           /* per table column, distinct values in the sample (0: not known); owned by the reader */
-    uint32_t classes;             /* distinct values of a numeric target column in the sample (at most 4096 counted), or that a text target is expected to have (bound); 0: not known */
-    uint32_t classes_seen;        /* of a table: in the sample, at most `classes`; else 0 */
+    uint32_t *distinct; /* per table column, distinct values in the sample (0: not known); owned by the reader */
+    uint32_t
+        classes; /* distinct values of a numeric target column in the sample (at most 4096 counted), or that a text target is expected to have (bound); 0: not known */
+    uint32_t classes_seen; /* of a table: in the sample, at most `classes`; else 0 */
 } skimpi_sample;
 
 /* Once, after skimpi_schema_assign: orders the arrays by slot; sets target_bytes and classes. */
@@ -72,82 +77,93 @@ void skimpi_sample_settle(skimpi_sample *sample, const skimpi_schema *schema);
 #define SKIMPI_CODE_FRESH 0x80000000u /* codes at and over this (but MISSING/UNKNOWN) are unit-local until commit */
 
 typedef struct skimpi_fresh {
-    uint32_t slot;       /* category slot; n_category for a text target */
+    uint32_t slot; /* category slot; n_category for a text target */
     uint32_t length;
-    uint64_t offset;     /* of the text in fresh_text */
+    uint64_t offset; /* of the text in fresh_text */
     uint64_t hash;
 } skimpi_fresh;
 
 typedef struct skimpi_raw {
     skimp_budget *budget;
-    uint32_t n_rows, capacity;      /* rows */
+    uint32_t n_rows, capacity; /* rows */
     double *numeric;
     uint32_t *codes;
-    double *target;                 /* NULL when the schema has none; text target: code as a double (FRESH ones too) */
-    double *weight;                 /* NULL when none */
+    double *target; /* NULL when the schema has none; text target: code as a double (FRESH ones too) */
+    double *weight; /* NULL when none */
     uint64_t nonzeros, nonzero_capacity; /* sparse */
-    uint32_t *row_end;              /* sparse: index after the row's last non-zero, per row */
-    uint32_t *indices;              /* sparse: 0-based, ascending and distinct within a row … */
-    uint64_t *indices64;            /* … or these, when schema->index64 */
+    uint32_t *row_end;                   /* sparse: index after the row's last non-zero, per row */
+    uint32_t *indices;                   /* sparse: 0-based, ascending and distinct within a row … */
+    uint64_t *indices64;                 /* … or these, when schema->index64 */
     double *values;
-    uint64_t largest_index;         /* 1 + largest 0-based index of the unit */
-    skimpi_buffer fresh;            /* skimpi_fresh */
+    uint64_t largest_index; /* 1 + largest 0-based index of the unit */
+    skimpi_buffer fresh;    /* skimpi_fresh */
     skimpi_buffer fresh_text;
-    skimpi_buffer fresh_index;      /* finds a fresh text of this unit: the reader's */
-    skimpi_buffer unquoted;         /* a quoted text with doubled quotes: the reader's */
-    skimpi_buffer scratch;          /* the reader's own while it parses; its size follows from the schema */
-    uint64_t lines;                 /* line ends consumed: for row numbers */
-    uint64_t first_line;            /* line of the unit's first row: the ingest's, from the unit's turn on */
-    uint64_t rows_bad, rows_missing;/* skipped, dropped */
-    uint64_t first_bad_line;        /* line within the unit of the first skipped row (1 is the unit's first line) */
-    skimp_error failure;            /* code != OK: first failure; failure.row is relative to the unit's first line (0-based) until commit; message without place */
-    size_t consumed;                /* offset in the unit's text where the next row starts */
+    skimpi_buffer fresh_index;       /* finds a fresh text of this unit: the reader's */
+    skimpi_buffer unquoted;          /* a quoted text with doubled quotes: the reader's */
+    skimpi_buffer scratch;           /* the reader's own while it parses; its size follows from the schema */
+    uint64_t lines;                  /* line ends consumed: for row numbers */
+    uint64_t first_line;             /* line of the unit's first row: the ingest's, from the unit's turn on */
+    uint64_t rows_bad, rows_missing; /* skipped, dropped */
+    uint64_t first_bad_line;         /* line within the unit of the first skipped row (1 is the unit's first line) */
+    skimp_error
+        failure; /* code != OK: first failure; failure.row is relative to the unit's first line (0-based) until commit; message without place */
+    size_t consumed; /* offset in the unit's text where the next row starts */
 } skimpi_raw;
 
-SKIMP_CHECKED skimp_status skimpi_raw_create(skimpi_raw *raw, skimp_budget *budget, const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_raw_create(skimpi_raw *raw, skimp_budget *budget, const skimpi_schema *schema,
+                                             uint32_t rows, uint64_t nonzeros, skimp_error *error);
 /* Grows capacity (keeping what is there). */
-SKIMP_CHECKED skimp_status skimpi_raw_reserve(skimpi_raw *raw, const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_raw_reserve(skimpi_raw *raw, const skimpi_schema *schema, uint32_t rows,
+                                              uint64_t nonzeros, skimp_error *error);
 void skimpi_raw_clear(skimpi_raw *raw);
 void skimpi_raw_destroy(skimpi_raw *raw, const skimpi_schema *schema);
-uint64_t skimpi_raw_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros); /* exactly what create charges */
+uint64_t skimpi_raw_bytes(const skimpi_schema *schema, uint32_t rows,
+                          uint64_t nonzeros); /* exactly what create charges */
 /* Bound of what a raw chunk grows by while it holds this many fresh texts (beyond what create charges). */
 uint64_t skimpi_raw_fresh_bytes(uint64_t n_fresh, uint64_t text_bytes);
 /*
  * The code of a text in this unit: the dictionary's, or FRESH + n (appended to raw->fresh when new), or UNKNOWN for a
  * new one when `fixed`. slot is n_category for a text target.
  */
-SKIMP_CHECKED skimp_status skimpi_raw_code(skimpi_raw *raw, const skimpi_schema *schema, uint32_t slot, const char *text, size_t length, bool fixed, uint32_t *code, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_raw_code(skimpi_raw *raw, const skimpi_schema *schema, uint32_t slot,
+                                           const char *text, size_t length, bool fixed, uint32_t *code,
+                                           skimp_error *error);
 
 typedef struct skimpi_unit {
     uint64_t index;
-    const char *text;     /* SKIMPI_NUMBER_PADDING readable bytes follow text + length */
-    size_t length;        /* bytes there are: the unit and as much after it as was fetched */
-    size_t begin;         /* where its first row starts */
-    size_t end;           /* rows that start before this belong to the unit */
-    bool is_last;         /* the input ends at text + length */
+    const char *text; /* SKIMPI_NUMBER_PADDING readable bytes follow text + length */
+    size_t length;    /* bytes there are: the unit and as much after it as was fetched */
+    size_t begin;     /* where its first row starts */
+    size_t end;       /* rows that start before this belong to the unit */
+    bool is_last;     /* the input ends at text + length */
 } skimpi_unit;
 
 typedef struct skimpi_reader skimpi_reader;
 
 typedef struct skimpi_reader_class {
-    const char *name;     /* "csv", "tsv", "svmlight", "npy" */
+    const char *name; /* "csv", "tsv", "svmlight", "npy" */
     bool is_text;
     /*
      * Reads a sample (at most 1 MiB, from up to 8 places of a seekable input), guesses dialect and types, makes the
      * schema (roles not yet assigned) and the sample. The input is left unread. Charged under "input" while it lasts.
      */
-    skimp_status (*open)(skimpi_reader **out, skimp_budget *budget, skimpi_input *input, const skimpi_reader_options *options,
-                         skimpi_schema **schema, skimpi_sample *sample, skimp_error *error);
+    skimp_status (*open)(skimpi_reader **out, skimp_budget *budget, skimpi_input *input,
+                         const skimpi_reader_options *options, skimpi_schema **schema, skimpi_sample *sample,
+                         skimp_error *error);
     /*
      * Opens a further file of the same data set: dialect and header must agree with the schema (names compared where
      * there is a header), else DATA naming the first column that differs.
      */
-    skimp_status (*reopen)(skimpi_reader *reader, skimpi_input *input, const skimpi_schema *schema, skimpi_sample *sample, skimp_error *error);
+    skimp_status (*reopen)(skimpi_reader *reader, skimpi_input *input, const skimpi_schema *schema,
+                           skimpi_sample *sample, skimp_error *error);
     void (*close)(skimpi_reader *reader);
-    uint64_t (*unit_bytes)(const skimpi_reader *reader, const skimpi_schema *schema); /* text: bytes of a unit (file alone decides: from longest_row: 256 KiB … 8 MiB) */
-    uint64_t (*unit_count)(const skimpi_reader *reader);                              /* binary: number of units */
-    uint64_t (*data_start)(const skimpi_reader *reader);                              /* text: offset of the first row (after BOM and header) */
-    uint64_t (*data_line)(const skimpi_reader *reader);                               /* text: line number of the first row, from 1 */
+    uint64_t (*unit_bytes)(
+        const skimpi_reader *reader,
+        const skimpi_schema
+            *schema); /* text: bytes of a unit (file alone decides: from longest_row: 256 KiB … 8 MiB) */
+    uint64_t (*unit_count)(const skimpi_reader *reader); /* binary: number of units */
+    uint64_t (*data_start)(const skimpi_reader *reader); /* text: offset of the first row (after BOM and header) */
+    uint64_t (*data_line)(const skimpi_reader *reader);  /* text: line number of the first row, from 1 */
     /* text: where the first row starts at or after `from` (or length when none is seen), guessing that `from` is outside quotes unless the text says otherwise */
     size_t (*find_start)(const skimpi_reader *reader, const char *text, size_t length, size_t from);
     /*
@@ -155,16 +171,19 @@ typedef struct skimpi_reader_class {
      * input goes on: fetch more text and call again (from the unit's begin). Failures in the data go to raw->failure;
      * the status is for budget, cancel and internal failures.
      */
-    skimp_status (*parse)(skimpi_reader *reader, const skimpi_schema *schema, const skimpi_unit *unit, skimpi_raw *raw, bool *more, skimp_error *error);
+    skimp_status (*parse)(skimpi_reader *reader, const skimpi_schema *schema, const skimpi_unit *unit, skimpi_raw *raw,
+                          bool *more, skimp_error *error);
     /* binary: reads unit `index` itself (pread, or in order) into raw */
-    skimp_status (*read_unit)(skimpi_reader *reader, const skimpi_schema *schema, skimpi_input *input, uint64_t index, skimpi_raw *raw, skimp_error *error);
+    skimp_status (*read_unit)(skimpi_reader *reader, const skimpi_schema *schema, skimpi_input *input, uint64_t index,
+                              skimpi_raw *raw, skimp_error *error);
 } skimpi_reader_class;
 
-extern const skimpi_reader_class skimpi_reader_csv;      /* delimiter guessed; .tsv too */
+extern const skimpi_reader_class skimpi_reader_csv; /* delimiter guessed; .tsv too */
 extern const skimpi_reader_class skimpi_reader_svmlight;
 extern const skimpi_reader_class skimpi_reader_npy;
 
 /* By name ("csv", "tsv", "svmlight", "svm", "libsvm", "npy"; NULL or "auto": from the path, then the first bytes). */
-SKIMP_CHECKED skimp_status skimpi_reader_find(const skimpi_reader_class **out, const char *format, skimpi_input *input, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_reader_find(const skimpi_reader_class **out, const char *format, skimpi_input *input,
+                                              skimp_error *error);
 
 #endif

@@ -19,13 +19,13 @@
 
 #define MIN_UNIT (512u << 10)
 #define MAX_UNIT (8u << 20)
-#define UNIT_ROWS 64u          /* a unit holds at least that many of the longest rows, up to MAX_UNIT */
+#define UNIT_ROWS 64u /* a unit holds at least that many of the longest rows, up to MAX_UNIT */
 #define BATCH_FIELDS 4096u
 #define MIN_BATCH_ROWS 8u
 #define MAX_BATCH_ROWS 256u
 #define BLOCK 64u
-#define LONG_STEP (1u << 30)   /* text taken at once while the end of an overlong row is looked for */
-#define MEMO_ENTRIES 4096u     /* over all text columns */
+#define LONG_STEP (1u << 30) /* text taken at once while the end of an overlong row is looked for */
+#define MEMO_ENTRIES 4096u   /* over all text columns */
 #define MIN_MEMO 16u
 #define MAX_MEMO 1024u
 
@@ -34,7 +34,7 @@ struct skimpi_reader {
     const skimpi_reader_options *options;
     const skimpi_csv_kernels *kernels;
     skimpi_csv_guess guess;
-    skimpi_sample sample;      /* owns its arrays */
+    skimpi_sample sample; /* owns its arrays */
 };
 
 /* A text of up to 16 bytes and its code. length UINT32_MAX: empty. */
@@ -49,12 +49,12 @@ typedef enum fault_kind { FAULT_TEXT, FAULT_DATE, FAULT_RAGGED, FAULT_NUL, FAULT
 typedef struct fault {
     bool any;
     fault_kind kind;
-    uint32_t row;              /* in the batch's good rows (FAULT_TEXT, FAULT_DATE) or all of them */
+    uint32_t row; /* in the batch's good rows (FAULT_TEXT, FAULT_DATE) or all of them */
     uint32_t column;
     uint64_t fields;
-    const char *text;          /* the field, or for others where the row begins */
+    const char *text; /* the field, or for others where the row begins */
     size_t length;
-    const char *line;          /* where the row begins */
+    const char *line; /* where the row begins */
 } fault;
 
 /* All that parsing one unit needs. */
@@ -65,17 +65,17 @@ typedef struct work {
     const skimpi_unit *unit;
     skimp_error *error;
     skimpi_csv_batch batch;
-    uint32_t *first;           /* per good row: its first end */
+    uint32_t *first; /* per good row: its first end */
     uint32_t *slow;
-    uint8_t *skip;             /* per good row: 1 missing, 2 bad */
+    uint8_t *skip; /* per good row: 1 missing, 2 bad */
     memo *memos;
-    uint32_t memo_mask;        /* entries of a column - 1 */
+    uint32_t memo_mask; /* entries of a column - 1 */
     uint32_t n_good;
-    uint64_t row_ends;         /* seen, blank lines too */
+    uint64_t row_ends; /* seen, blank lines too */
     bool any_quotes;
     bool any_skip;
-    bool bad_before;           /* rows were skipped as bad before this batch: the first of them is known */
-    const char *first_bad;     /* where the first of them begins */
+    bool bad_before;       /* rows were skipped as bad before this batch: the first of them is known */
+    const char *first_bad; /* where the first of them begins */
     fault fault;
 } work;
 
@@ -101,7 +101,9 @@ static scratch_plan plan_scratch(const skimpi_schema *schema)
     scratch_plan p = { 0 };
     uint32_t columns = schema->n_columns > 0 ? schema->n_columns : 1;
     p.rows = BATCH_FIELDS / columns;
-    p.rows = p.rows < MIN_BATCH_ROWS ? MIN_BATCH_ROWS : p.rows > MAX_BATCH_ROWS ? MAX_BATCH_ROWS : p.rows & ~7u; /* kernels take eight rows at once */
+    p.rows = p.rows < MIN_BATCH_ROWS   ? MIN_BATCH_ROWS
+             : p.rows > MAX_BATCH_ROWS ? MAX_BATCH_ROWS
+                                       : p.rows & ~7u; /* kernels take eight rows at once */
     uint32_t texts = n_texts(schema);
     p.memo_entries = MAX_MEMO;
     while (p.memo_entries > MIN_MEMO && (uint64_t)p.memo_entries * texts > MEMO_ENTRIES) {
@@ -180,10 +182,16 @@ static void note_text(work *w, uint32_t row, uint32_t column, skimpi_csv_kind ki
         return;
     }
     fault *f = &w->fault;
-    if (f->any && (f->kind != FAULT_TEXT && f->kind != FAULT_DATE ? false : f->row < row || (f->row == row && f->column < column))) {
+    if (f->any &&
+        (f->kind != FAULT_TEXT && f->kind != FAULT_DATE ? false
+                                                        : f->row < row || (f->row == row && f->column < column))) {
         return;
     }
-    *f = (fault){ .any = true, .kind = kind == SKIMPI_CSV_DATE ? FAULT_DATE : FAULT_TEXT, .row = row, .column = column, .line = row_begin(w, w->first[row]) };
+    *f = (fault){ .any = true,
+                  .kind = kind == SKIMPI_CSV_DATE ? FAULT_DATE : FAULT_TEXT,
+                  .row = row,
+                  .column = column,
+                  .line = row_begin(w, w->first[row]) };
     field_of(w, row, column, &f->text, &f->length);
 }
 
@@ -206,7 +214,8 @@ static void report_fault(work *w)
         const char *name = w->schema->columns[f->column].name;
         skimpi_csv_show(f->text, f->length, shown);
         ignored = skimpi_fail(e, SKIMP_ERROR_DATA,
-                              "%s '%s' in a column of numbers: leave the column out with --drop %s, skip such rows with --on-bad-row skip, "
+                              "%s '%s' in a column of numbers: leave the column out with --drop %s, skip such rows "
+                              "with --on-bad-row skip, "
                               "or write missing values as nothing or NA",
                               f->kind == FAULT_DATE ? "date" : "text", shown, name);
         size_t length = strnlen(name, sizeof(e->column) - 1);
@@ -214,8 +223,8 @@ static void report_fault(work *w)
         break;
     }
     case FAULT_RAGGED:
-        ignored = skimpi_fail(e, SKIMP_ERROR_DATA, "the row has %llu field%s where %u are expected", (unsigned long long)f->fields, f->fields == 1 ? "" : "s",
-                              (unsigned)w->schema->n_columns);
+        ignored = skimpi_fail(e, SKIMP_ERROR_DATA, "the row has %llu field%s where %u are expected",
+                              (unsigned long long)f->fields, f->fields == 1 ? "" : "s", (unsigned)w->schema->n_columns);
         break;
     case FAULT_NUL:
         ignored = skimpi_fail(e, SKIMP_ERROR_DATA, "the row holds a NUL byte: this is not text, or it is UTF-16");
@@ -257,7 +266,8 @@ static bool bad_row(work *w, fault_kind kind, const char *line, uint64_t fields)
 static void parse_numbers(work *w, uint32_t column, double *out)
 {
     bool last = column + 1 == w->schema->n_columns;
-    uint32_t n = w->reader->kernels->numbers(&w->batch, w->first, w->n_good, column, last && w->batch.has_cr, out, w->slow);
+    uint32_t n =
+        w->reader->kernels->numbers(&w->batch, w->first, w->n_good, column, last && w->batch.has_cr, out, w->slow);
     for (uint32_t i = 0; i < n; i++) {
         const char *text;
         size_t length;
@@ -292,11 +302,11 @@ static void skip_missing(work *w, const double *values)
 /* What the texts of a column become. */
 typedef struct text_column {
     uint32_t column;
-    uint32_t slot;             /* of the dictionary */
+    uint32_t slot; /* of the dictionary */
     memo *memos;
     bool hashed;
-    uint64_t name_hash;        /* hashed: sets columns apart */
-    bool compared;             /* 1 where the text is comparison_text (or is not, for !=) */
+    uint64_t name_hash; /* hashed: sets columns apart */
+    bool compared;      /* 1 where the text is comparison_text (or is not, for !=) */
     bool fixed;
 } text_column;
 
@@ -423,12 +433,16 @@ static skimp_status parse_all_texts(work *w)
         SKIMPI_TRY(parse_texts(w, &t, raw->codes + (size_t)j * raw->capacity + raw->n_rows));
     }
     if (text_target) {
-        t = (text_column){ .column = (uint32_t)schema->target, .slot = schema->n_category, .fixed = t.fixed, .compared = schema->comparison_text != NULL };
+        t = (text_column){ .column = (uint32_t)schema->target,
+                           .slot = schema->n_category,
+                           .fixed = t.fixed,
+                           .compared = schema->comparison_text != NULL };
         t.memos = w->memos + (size_t)schema->n_category * (w->memo_mask + 1);
         SKIMPI_TRY(parse_texts(w, &t, w->slow)); /* the list of slow fields is free now */
         double *target = raw->target + raw->n_rows;
         for (uint32_t i = 0; i < w->n_good; i++) {
-            target[i] = w->slow[i] == SKIMPI_CODE_MISSING ? (double)NAN : (double)w->slow[i]; /* NAN itself is a float */
+            target[i] =
+                w->slow[i] == SKIMPI_CODE_MISSING ? (double)NAN : (double)w->slow[i]; /* NAN itself is a float */
         }
     }
 out:
@@ -479,7 +493,8 @@ static skimp_status reserve_rows(work *w, size_t position)
         return skimpi_fail(w->error, SKIMP_ERROR_DATA, "a unit of text holds too many rows");
     }
     const skimpi_unit *unit = w->unit;
-    double done = (double)(position - unit->begin) / (double)(unit->end > position ? unit->end - unit->begin : position - unit->begin);
+    double done = (double)(position - unit->begin) /
+                  (double)(unit->end > position ? unit->end - unit->begin : position - unit->begin);
     double expected = 1.02 * (double)needed / (done > 0.05 ? done : 0.05);
     skimp_error ignored = SKIMP_ERROR_INIT;
     if (expected < INT32_MAX && skimpi_raw_reserve(raw, w->schema, (uint32_t)expected + 64, 0, &ignored) == SKIMP_OK) {
@@ -595,7 +610,8 @@ static size_t scan_long_row(work *w, size_t from, bool *complete)
         b->n_ends = 1;
         b->base = unit->text + p - 1;
         bool near_end = unit->length - p <= LONG_STEP;
-        p = w->reader->kernels->scan(b, unit->text, p, near_end ? unit->length : p + LONG_STEP, 0, unit->is_last && near_end, w->reader->guess.delimiter);
+        p = w->reader->kernels->scan(b, unit->text, p, near_end ? unit->length : p + LONG_STEP, 0,
+                                     unit->is_last && near_end, w->reader->guess.delimiter);
         fields += b->n_rows > 0 ? b->rows[0] : b->n_ends - 1;
     }
     *complete = b->n_rows > 0 || unit->is_last;
@@ -628,7 +644,8 @@ static void scan_batch(work *w, size_t from, size_t *next, bool *more)
     size_t reach = from + (UINT32_MAX - 2 * BLOCK);
     bool beyond = unit->length > reach;
     size_t length = beyond ? reach : unit->length;
-    size_t p = w->reader->kernels->scan(b, unit->text, from, length, unit->end, unit->is_last && !beyond, w->reader->guess.delimiter);
+    size_t p = w->reader->kernels->scan(b, unit->text, from, length, unit->end, unit->is_last && !beyond,
+                                        w->reader->guess.delimiter);
     w->any_quotes |= b->has_quotes;
     *more = false;
     if (b->n_rows == 0) {
@@ -668,7 +685,8 @@ static void scan_batch(work *w, size_t from, size_t *next, bool *more)
     w->row_ends += b->n_rows;
 }
 
-static skimp_status csv_parse(skimpi_reader *reader, const skimpi_schema *schema, const skimpi_unit *unit, skimpi_raw *raw, bool *more, skimp_error *error)
+static skimp_status csv_parse(skimpi_reader *reader, const skimpi_schema *schema, const skimpi_unit *unit,
+                              skimpi_raw *raw, bool *more, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     work w = { .reader = reader, .schema = schema, .raw = raw, .unit = unit, .error = error };
@@ -696,7 +714,9 @@ static skimp_status csv_parse(skimpi_reader *reader, const skimpi_schema *schema
         report_fault(&w);
     }
     const char *begin = unit->text + unit->begin;
-    raw->lines = w.any_quotes ? skimpi_csv_count_lines(begin, p - unit->begin) : w.row_ends - (p == unit->length && begin < unit->text + p && unit->text[p - 1] != '\n' && unit->text[p - 1] != '\r');
+    raw->lines = w.any_quotes ? skimpi_csv_count_lines(begin, p - unit->begin)
+                              : w.row_ends - (p == unit->length && begin < unit->text + p &&
+                                              unit->text[p - 1] != '\n' && unit->text[p - 1] != '\r');
 out:
     return status;
 }
@@ -718,8 +738,9 @@ static void csv_close(skimpi_reader *reader)
     }
 }
 
-static skimp_status csv_open(skimpi_reader **out, skimp_budget *budget, skimpi_input *input, const skimpi_reader_options *options, skimpi_schema **schema,
-                             skimpi_sample *sample, skimp_error *error)
+static skimp_status csv_open(skimpi_reader **out, skimp_budget *budget, skimpi_input *input,
+                             const skimpi_reader_options *options, skimpi_schema **schema, skimpi_sample *sample,
+                             skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     void *block = NULL;
@@ -741,11 +762,13 @@ out:
     return status;
 }
 
-static skimp_status csv_reopen(skimpi_reader *reader, skimpi_input *input, const skimpi_schema *schema, skimpi_sample *sample, skimp_error *error)
+static skimp_status csv_reopen(skimpi_reader *reader, skimpi_input *input, const skimpi_schema *schema,
+                               skimpi_sample *sample, skimp_error *error)
 {
     skimpi_csv_guess guess = reader->guess;
     skimpi_sample taken = { 0 };
-    skimp_status status = skimpi_csv_sample(reader->budget, input, reader->options, schema, &guess, NULL, &taken, error);
+    skimp_status status =
+        skimpi_csv_sample(reader->budget, input, reader->options, schema, &guess, NULL, &taken, error);
     if (status == SKIMP_OK) {
         /* The arrays stay those of the first input: a plan may hold them. */
         skimpi_csv_sample_free(reader->budget, guess.n_columns, &taken);

@@ -93,22 +93,31 @@ static bool looks_like_svmlight(const char *text, size_t length)
     return false;
 }
 
-skimp_status skimpi_reader_find(const skimpi_reader_class **out, const char *format, skimpi_input *input, skimp_error *error)
+skimp_status skimpi_reader_find(const skimpi_reader_class **out, const char *format, skimpi_input *input,
+                                skimp_error *error)
 {
     static const struct {
         const char *magic;
         size_t length;
         const char *what;
     } others[] = {
-        { "PAR1", 4, "a Parquet file" },  { "ARROW1", 6, "an Arrow file" },          { "PK\3\4", 4, "a zip archive" },
-        { "BZh91AY&SY", 10, "a bzip2 file" },     { "\xfd" "7zXZ", 5, "an xz file" },        { "\x89HDF", 4, "an HDF5 file" },
-        { "%PDF", 4, "a PDF document" },  { "SQLite format 3", 15, "an SQLite file" },
+        { "PAR1", 4, "a Parquet file" },
+        { "ARROW1", 6, "an Arrow file" },
+        { "PK\3\4", 4, "a zip archive" },
+        { "BZh91AY&SY", 10, "a bzip2 file" },
+        { "\xfd"
+          "7zXZ",
+          5, "an xz file" },
+        { "\x89HDF", 4, "an HDF5 file" },
+        { "%PDF", 4, "a PDF document" },
+        { "SQLite format 3", 15, "an SQLite file" },
     };
     const char *name = skimpi_input_name(input);
     if (format != NULL && strcmp(format, "auto") != 0) {
         *out = by_name(format, strlen(format));
         return *out != NULL ? SKIMP_OK
-                            : skimpi_fail(error, SKIMP_ERROR_PARAM, "there is no format '%.100s': it is csv, tsv, svmlight or npy", format);
+                            : skimpi_fail(error, SKIMP_ERROR_PARAM,
+                                          "there is no format '%.100s': it is csv, tsv, svmlight or npy", format);
     }
     const char *data;
     size_t got;
@@ -118,7 +127,9 @@ skimp_status skimpi_reader_find(const skimpi_reader_class **out, const char *for
     }
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
         if (got >= others[i].length && memcmp(data, others[i].magic, others[i].length) == 0) {
-            return skimpi_fail_at(error, SKIMP_ERROR_DATA, name, 0, NULL, "is %s, which cannot be read: turn it into CSV, svmlight or NPY first", others[i].what);
+            return skimpi_fail_at(error, SKIMP_ERROR_DATA, name, 0, NULL,
+                                  "is %s, which cannot be read: turn it into CSV, svmlight or NPY first",
+                                  others[i].what);
         }
     }
     *out = by_path(name);

@@ -316,11 +316,11 @@ static void refuse(const skimpi_svmlight *reader, const skimpi_schema *schema, s
         status = skimpi_fail(failure, SKIMP_ERROR_DATA, "the value in '%s' is not a number", token);
         break;
     case BAD_INDEX_ZERO:
-        status = skimpi_fail(
-            failure, SKIMP_ERROR_DATA,
-            told ? "the index 0 in '%s': indices start at 1, as --zero-based 0 says"
-                 : "the index 0 in '%s': indices were taken to start at 1, as the sample has no 0; say --zero-based 1",
-            token);
+        status = skimpi_fail(failure, SKIMP_ERROR_DATA,
+                             told ? "the index 0 in '%s': indices start at 1, as --zero-based false says"
+                                  : "the index 0 in '%s': indices were taken to start at 1, as the sample has no 0; "
+                                    "say --zero-based true",
+                             token);
         break;
     case BAD_INDEX_WIDE:
         status = skimpi_fail(failure, SKIMP_ERROR_DATA,

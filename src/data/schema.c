@@ -41,7 +41,8 @@ static void destroy_dictionaries(skimpi_schema *schema)
         for (uint32_t i = 0; i <= schema->n_category; i++) {
             skimpi_dictionary_destroy(schema->dictionaries[i]);
         }
-        skimp_free(schema->budget, SKIMP_TAG_OTHER, schema->dictionaries, (size_t)schema->n_category + 1, sizeof(skimpi_dictionary *));
+        skimp_free(schema->budget, SKIMP_TAG_OTHER, schema->dictionaries, (size_t)schema->n_category + 1,
+                   sizeof(skimpi_dictionary *));
         schema->dictionaries = NULL;
     }
 }
@@ -63,7 +64,8 @@ void skimpi_schema_destroy(skimpi_schema *schema)
     skimp_free(budget, SKIMP_TAG_OTHER, schema, 1, sizeof(skimpi_schema));
 }
 
-skimp_status skimpi_schema_set_name(skimpi_schema *schema, uint32_t column, const char *name, size_t length, skimp_error *error)
+skimp_status skimpi_schema_set_name(skimpi_schema *schema, uint32_t column, const char *name, size_t length,
+                                    skimp_error *error)
 {
     char *copy;
     skimp_status status = skimpi_string_copy(schema->budget, SKIMP_TAG_OTHER, name, length, &copy, error);
@@ -97,7 +99,8 @@ int64_t skimpi_schema_find(const skimpi_schema *schema, const char *name, size_t
     return length > 0 && number < schema->n_columns ? (int64_t)number : -1;
 }
 
-static skimp_status unknown_column(const skimpi_schema *schema, const char *what, const char *name, size_t length, const char *file, skimp_error *error)
+static skimp_status unknown_column(const skimpi_schema *schema, const char *what, const char *name, size_t length,
+                                   const char *file, skimp_error *error)
 {
     skimpi_near_names near;
     char text[SKIMPI_NEAR_TEXT];
@@ -106,7 +109,8 @@ static skimp_status unknown_column(const skimpi_schema *schema, const char *what
         skimpi_near_names_offer(&near, name_of(schema, i), strlen(name_of(schema, i)));
     }
     return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, NULL, "there is no column '%.*s' (%s) among %u%s",
-                          (int)(length > 100 ? 100 : length), name, what, (unsigned)schema->n_columns, skimpi_near_names_text(&near, text));
+                          (int)(length > 100 ? 100 : length), name, what, (unsigned)schema->n_columns,
+                          skimpi_near_names_text(&near, text));
 }
 
 /* ---- the target ---------------------------------------------------------------------------------------------------- */
@@ -131,11 +135,16 @@ static skimpi_comparison comparison_at(const char *text, size_t *length)
 {
     *length = text[0] != '\0' && text[1] == '=' ? 2 : 1;
     switch (text[0]) {
-    case '>': return *length == 2 ? SKIMPI_CMP_GE : SKIMPI_CMP_GT;
-    case '<': return *length == 2 ? SKIMPI_CMP_LE : SKIMPI_CMP_LT;
-    case '=': return SKIMPI_CMP_EQ;
-    case '!': return *length == 2 ? SKIMPI_CMP_NE : SKIMPI_CMP_NONE;
-    default: return SKIMPI_CMP_NONE;
+    case '>':
+        return *length == 2 ? SKIMPI_CMP_GE : SKIMPI_CMP_GT;
+    case '<':
+        return *length == 2 ? SKIMPI_CMP_LE : SKIMPI_CMP_LT;
+    case '=':
+        return SKIMPI_CMP_EQ;
+    case '!':
+        return *length == 2 ? SKIMPI_CMP_NE : SKIMPI_CMP_NONE;
+    default:
+        return SKIMPI_CMP_NONE;
     }
 }
 
@@ -154,17 +163,20 @@ static int64_t find_target(const skimpi_schema *schema, const char *name, size_t
     return -1;
 }
 
-static skimp_status unknown_target(const skimpi_schema *schema, const char *name, size_t length, const char *file, skimp_error *error)
+static skimp_status unknown_target(const skimpi_schema *schema, const char *name, size_t length, const char *file,
+                                   skimp_error *error)
 {
     if (schema->sparse) {
-        return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, NULL, "the target of svmlight data is called 'label', not '%.*s'",
+        return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, NULL,
+                              "the target of svmlight data is called 'label', not '%.*s'",
                               (int)(length > 100 ? 100 : length), name);
     }
     return unknown_column(schema, "target", name, length, file, error);
 }
 
 /* The right side of a comparison: a number, or text in quotes or bare. */
-static skimp_status set_right_side(skimpi_schema *schema, const char *right, size_t length, const char *file, skimp_error *error)
+static skimp_status set_right_side(skimpi_schema *schema, const char *right, size_t length, const char *file,
+                                   skimp_error *error)
 {
     const char *column = schema->sparse ? "label" : name_of(schema, (uint32_t)schema->target);
     bool category = !schema->sparse && schema->columns[schema->target].type == SKIMPI_TYPE_CATEGORY;
@@ -175,7 +187,8 @@ static skimp_status set_right_side(skimpi_schema *schema, const char *right, siz
     }
     if (category) {
         if (schema->comparison != SKIMPI_CMP_EQ && schema->comparison != SKIMPI_CMP_NE) {
-            return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, column, "holds text, which can be compared by == and != only");
+            return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, column,
+                                  "holds text, which can be compared by == and != only");
         }
         return skimpi_string_copy(schema->budget, SKIMP_TAG_OTHER, right, length, &schema->comparison_text, error);
     }
@@ -185,8 +198,9 @@ static skimp_status set_right_side(skimpi_schema *schema, const char *right, siz
     }
     const char *end = length < 128 ? skimpi_number_parse(padded, padded + length, &schema->comparison_value) : NULL;
     if (end != padded + length || schema->comparison_value != schema->comparison_value) {
-        return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, column, "holds numbers: it cannot be compared with '%.*s'",
-                              (int)(length > 100 ? 100 : length), right);
+        return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, column,
+                              "holds numbers: it cannot be compared with '%.*s'", (int)(length > 100 ? 100 : length),
+                              right);
     }
     return SKIMP_OK;
 }
@@ -223,7 +237,8 @@ static skimp_status assign_target(skimpi_schema *schema, const char *target, con
     if (column != NULL) {
         column->role = SKIMPI_ROLE_TARGET;
         if (column->type == SKIMPI_TYPE_DATE) {
-            return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, column->name, "holds dates, which cannot be a target");
+            return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, column->name,
+                                  "holds dates, which cannot be a target");
         }
     }
     if (schema->comparison != SKIMPI_CMP_NONE) {
@@ -240,7 +255,8 @@ static skimp_status assign_target(skimpi_schema *schema, const char *target, con
 static skimp_status assign_weight(skimpi_schema *schema, const char *weight, const char *file, skimp_error *error)
 {
     if (schema->sparse) {
-        return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, NULL, "svmlight data has no columns: '%s' cannot be the weight", weight);
+        return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, NULL,
+                              "svmlight data has no columns: '%s' cannot be the weight", weight);
     }
     schema->weight = skimpi_schema_find(schema, weight, strlen(weight));
     if (schema->weight < 0) {
@@ -258,13 +274,15 @@ static skimp_status assign_weight(skimpi_schema *schema, const char *weight, con
     return SKIMP_OK;
 }
 
-static skimp_status assign_dropped(skimpi_schema *schema, const skimpi_roles *roles, const char *file, skimp_error *error)
+static skimp_status assign_dropped(skimpi_schema *schema, const skimpi_roles *roles, const char *file,
+                                   skimp_error *error)
 {
     for (size_t i = 0; i < roles->n_drop; i++) {
         const char *name = roles->drop[i];
         size_t length = strlen(name);
         if (schema->sparse) {
-            return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, NULL, "svmlight data has no columns: '%s' cannot be dropped", name);
+            return skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, NULL,
+                                  "svmlight data has no columns: '%s' cannot be dropped", name);
         }
         int64_t found = skimpi_schema_find(schema, name, length);
         if (found < 0) {
@@ -277,7 +295,8 @@ static skimp_status assign_dropped(skimpi_schema *schema, const skimpi_roles *ro
         }
         /* All columns of this name: otherwise columns with the same name could not be got rid of. */
         for (uint32_t c = (uint32_t)found; c < schema->n_columns; c++) {
-            if (c == found || (strcmp(name_of(schema, c), name) == 0 && schema->columns[c].role == SKIMPI_ROLE_FEATURE)) {
+            if (c == found ||
+                (strcmp(name_of(schema, c), name) == 0 && schema->columns[c].role == SKIMPI_ROLE_FEATURE)) {
                 schema->columns[c].role = SKIMPI_ROLE_DROPPED;
             }
         }
@@ -307,7 +326,10 @@ static skimp_status check_dates(const skimpi_schema *schema, const char *file, s
         return SKIMP_OK;
     }
     names[used] = '\0';
-    return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, first, "holds dates or times, which are not numbers: leave them out with --drop %s, or turn them into numbers first", names);
+    return skimpi_fail_at(
+        error, SKIMP_ERROR_DATA, file, 0, first,
+        "holds dates or times, which are not numbers: leave them out with --drop %s, or turn them into numbers first",
+        names);
 }
 
 static skimp_status check_duplicates(const skimpi_schema *schema, const char *file, skimp_error *error)
@@ -326,7 +348,8 @@ static skimp_status check_duplicates(const skimpi_schema *schema, const char *fi
         SKIMPI_TRY(skimpi_dictionary_insert(names, name, length, skimpi_dictionary_hash(name, length), &code, error));
         if (code != used++) {
             SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, name,
-                                      "is the name of two columns: rename one, or drop one by its number (--drop NUMBER; the first column is 0)"));
+                                      "is the name of two columns: rename one, or drop one by its number (--drop "
+                                      "NUMBER; the first column is 0)"));
         }
     }
 out:
@@ -352,7 +375,8 @@ skimp_status skimpi_schema_settle(skimpi_schema *schema, skimp_error *error)
             schema->numeric[schema->n_numeric++] = c;
         }
     }
-    SKIMPI_TRY(skimp_alloc(schema->budget, SKIMP_TAG_OTHER, (size_t)schema->n_category + 1, sizeof(skimpi_dictionary *), &block, error));
+    SKIMPI_TRY(skimp_alloc(schema->budget, SKIMP_TAG_OTHER, (size_t)schema->n_category + 1, sizeof(skimpi_dictionary *),
+                           &block, error));
     schema->dictionaries = block;
     for (uint32_t i = 0; i < schema->n_category && schema->hash_bits == 0; i++) {
         SKIMPI_TRY(skimpi_dictionary_create(&schema->dictionaries[i], schema->budget, error));
@@ -364,7 +388,8 @@ out:
     return status;
 }
 
-skimp_status skimpi_schema_assign(skimpi_schema *schema, const skimpi_roles *roles, const char *file, skimp_error *error)
+skimp_status skimpi_schema_assign(skimpi_schema *schema, const skimpi_roles *roles, const char *file,
+                                  skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     schema->target = -1;
@@ -377,7 +402,8 @@ skimp_status skimpi_schema_assign(skimpi_schema *schema, const skimpi_roles *rol
         schema->columns[c].role = SKIMPI_ROLE_FEATURE;
     }
     if (roles->hash_bits > MAX_HASH_BITS) {
-        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "hash bits must be 1 to %d, not %u", MAX_HASH_BITS, (unsigned)roles->hash_bits));
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "hash bits must be 1 to %d, not %u", MAX_HASH_BITS,
+                               (unsigned)roles->hash_bits));
     }
     schema->hash_bits = roles->hash_bits;
     if (roles->target != NULL) {

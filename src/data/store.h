@@ -24,8 +24,8 @@ typedef struct skimpi_store skimpi_store;
 /* What is known of every numeric feature (and the target, the weight) once the data has been read. Exact, any order. */
 typedef struct skimpi_column_summary {
     uint64_t n_missing, n_infinite;
-    double minimum, maximum;      /* of the finite values; +inf/-inf when there are none */
-    uint64_t first_missing_row;   /* line number, 0: none */
+    double minimum, maximum;    /* of the finite values; +inf/-inf when there are none */
+    uint64_t first_missing_row; /* line number, 0: none */
     uint64_t first_infinite_row;
 } skimpi_column_summary;
 
@@ -41,15 +41,15 @@ typedef struct skimpi_summary {
     uint64_t n_rows, n_chunks, nonzeros;
     uint32_t largest_chunk_rows;
     uint64_t largest_chunk_nonzeros, largest_chunk_bytes; /* encoded */
-    skimpi_area largest_area;            /* each the largest of any chunk */
+    skimpi_area largest_area;                             /* each the largest of any chunk */
     uint64_t store_bytes;
-    uint64_t data_hash;                  /* sum of mixed chunk checksums: tells data apart (checkpoints); not the texts of categories */
-    uint64_t rows_bad, rows_missing;     /* skipped, dropped */
-    skimpi_column_summary *numeric;      /* per numeric slot; sparse: one, of all values */
+    uint64_t data_hash; /* sum of mixed chunk checksums: tells data apart (checkpoints); not the texts of categories */
+    uint64_t rows_bad, rows_missing; /* skipped, dropped */
+    skimpi_column_summary *numeric;  /* per numeric slot; sparse: one, of all values */
     skimpi_column_summary target, weight;
-    uint64_t *category_missing;          /* per category slot */
-    double *target_values;               /* distinct targets, ascending; NULL when more than SKIMPI_MAX_CLASSES */
-    uint64_t *target_counts;             /* rows of each */
+    uint64_t *category_missing; /* per category slot */
+    double *target_values;      /* distinct targets, ascending; NULL when more than SKIMPI_MAX_CLASSES */
+    uint64_t *target_counts;    /* rows of each */
     uint32_t n_target_values;
 } skimpi_summary;
 
@@ -60,14 +60,18 @@ typedef struct skimpi_store_options {
     const char *path;            /* FILE: where to keep it (written atomically: it appears at finish) */
     const char *spill_directory; /* SPILL, and MEMORY when it has to move out */
     bool allow_tmpfs;            /* a spill directory in memory is refused otherwise */
-    uint64_t expected_bytes;     /* disk space is checked for this (× 1.05) and reserved as it grows; a full disk is an IO error */
-    bool write_back_early;       /* the container's limit is the budget: have pages written as they come, drop them from the cache */
+    uint64_t
+        expected_bytes; /* disk space is checked for this (× 1.05) and reserved as it grows; a full disk is an IO error */
+    bool
+        write_back_early; /* the container's limit is the budget: have pages written as they come, drop them from the cache */
 } skimpi_store_options;
 
 /* The schema must outlive the store. Memory, under "store": see skimpi_store_bytes. */
-SKIMP_CHECKED skimp_status skimpi_store_create(skimpi_store **out, skimp_budget *budget, const skimpi_schema *schema, const skimpi_store_options *options, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_store_create(skimpi_store **out, skimp_budget *budget, const skimpi_schema *schema,
+                                               const skimpi_store_options *options, skimp_error *error);
 /* Opens a kept store; makes the schema (to be destroyed by the caller after the store). */
-SKIMP_CHECKED skimp_status skimpi_store_open(skimpi_store **out, skimp_budget *budget, const char *path, skimpi_schema **schema, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_store_open(skimpi_store **out, skimp_budget *budget, const char *path,
+                                             skimpi_schema **schema, skimp_error *error);
 bool skimpi_store_recognise(const char *bytes, size_t n); /* do these first bytes begin a store? */
 void skimpi_store_destroy(skimpi_store *store);
 /*
@@ -85,17 +89,22 @@ SKIMP_CHECKED skimp_status skimpi_store_spill(skimpi_store *store, skimp_error *
 
 /* ---- writing ---- */
 typedef struct skimpi_encoder skimpi_encoder; /* one for each worker */
-SKIMP_CHECKED skimp_status skimpi_encoder_create(skimpi_encoder **out, skimpi_store *store, uint32_t rows, uint64_t nonzeros, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_encoder_create(skimpi_encoder **out, skimpi_store *store, uint32_t rows,
+                                                 uint64_t nonzeros, skimp_error *error);
 void skimpi_encoder_destroy(skimpi_encoder *encoder);
-uint64_t skimpi_encoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros); /* charge of create at this size; grows when a chunk is larger */
+uint64_t skimpi_encoder_bytes(const skimpi_schema *schema, uint32_t rows,
+                              uint64_t nonzeros); /* charge of create at this size; grows when a chunk is larger */
 /* Encodes a committed raw chunk (no FRESH codes) and gathers its summary. Parallel. first_line: line number of the unit's first line. */
-SKIMP_CHECKED skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line,
+                                                 skimp_error *error);
 /* Takes the chunk's place (in order, one caller at a time). */
-SKIMP_CHECKED skimp_status skimpi_store_place_chunk(skimpi_store *store, skimpi_encoder *encoder, uint64_t index, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_store_place_chunk(skimpi_store *store, skimpi_encoder *encoder, uint64_t index,
+                                                    skimp_error *error);
 /* Writes the bytes to the place that was taken. Parallel. */
 SKIMP_CHECKED skimp_status skimpi_store_write_chunk(skimpi_store *store, skimpi_encoder *encoder, skimp_error *error);
 /* Merges the encoders' summaries and completes the store; a FILE appears under its name. */
-SKIMP_CHECKED skimp_status skimpi_store_finish(skimpi_store *store, skimpi_encoder *const *encoders, unsigned n, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_store_finish(skimpi_store *store, skimpi_encoder *const *encoders, unsigned n,
+                                               skimp_error *error);
 
 /* ---- reading ---- */
 typedef struct skimpi_decoder skimpi_decoder; /* one for each worker: buffers for the largest chunk, exactly */
@@ -104,28 +113,32 @@ typedef struct skimpi_decoder_options {
     const uint64_t *features;      /* per numeric slot: its feature in the encoded space (NULL: the slot) */
     const uint64_t *code_features; /* per category slot: feature of code 0 */
     const uint32_t *n_codes;       /* per category slot */
-    bool with_weight;              /* chunk->weight is never NULL: ones where the data has no weights (class weights are multiplied in) */
-    bool with_values;              /* CSR values are never left out: ones are written out for transformers to change */
+    bool
+        with_weight; /* chunk->weight is never NULL: ones where the data has no weights (class weights are multiplied in) */
+    bool with_values; /* CSR values are never left out: ones are written out for transformers to change */
 } skimpi_decoder_options;
-SKIMP_CHECKED skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store, const skimpi_decoder_options *options, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store,
+                                                 const skimpi_decoder_options *options, skimp_error *error);
 void skimpi_decoder_destroy(skimpi_decoder *decoder);
 /*
  * Exactly what create charges for chunks of at most these sizes, read from `place`. (A store that is spilled later:
  * encoded_bytes more, once it is read from.) options: NULL, or what weights and values are wanted.
  */
-uint64_t skimpi_decoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t encoded_bytes, const skimpi_area *area,
-                              const skimpi_decoder_options *options, skimpi_place place);
+uint64_t skimpi_decoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t encoded_bytes,
+                              const skimpi_area *area, const skimpi_decoder_options *options, skimpi_place place);
 
 typedef struct skimpi_scan { /* a pass over all chunks, shared by the workers */
-    _Atomic uint64_t next;         /* chunk */
-    uint64_t position;             /* of the store, for the reader's use, under the store's lock */
+    _Atomic uint64_t next;   /* chunk */
+    uint64_t position;       /* of the store, for the reader's use, under the store's lock */
     _Atomic uint64_t bytes_done;
 } skimpi_scan;
 void skimpi_scan_begin(skimpi_store *store, skimpi_scan *scan);
 /* Claims, reads, checks and decodes the next chunk. *done when there is none left. */
-SKIMP_CHECKED skimp_status skimpi_scan_next(skimpi_store *store, skimpi_scan *scan, skimpi_decoder *decoder, skimpi_chunk **chunk, bool *done, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_scan_next(skimpi_store *store, skimpi_scan *scan, skimpi_decoder *decoder,
+                                            skimpi_chunk **chunk, bool *done, skimp_error *error);
 /* Reads one chunk by number (SGD's shuffled order). */
-SKIMP_CHECKED skimp_status skimpi_store_read_chunk(skimpi_store *store, skimpi_decoder *decoder, uint64_t index, skimpi_chunk **chunk, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_store_read_chunk(skimpi_store *store, skimpi_decoder *decoder, uint64_t index,
+                                                   skimpi_chunk **chunk, skimp_error *error);
 
 /* Keeps only the rows whose keep[i] is set: compacts a decoded chunk in place. */
 void skimpi_chunk_compact(skimpi_chunk *chunk, const uint8_t *keep);

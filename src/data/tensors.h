@@ -9,7 +9,15 @@
 
 #include "base/base.h"
 
-typedef enum skimpi_dtype { SKIMPI_F64, SKIMPI_F32, SKIMPI_I64, SKIMPI_U64, SKIMPI_I32, SKIMPI_U32, SKIMPI_U8 } skimpi_dtype;
+typedef enum skimpi_dtype {
+    SKIMPI_F64,
+    SKIMPI_F32,
+    SKIMPI_I64,
+    SKIMPI_U64,
+    SKIMPI_I32,
+    SKIMPI_U32,
+    SKIMPI_U8
+} skimpi_dtype;
 
 typedef struct skimpi_tensor {
     char *name;
@@ -24,23 +32,30 @@ typedef struct skimpi_tensors skimpi_tensors;
 SKIMP_CHECKED skimp_status skimpi_tensors_create(skimpi_tensors **out, skimp_budget *budget, skimp_error *error);
 void skimpi_tensors_destroy(skimpi_tensors *tensors);
 /* Adds a zeroed array (name is copied) for the caller to fill. Adding a name twice is an INTERNAL error. */
-SKIMP_CHECKED skimp_status skimpi_tensors_add(skimpi_tensors *tensors, const char *name, skimpi_dtype dtype, unsigned n_dims, const uint64_t *shape, void **data, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_tensors_add(skimpi_tensors *tensors, const char *name, skimpi_dtype dtype,
+                                              unsigned n_dims, const uint64_t *shape, void **data, skimp_error *error);
 /* Strings as one U8 tensor `name` of their bytes, each followed by NUL (strings hold none); read back in order. */
-SKIMP_CHECKED skimp_status skimpi_tensors_add_strings(skimpi_tensors *tensors, const char *name, const char *const *strings, uint64_t n, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_tensors_add_strings(skimpi_tensors *tensors, const char *name,
+                                                      const char *const *strings, uint64_t n, skimp_error *error);
 /* By name, or NULL; valid until the next add (the data longer: until destroy). */
 const skimpi_tensor *skimpi_tensors_find(const skimpi_tensors *tensors, const char *name);
 /* find, with its type and shape demanded (shape entries of UINT64_MAX match any); DATA naming file and tensor otherwise. */
-SKIMP_CHECKED skimp_status skimpi_tensors_need(const skimpi_tensors *tensors, const char *name, skimpi_dtype dtype, unsigned n_dims, const uint64_t *shape, const skimpi_tensor **out, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_tensors_need(const skimpi_tensors *tensors, const char *name, skimpi_dtype dtype,
+                                               unsigned n_dims, const uint64_t *shape, const skimpi_tensor **out,
+                                               skimp_error *error);
 size_t skimpi_tensors_count(const skimpi_tensors *tensors);
 const skimpi_tensor *skimpi_tensors_at(const skimpi_tensors *tensors, size_t i);
 /* Metadata: string to string. */
-SKIMP_CHECKED skimp_status skimpi_tensors_set_meta(skimpi_tensors *tensors, const char *key, const char *value, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_tensors_set_meta(skimpi_tensors *tensors, const char *key, const char *value,
+                                                   skimp_error *error);
 const char *skimpi_tensors_meta(const skimpi_tensors *tensors, const char *key); /* NULL: none */
 size_t skimpi_tensors_meta_count(const skimpi_tensors *tensors);
 void skimpi_tensors_meta_at(const skimpi_tensors *tensors, size_t i, const char **key, const char **value);
 
-SKIMP_CHECKED skimp_status skimpi_tensors_write(const skimpi_tensors *tensors, const char *path, skimp_error *error); /* atomic */
-SKIMP_CHECKED skimp_status skimpi_tensors_read(skimpi_tensors **out, skimp_budget *budget, const char *path, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_tensors_write(const skimpi_tensors *tensors, const char *path,
+                                                skimp_error *error); /* atomic */
+SKIMP_CHECKED skimp_status skimpi_tensors_read(skimpi_tensors **out, skimp_budget *budget, const char *path,
+                                               skimp_error *error);
 bool skimpi_tensors_recognise(const char *bytes, size_t n);
 
 #endif

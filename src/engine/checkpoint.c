@@ -67,8 +67,9 @@ uint64_t skimpi_checkpoint_signature(const skimp_job *job, const skimpi_summary 
     double holdout = job->options.holdout;
     uint64_t share = 0;
     memcpy(&share, &holdout, sizeof share);
-    const uint64_t numbers[] = { summary->n_rows, summary->n_chunks, summary->nonzeros, summary->store_bytes, summary->data_hash, share, job->options.seed,
-                                 schema->n_sparse_features, schema->hash_bits };
+    const uint64_t numbers[] = { summary->n_rows,      summary->n_chunks,         summary->nonzeros,
+                                 summary->store_bytes, summary->data_hash,        share,
+                                 job->options.seed,    schema->n_sparse_features, schema->hash_bits };
     return XXH3_64bits_withSeed(numbers, sizeof numbers, hash);
 }
 
@@ -77,8 +78,8 @@ static uint64_t checksum(const checkpoint_header *header, const void *state)
     return XXH3_64bits_withSeed(state, header->state_bytes, XXH3_64bits(header, offsetof(checkpoint_header, checksum)));
 }
 
-skimp_status skimpi_checkpoint_write(const char *path, skimp_budget *budget, uint64_t signature, uint64_t passes, const skimpi_estimator_class *class,
-                                     const void *self, skimp_error *error)
+skimp_status skimpi_checkpoint_write(const char *path, skimp_budget *budget, uint64_t signature, uint64_t passes,
+                                     const skimpi_estimator_class *class, const void *self, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_buffer state;
@@ -103,8 +104,9 @@ out:
     return status;
 }
 
-skimp_status skimpi_checkpoint_read(const char *path, skimp_budget *budget, uint64_t signature, const skimpi_estimator_class *class, void *self,
-                                    uint64_t *passes, bool *found, skimp_error *error)
+skimp_status skimpi_checkpoint_read(const char *path, skimp_budget *budget, uint64_t signature,
+                                    const skimpi_estimator_class *class, void *self, uint64_t *passes, bool *found,
+                                    skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     int fd = -1;
@@ -120,17 +122,22 @@ skimp_status skimpi_checkpoint_read(const char *path, skimp_budget *budget, uint
     SKIMPI_TRY(skimpi_os_open(&fd, path, error));
     SKIMPI_TRY(skimpi_os_fstat(fd, path, &stat, error));
     SKIMPI_TRY(skimpi_os_pread(fd, path, &header, sizeof header, 0, &got, error));
-    if (got < sizeof header || memcmp(header.magic, magic, sizeof magic) != 0 || header.state_bytes != stat.size - sizeof header) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "this is not a checkpoint; remove it to begin anew"));
+    if (got < sizeof header || memcmp(header.magic, magic, sizeof magic) != 0 ||
+        header.state_bytes != stat.size - sizeof header) {
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL,
+                                  "this is not a checkpoint; remove it to begin anew"));
     }
     if (header.signature != signature) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "this checkpoint is of another job (other data, estimator, parameters or version); remove it to begin anew"));
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL,
+                                  "this checkpoint is of another job (other data, estimator, parameters or version); "
+                                  "remove it to begin anew"));
     }
     state_bytes = header.state_bytes;
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_SOLVER, state_bytes, 1, &state, error));
     SKIMPI_TRY(skimpi_os_pread(fd, path, state, state_bytes, sizeof header, &got, error));
     if (got < state_bytes || checksum(&header, state) != header.checksum) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "this checkpoint is damaged (its checksum is wrong); remove it to begin anew"));
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL,
+                                  "this checkpoint is damaged (its checksum is wrong); remove it to begin anew"));
     }
     SKIMPI_TRY(class->state_load(self, state, state_bytes, error));
     *passes = header.passes;

@@ -14,11 +14,13 @@
 static skimp_status too_many_classes(const char *name, skimp_error *error)
 {
     return skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
-                          "the target has more than %d distinct values: a classifier wants classes; use a regressor, or a comparison such as --target '%s>0'",
+                          "the target has more than %d distinct values: a classifier wants classes; use a regressor, "
+                          "or a comparison such as --target '%s>0'",
                           SKIMPI_MAX_CLASSES, name);
 }
 
-static skimp_status text_classes(skimpi_classes *classes, const skimpi_dictionary *dictionary, const char *name, skimp_error *error)
+static skimp_status text_classes(skimpi_classes *classes, const skimpi_dictionary *dictionary, const char *name,
+                                 skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const uint32_t n = skimpi_dictionary_size(dictionary);
@@ -26,9 +28,11 @@ static skimp_status text_classes(skimpi_classes *classes, const skimpi_dictionar
     if (n > SKIMPI_MAX_CLASSES) {
         return too_many_classes(name, error);
     }
-    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, n, sizeof *classes->of_code, (void **)&classes->of_code, error));
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, n, sizeof *classes->of_code,
+                           (void **)&classes->of_code, error));
     classes->n_of_code = n;
-    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, n, sizeof *classes->values, (void **)&classes->values, error));
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, n, sizeof *classes->values, (void **)&classes->values,
+                           error));
     classes->n_classes = n;
     SKIMPI_TRY(skimpi_dictionary_rank(dictionary, classes->of_code, error));
     for (uint32_t code = 0; code < n; code++) {
@@ -38,19 +42,22 @@ out:
     return status;
 }
 
-static skimp_status numeric_classes(skimpi_classes *classes, const skimpi_summary *summary, const char *name, skimp_error *error)
+static skimp_status numeric_classes(skimpi_classes *classes, const skimpi_summary *summary, const char *name,
+                                    skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     if (summary->target_values == NULL) {
         return too_many_classes(name, error);
     }
-    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, summary->n_target_values, sizeof *classes->values, (void **)&classes->values, error));
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, summary->n_target_values, sizeof *classes->values,
+                           (void **)&classes->values, error));
     classes->n_classes = summary->n_target_values;
     for (uint32_t k = 0; k < classes->n_classes; k++) {
         classes->values[k] = summary->target_values[k];
         if (classes->values[k] != floor(classes->values[k])) {
             return skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
-                                  "the target holds %.6g, which is no class label: use a regressor, or a comparison such as --target '%s>0'",
+                                  "the target holds %.6g, which is no class label: use a regressor, or a comparison "
+                                  "such as --target '%s>0'",
                                   classes->values[k], name);
         }
     }
@@ -58,7 +65,8 @@ out:
     return status;
 }
 
-skimp_status skimpi_classes_create(skimpi_classes *classes, skimp_budget *budget, const skimpi_schema *schema, const skimpi_summary *summary, skimp_error *error)
+skimp_status skimpi_classes_create(skimpi_classes *classes, skimp_budget *budget, const skimpi_schema *schema,
+                                   const skimpi_summary *summary, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     *classes = (skimpi_classes){ .budget = budget };
@@ -72,7 +80,8 @@ skimp_status skimpi_classes_create(skimpi_classes *classes, skimp_budget *budget
         char number[SKIMPI_LABEL_NUMBER];
         size_t length = 0;
         const char *label = skimpi_classes_label(classes, schema, 0, number, &length);
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name, "the target is constant (always %.*s): a classifier needs at least 2 classes",
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
+                                  "the target is constant (always %.*s): a classifier needs at least 2 classes",
                                   (int)skimpi_min_u64(length, 100), label));
     }
 out:
@@ -125,8 +134,8 @@ bool skimpi_classes_map(const skimpi_classes *classes, uint32_t n, double *targe
     return known;
 }
 
-const char *skimpi_classes_label(const skimpi_classes *classes, const skimpi_schema *schema, uint32_t class_index, char number[SKIMPI_LABEL_NUMBER],
-                                 size_t *length)
+const char *skimpi_classes_label(const skimpi_classes *classes, const skimpi_schema *schema, uint32_t class_index,
+                                 char number[SKIMPI_LABEL_NUMBER], size_t *length)
 {
     *length = 0;
     if (class_index >= classes->n_classes) {

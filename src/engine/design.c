@@ -15,13 +15,15 @@ static skimp_status rank_slot(skimpi_design *design, const skimpi_schema *schema
     const skimpi_dictionary *dictionary = schema->dictionaries[slot];
     const uint32_t n = skimpi_dictionary_size(dictionary);
     design->rank_sizes[slot] = n;
-    SKIMPI_TRY(skimp_alloc(design->budget, SKIMP_TAG_CATEGORIES, n, sizeof(uint32_t), (void **)&design->ranks[slot], error));
+    SKIMPI_TRY(
+        skimp_alloc(design->budget, SKIMP_TAG_CATEGORIES, n, sizeof(uint32_t), (void **)&design->ranks[slot], error));
     SKIMPI_TRY(skimpi_dictionary_rank(dictionary, design->ranks[slot], error));
 out:
     return status;
 }
 
-skimp_status skimpi_design_create(skimpi_design *design, skimp_budget *budget, const skimpi_schema *schema, const uint64_t *category_missing, skimp_error *error)
+skimp_status skimpi_design_create(skimpi_design *design, skimp_budget *budget, const skimpi_schema *schema,
+                                  const uint64_t *category_missing, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     *design = (skimpi_design){ .budget = budget, .n_numeric = schema->n_numeric, .n_category = schema->n_category };
@@ -29,12 +31,18 @@ skimp_status skimpi_design_create(skimpi_design *design, skimp_budget *budget, c
         design->n_sparse = design->n_features = schema->n_sparse_features;
         return SKIMP_OK;
     }
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_numeric, sizeof(uint64_t), (void **)&design->features, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint64_t), (void **)&design->code_features, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t), (void **)&design->n_codes, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t), (void **)&design->missing_codes, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t *), (void **)&design->ranks, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t), (void **)&design->rank_sizes, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_numeric, sizeof(uint64_t),
+                           (void **)&design->features, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint64_t),
+                           (void **)&design->code_features, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t),
+                           (void **)&design->n_codes, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t),
+                           (void **)&design->missing_codes, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t *),
+                           (void **)&design->ranks, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t),
+                           (void **)&design->rank_sizes, error));
     design->n_dense = schema->n_numeric;
     design->n_code_columns = schema->n_category;
     for (uint32_t c = 0; c < schema->n_columns; c++) {
@@ -71,7 +79,8 @@ out:
 void skimpi_design_destroy(skimpi_design *design)
 {
     for (uint32_t slot = 0; design->ranks != NULL && design->rank_sizes != NULL && slot < design->n_category; slot++) {
-        skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->ranks[slot], design->rank_sizes[slot], sizeof(uint32_t));
+        skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->ranks[slot], design->rank_sizes[slot],
+                   sizeof(uint32_t));
     }
     skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->features, design->n_numeric, sizeof(uint64_t));
     skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->code_features, design->n_category, sizeof(uint64_t));
@@ -103,7 +112,8 @@ void skimpi_design_finish_codes(const skimpi_design *design, skimpi_chunk *chunk
     }
 }
 
-skimp_status skimpi_design_names(const skimpi_design *design, const skimpi_schema *schema, skimpi_buffer *out, skimp_error *error)
+skimp_status skimpi_design_names(const skimpi_design *design, const skimpi_schema *schema, skimpi_buffer *out,
+                                 skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     uint32_t *sorted = NULL;

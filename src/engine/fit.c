@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/engine.h"
 #include "data/json_value.h"
+#include "engine/engine.h"
 #include "os/os.h"
 
 /* ---- ingest -------------------------------------------------------------------------------------------------------- */
@@ -46,10 +46,12 @@ static void forecast_rest(const skimp_job *job, const skimpi_ingest_result *seen
     if (error == NULL || error->minimum_bytes > 0) {
         return;
     }
-    const double share = job->forecast.text_bytes > 0 && seen->bytes > 0 ? (double)seen->bytes / (double)job->forecast.text_bytes : 1;
+    const double share =
+        job->forecast.text_bytes > 0 && seen->bytes > 0 ? (double)seen->bytes / (double)job->forecast.text_bytes : 1;
     const double categories = (double)skimp_budget_tag_in_use(job->budget, SKIMP_TAG_CATEGORIES);
     const double more = share < 1 ? categories / share - categories : 0;
-    const uint64_t needed = skimpi_add_sat(error->in_use, skimpi_add_sat(error->requested, more < 0x1p62 ? (uint64_t)more : UINT64_MAX / 4));
+    const uint64_t needed = skimpi_add_sat(
+        error->in_use, skimpi_add_sat(error->requested, more < 0x1p62 ? (uint64_t)more : UINT64_MAX / 4));
     error->minimum_bytes = skimpi_max_u64(job->plan.minimum_bytes, needed);
 }
 
@@ -63,9 +65,22 @@ skimp_status skimpi_job_ingest(skimp_job *job, const skimpi_store_options *store
     SKIMPI_TRY(skimp_budget_on_reclaim(job->budget, give_store_back, job, error));
     gives_back = true;
     const skimpi_ingest_options options = {
-        .paths = job->options.inputs, .n_paths = job->options.n_inputs, .reader_class = job->reader_class, .reader = job->reader,
-        .first_input = job->input, .schema = job->schema, .store = job->store, .pool = job->pool, .rows_hint = job->forecast.unit_rows, .longest_row = job->forecast.longest_row, .text_hint = job->forecast.text_hint,
-        .nonzeros_hint = job->forecast.unit_nonzeros, .cancel = &job->stop, .cancel_reading = job->options.cancel, .context = job, .progress = ingest_progress,
+        .paths = job->options.inputs,
+        .n_paths = job->options.n_inputs,
+        .reader_class = job->reader_class,
+        .reader = job->reader,
+        .first_input = job->input,
+        .schema = job->schema,
+        .store = job->store,
+        .pool = job->pool,
+        .rows_hint = job->forecast.unit_rows,
+        .longest_row = job->forecast.longest_row,
+        .text_hint = job->forecast.text_hint,
+        .nonzeros_hint = job->forecast.unit_nonzeros,
+        .cancel = &job->stop,
+        .cancel_reading = job->options.cancel,
+        .context = job,
+        .progress = ingest_progress,
     };
     SKIMPI_TRY(skimpi_ingest_run(job->budget, &options, &result, error));
     job->report.rows_bad = result.rows_bad;
@@ -88,29 +103,33 @@ out:
 
 /* ---- what the data must be ------------------------------------------------------------------------------------------ */
 
-static skimp_status check_column(const skimpi_column_summary *summary, const char *file, const char *name, bool may_miss, const char *hint,
-                                 skimp_error *error)
+static skimp_status check_column(const skimpi_column_summary *summary, const char *file, const char *name,
+                                 bool may_miss, const char *hint, skimp_error *error)
 {
     if (summary->n_infinite > 0) {
-        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, summary->first_infinite_row, name, "infinite value (%llu in all): mend the data, or --drop the column",
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, summary->first_infinite_row, name,
+                              "infinite value (%llu in all): mend the data, or --drop the column",
                               (unsigned long long)summary->n_infinite);
     }
     if (summary->n_missing > 0 && !may_miss) {
-        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, summary->first_missing_row, name, "missing value (%llu in all): %s",
-                              (unsigned long long)summary->n_missing, hint);
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, summary->first_missing_row, name,
+                              "missing value (%llu in all): %s", (unsigned long long)summary->n_missing, hint);
     }
     return SKIMP_OK;
 }
 
 /* A row that is not held out: there must be one to learn from. */
-static skimp_status check_holdout(const skimp_job *job, const skimpi_summary *summary, const char *file, skimp_error *error)
+static skimp_status check_holdout(const skimp_job *job, const skimpi_summary *summary, const char *file,
+                                  skimp_error *error)
 {
     for (uint64_t row = 0; row < summary->n_rows; row++) {
         if (!skimpi_held_out(row, job->options.seed, job->options.holdout)) {
             return SKIMP_OK;
         }
     }
-    return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, NULL, "all %llu rows are held out: none is left to learn from", (unsigned long long)summary->n_rows);
+    return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, NULL,
+                          "all %llu rows are held out: none is left to learn from",
+                          (unsigned long long)summary->n_rows);
 }
 
 static skimp_status check_data(const skimp_job *job, skimp_error *error)
@@ -128,23 +147,28 @@ static skimp_status check_data(const skimp_job *job, skimp_error *error)
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "no target: name the column to be learnt (--target)"));
     }
     if (schema->sparse) {
-        SKIMPI_TRY(check_column(&summary->numeric[0], file, NULL, skimpi_pipeline_may_miss(&job->pipeline, 0), hint, error));
+        SKIMPI_TRY(
+            check_column(&summary->numeric[0], file, NULL, skimpi_pipeline_may_miss(&job->pipeline, 0), hint, error));
     }
     for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
-        SKIMPI_TRY(check_column(&summary->numeric[slot], file, schema->columns[schema->numeric[slot]].name, skimpi_pipeline_may_miss(&job->pipeline, slot), hint,
-                                error));
+        SKIMPI_TRY(check_column(&summary->numeric[slot], file, schema->columns[schema->numeric[slot]].name,
+                                skimpi_pipeline_may_miss(&job->pipeline, slot), hint, error));
     }
     const char *target = schema->sparse || schema->target < 0 ? "label" : schema->columns[schema->target].name;
-    SKIMPI_TRY(check_column(&summary->target, file, target, false, "a row without a target teaches nothing: drop such rows (--on-missing drop)", error));
+    SKIMPI_TRY(check_column(&summary->target, file, target, false,
+                            "a row without a target teaches nothing: drop such rows (--on-missing drop)", error));
     if (schema->weight >= 0) {
         const char *weight = schema->columns[schema->weight].name;
         SKIMPI_TRY(check_column(&summary->weight, file, weight, false, "a weight is a number", error));
         if (summary->weight.minimum < 0) {
-            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, weight, "negative weight (%g)", summary->weight.minimum));
+            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, weight, "negative weight (%g)",
+                                      summary->weight.minimum));
         }
     }
-    if (job->pipeline.estimator.class != NULL && job->pipeline.estimator.class->info.kind == SKIMP_REGRESSOR && schema->target_type == SKIMPI_TYPE_CATEGORY) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, target, "the target holds text: a regressor wants numbers; use a classifier"));
+    if (job->pipeline.estimator.class != NULL && job->pipeline.estimator.class->info.kind == SKIMP_REGRESSOR &&
+        schema->target_type == SKIMPI_TYPE_CATEGORY) {
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, target,
+                                  "the target holds text: a regressor wants numbers; use a classifier"));
     }
 out:
     return status;
@@ -152,7 +176,8 @@ out:
 
 /* ---- class weights --------------------------------------------------------------------------------------------------- */
 
-static skimp_status count_classes(void *context, const skimpi_chunk *chunk, void *lane, void *worker, skimp_error *error)
+static skimp_status count_classes(void *context, const skimpi_chunk *chunk, void *lane, void *worker,
+                                  skimp_error *error)
 {
     (void)worker, (void)error;
     const bool *counts_rows = context;
@@ -164,15 +189,21 @@ static skimp_status count_classes(void *context, const skimpi_chunk *chunk, void
 }
 
 /* class_weight="balanced": n / (K × n_k), with n and n_k in sample weight or rows (scikit-learn's compute_class_weight). */
-static skimp_status balanced_weights(skimpi_reading *reading, skimpi_classes *classes, double *weights, skimp_error *error)
+static skimp_status balanced_weights(skimpi_reading *reading, skimpi_classes *classes, double *weights,
+                                     skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     double *sums[2] = { NULL, NULL };
     bool counts_rows = reading->job->pipeline.estimator.class->weighs_classes;
     for (int lane = 0; lane < 2; lane++) {
-        SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_ACCUMULATORS, classes->n_classes, sizeof(double), (void **)&sums[lane], error));
+        SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_ACCUMULATORS, classes->n_classes, sizeof(double),
+                               (void **)&sums[lane], error));
     }
-    const skimpi_pass_options pass = { .lanes = 2, .lane_data = (void *const *)sums, .consume = count_classes, .context = &counts_rows, .objective = NAN };
+    const skimpi_pass_options pass = { .lanes = 2,
+                                       .lane_data = (void *const *)sums,
+                                       .consume = count_classes,
+                                       .context = &counts_rows,
+                                       .objective = NAN };
     SKIMPI_TRY(skimpi_reading_pass(reading, &pass, error));
     reading->job->passes_done++;
     double total = 0;
@@ -191,11 +222,14 @@ out:
 }
 
 /* class_weight={label: weight}: classes not named weigh 1. */
-static skimp_status named_weights(const skimp_job *job, const skimpi_classes *classes, const char *json, double *weights, skimp_error *error)
+static skimp_status named_weights(const skimp_job *job, const skimpi_classes *classes, const char *json,
+                                  double *weights, skimp_error *error)
 {
     skimpi_json object, key, item;
     if (!skimpi_json_check(json, strlen(json), &object, NULL) || skimpi_json_kind_of(object) != SKIMPI_JSON_OBJECT) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "class_weight is null, balanced, or an object such as {\"0\": 1, \"1\": 5}, not %.80s", json);
+        return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                           "class_weight is null, balanced, or an object such as {\"0\": 1, \"1\": 5}, not %.80s",
+                           json);
     }
     for (uint32_t k = 0; k < classes->n_classes; k++) {
         weights[k] = 1;
@@ -213,10 +247,12 @@ static skimp_status named_weights(const skimp_job *job, const skimpi_classes *cl
             }
         }
         if (k == classes->n_classes) {
-            return skimpi_fail(error, SKIMP_ERROR_PARAM, "class_weight: there is no class %.*s", (int)skimpi_min_u64(key.length, 100), key.text);
+            return skimpi_fail(error, SKIMP_ERROR_PARAM, "class_weight: there is no class %.*s",
+                               (int)skimpi_min_u64(key.length, 100), key.text);
         }
         if (!(weight >= 0) || isinf(weight)) {
-            return skimpi_fail(error, SKIMP_ERROR_PARAM, "class_weight of %.*s is no weight: it must be finite and at least 0",
+            return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                               "class_weight of %.*s is no weight: it must be finite and at least 0",
                                (int)skimpi_min_u64(key.length, 100), key.text);
         }
         weights[k] = weight;
@@ -224,14 +260,17 @@ static skimp_status named_weights(const skimp_job *job, const skimpi_classes *cl
     return SKIMP_OK;
 }
 
-static skimp_status class_weights(skimpi_reading *reading, const skimpi_stage *estimator, skimpi_classes *classes, skimp_error *error)
+static skimp_status class_weights(skimpi_reading *reading, const skimpi_stage *estimator, skimpi_classes *classes,
+                                  skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     double *weights = NULL;
-    if (classes->n_classes == 0 || !skimpi_stage_has_param(estimator, "class_weight") || skimpi_params_is_null(estimator->params, "class_weight")) {
+    if (classes->n_classes == 0 || !skimpi_stage_has_param(estimator, "class_weight") ||
+        skimpi_params_is_null(estimator->params, "class_weight")) {
         return SKIMP_OK;
     }
-    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, classes->n_classes, sizeof *weights, (void **)&weights, error));
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, classes->n_classes, sizeof *weights,
+                           (void **)&weights, error));
     const char *text = skimpi_params_text(estimator->params, "class_weight");
     if (strcmp(text, "balanced") == 0) {
         status = balanced_weights(reading, classes, weights, error);
@@ -259,7 +298,8 @@ typedef struct stage_worker {
     skimpi_dense_column *view;
 } stage_worker;
 
-static skimp_status consume_stage(void *context, const skimpi_chunk *chunk, void *lane, void *worker, skimp_error *error)
+static skimp_status consume_stage(void *context, const skimpi_chunk *chunk, void *lane, void *worker,
+                                  skimp_error *error)
 {
     const stage_pass *run = context;
     const stage_worker *own = worker;
@@ -271,7 +311,8 @@ static skimp_status consume_stage(void *context, const skimpi_chunk *chunk, void
     return run->stage->class->consume(run->stage->fitted, run->pass, &view, lane, own->scratch, error);
 }
 
-static skimp_status merge_lanes(skimpi_stage *stage, const skimpi_pass *pass, const skimpi_needs *needs, void **lanes, skimp_error *error)
+static skimp_status merge_lanes(skimpi_stage *stage, const skimpi_pass *pass, const skimpi_needs *needs, void **lanes,
+                                skimp_error *error)
 {
     for (unsigned lane = 1; lane < needs->lanes; lane++) {
         stage->class->merge(stage->fitted, pass, lanes[0], lanes[lane]);
@@ -279,8 +320,9 @@ static skimp_status merge_lanes(skimpi_stage *stage, const skimpi_pass *pass, co
     return stage->class->end_pass(stage->fitted, pass, lanes[0], error);
 }
 
-static skimp_status run_passes(skimpi_reading *reading, skimpi_stage *stage, unsigned n_steps, const skimpi_needs *needs, void **lanes, stage_worker **workers,
-                               uint64_t signature, skimp_error *error)
+static skimp_status run_passes(skimpi_reading *reading, skimpi_stage *stage, unsigned n_steps,
+                               const skimpi_needs *needs, void **lanes, stage_worker **workers, uint64_t signature,
+                               skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimp_job *job = reading->job;
@@ -292,7 +334,8 @@ static skimp_status run_passes(skimpi_reading *reading, skimpi_stage *stage, uns
         SKIMPI_TRY(skimpi_windows_create(&windows, reading, needs->window, error));
     }
     if (checkpoint != NULL) {
-        SKIMPI_TRY(skimpi_checkpoint_read(checkpoint, job->budget, signature, stage->class, stage->fitted, &passes, &job->report.resumed, error));
+        SKIMPI_TRY(skimpi_checkpoint_read(checkpoint, job->budget, signature, stage->class, stage->fitted, &passes,
+                                          &job->report.resumed, error));
     }
     for (;;) {
         skimpi_pass pass = { 0 };
@@ -312,8 +355,13 @@ static skimp_status run_passes(skimpi_reading *reading, skimpi_stage *stage, uns
             }
             stage_pass run = { .stage = stage, .pass = &pass };
             const skimpi_pass_options options = {
-                .n_steps = n_steps, .chunk_stride = pass.chunk_stride, .lanes = needs->lanes, .lane_data = lanes, .worker_data = (void *const *)workers,
-                .consume = consume_stage, .context = &run,
+                .n_steps = n_steps,
+                .chunk_stride = pass.chunk_stride,
+                .lanes = needs->lanes,
+                .lane_data = lanes,
+                .worker_data = (void *const *)workers,
+                .consume = consume_stage,
+                .context = &run,
                 .objective = stage->class->progress != NULL ? stage->class->progress(stage->fitted) : NAN,
             };
             SKIMPI_TRY(skimpi_reading_pass(reading, &options, error));
@@ -323,7 +371,8 @@ static skimp_status run_passes(skimpi_reading *reading, skimpi_stage *stage, uns
         job->passes_done = (uint64_t)job->report.passes;
         passes++;
         if (checkpoint != NULL) {
-            SKIMPI_TRY(skimpi_checkpoint_write(checkpoint, job->budget, signature, passes, stage->class, stage->fitted, error));
+            SKIMPI_TRY(skimpi_checkpoint_write(checkpoint, job->budget, signature, passes, stage->class, stage->fitted,
+                                               error));
         }
     }
 out:
@@ -331,8 +380,8 @@ out:
     return status;
 }
 
-skimp_status skimpi_fit_stage(skimpi_reading *reading, skimpi_stage *stage, unsigned n_steps, const skimpi_problem *problem, uint64_t signature,
-                              skimp_error *error)
+skimp_status skimpi_fit_stage(skimpi_reading *reading, skimpi_stage *stage, unsigned n_steps,
+                              const skimpi_problem *problem, uint64_t signature, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimp_budget *budget = reading->budget;
@@ -370,7 +419,8 @@ out:
 /* ---- the whole fit ------------------------------------------------------------------------------------------------------- */
 
 /* Names of the features, for warnings: text in `text`, pointers in *names (NULL when there are too many). */
-static skimp_status feature_names(const skimp_job *job, const skimpi_design *design, skimpi_buffer *text, const char ***names, skimp_error *error)
+static skimp_status feature_names(const skimp_job *job, const skimpi_design *design, skimpi_buffer *text,
+                                  const char ***names, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     *names = NULL;
@@ -378,7 +428,8 @@ static skimp_status feature_names(const skimp_job *job, const skimpi_design *des
         return SKIMP_OK;
     }
     SKIMPI_TRY(skimpi_design_names(design, job->schema, text, error));
-    SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_CATEGORIES, design->n_features, sizeof **names, (void **)names, error));
+    SKIMPI_TRY(
+        skimp_alloc(job->budget, SKIMP_TAG_CATEGORIES, design->n_features, sizeof **names, (void **)names, error));
     const char *at = text->data;
     for (uint64_t i = 0; i < design->n_features; i++) {
         (*names)[i] = at;
@@ -411,9 +462,17 @@ static skimp_status fit_steps(skimp_job *job, fit_state *fit, skimp_error *error
             }
         }
         const skimpi_problem problem = {
-            .n_rows = summary->n_rows, .is_exact = true, .n_features = n + fit->design.n_sparse, .n_dense = n, .n_sparse = fit->design.n_sparse,
-            .nonzeros = summary->nonzeros, .chunk_rows = summary->largest_chunk_rows, .n_chunks = summary->n_chunks, .weighted = job->schema->weight >= 0,
-            .n_threads = job->layout.workers, .feature_names = names,
+            .n_rows = summary->n_rows,
+            .is_exact = true,
+            .n_features = n + fit->design.n_sparse,
+            .n_dense = n,
+            .n_sparse = fit->design.n_sparse,
+            .nonzeros = summary->nonzeros,
+            .chunk_rows = summary->largest_chunk_rows,
+            .n_chunks = summary->n_chunks,
+            .weighted = job->schema->weight >= 0,
+            .n_threads = job->layout.workers,
+            .feature_names = names,
         };
         status = skimpi_fit_stage(&fit->reading, stage, i, &problem, 0, error);
         skimp_free(job->budget, SKIMP_TAG_CATEGORIES, names, n, sizeof *names);
@@ -430,13 +489,25 @@ static skimp_status fit_estimator(skimp_job *job, fit_state *fit, skimp_error *e
     skimpi_stage *estimator = &job->pipeline.estimator;
     const bool weighs_classes = estimator->class->weighs_classes;
     const skimpi_problem problem = {
-        .n_rows = summary->n_rows, .is_exact = true, .n_features = fit->design.n_features, .n_dense = fit->design.n_dense,
-        .n_code_columns = fit->design.n_code_columns, .n_sparse = fit->design.n_sparse, .nonzeros = summary->nonzeros, .n_classes = fit->classes.n_classes,
-        .chunk_rows = summary->largest_chunk_rows, .n_chunks = summary->n_chunks, .weighted = job->schema->weight >= 0 || (fit->classes.weights != NULL && !weighs_classes),
-        .class_weights = weighs_classes ? fit->classes.weights : NULL, .n_threads = job->layout.workers, .feature_names = (const char *const *)fit->names, .code_features = fit->design.code_features,
+        .n_rows = summary->n_rows,
+        .is_exact = true,
+        .n_features = fit->design.n_features,
+        .n_dense = fit->design.n_dense,
+        .n_code_columns = fit->design.n_code_columns,
+        .n_sparse = fit->design.n_sparse,
+        .nonzeros = summary->nonzeros,
+        .n_classes = fit->classes.n_classes,
+        .chunk_rows = summary->largest_chunk_rows,
+        .n_chunks = summary->n_chunks,
+        .weighted = job->schema->weight >= 0 || (fit->classes.weights != NULL && !weighs_classes),
+        .class_weights = weighs_classes ? fit->classes.weights : NULL,
+        .n_threads = job->layout.workers,
+        .feature_names = (const char *const *)fit->names,
+        .code_features = fit->design.code_features,
         .code_sizes = fit->design.n_codes,
     };
-    SKIMPI_TRY(skimpi_fit_stage(&fit->reading, estimator, job->pipeline.n_steps, &problem, skimpi_checkpoint_signature(job, summary), error));
+    SKIMPI_TRY(skimpi_fit_stage(&fit->reading, estimator, job->pipeline.n_steps, &problem,
+                                skimpi_checkpoint_signature(job, summary), error));
     skimpi_outcome outcome = { .objective = NAN };
     estimator->class->result(estimator->fitted, &outcome);
     job->report.objective = outcome.objective;
@@ -464,8 +535,11 @@ skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *err
     }
     if (!job->store_is_input) {
         const skimpi_store_options options = {
-            .place = job->layout.in_memory ? SKIMPI_PLACE_MEMORY : SKIMPI_PLACE_SPILL, .spill_directory = job->options.spill_dir,
-            .allow_tmpfs = job->options.spill_to_memory, .expected_bytes = job->forecast.store_bytes, .write_back_early = job->layout.in_container,
+            .place = job->layout.in_memory ? SKIMPI_PLACE_MEMORY : SKIMPI_PLACE_SPILL,
+            .spill_directory = job->options.spill_dir,
+            .allow_tmpfs = job->options.spill_to_memory,
+            .expected_bytes = job->forecast.store_bytes,
+            .write_back_early = job->layout.in_container,
         };
         SKIMPI_TRY(skimpi_job_ingest(job, &options, error));
         job->report.passes = 1;
@@ -510,7 +584,9 @@ skimp_status skimp_job_convert(skimp_job *job, const char *path, skimp_error *er
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "'%s' is a chunk store already", job->options.inputs[0]);
     }
     SKIMPI_TRY(skimpi_job_prepare(job, error));
-    const skimpi_store_options options = { .place = SKIMPI_PLACE_FILE, .path = path, .expected_bytes = job->forecast.store_bytes,
+    const skimpi_store_options options = { .place = SKIMPI_PLACE_FILE,
+                                           .path = path,
+                                           .expected_bytes = job->forecast.store_bytes,
                                            .write_back_early = job->layout.in_container };
     SKIMPI_TRY(skimpi_job_ingest(job, &options, error));
     const skimpi_summary *summary = skimpi_store_summary(job->store);

@@ -39,13 +39,16 @@ static bool has_null(const char *const *texts, size_t n)
 static skimp_status check_options(const skimp_job_options *options, skimp_error *error)
 {
     if (options->size != sizeof(skimp_job_options)) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "skimp_job_options.size is %zu, this library's is %zu: initialise with SKIMP_JOB_OPTIONS_INIT",
-                           options->size, sizeof(skimp_job_options));
+        return skimpi_fail(
+            error, SKIMP_ERROR_PARAM,
+            "skimp_job_options.size is %zu, this library's is %zu: initialise with SKIMP_JOB_OPTIONS_INIT",
+            options->size, sizeof(skimp_job_options));
     }
     if (options->n_inputs == 0) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "no input file");
     }
-    bool whole = !has_null(options->inputs, options->n_inputs) && !has_null(options->steps, options->n_steps) && !has_null(options->drop, options->n_drop);
+    bool whole = !has_null(options->inputs, options->n_inputs) && !has_null(options->steps, options->n_steps) &&
+                 !has_null(options->drop, options->n_drop);
     for (size_t i = 0; i < options->n_params; i++) {
         whole = whole && options->params[i].name != NULL && options->params[i].value != NULL;
     }
@@ -53,7 +56,8 @@ static skimp_status check_options(const skimp_job_options *options, skimp_error 
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "an input, a step, a parameter or a column to drop is NULL");
     }
     if (!(options->holdout >= 0 && options->holdout < 1)) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "the hold-out is a share of the rows, at least 0 and under 1, not %g", options->holdout);
+        return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                           "the hold-out is a share of the rows, at least 0 and under 1, not %g", options->holdout);
     }
     if (options->hash_bits > 28) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "hash bits are 1 to 28, not %u", options->hash_bits);
@@ -65,7 +69,8 @@ static skimp_status check_options(const skimp_job_options *options, skimp_error 
 }
 
 /* Half of what is free to this process, unless the caller says. */
-static skimp_status budget_limit(const skimp_job_options *options, uint64_t resident, uint64_t *limit, skimp_error *error)
+static skimp_status budget_limit(const skimp_job_options *options, uint64_t resident, uint64_t *limit,
+                                 skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     *limit = options->max_memory;
@@ -89,7 +94,9 @@ skimp_status skimpi_job_open_inputs(skimp_job *job, skimp_error *error)
     const bool asked_store = options->format != NULL && strcmp(options->format, "store") == 0;
     if (asked_store || (options->format == NULL && skimpi_store_recognise(bytes, got))) {
         if (options->n_inputs > 1) {
-            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "'%s' is a chunk store, which is a data set of its own: give it alone", options->inputs[0]));
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM,
+                                   "'%s' is a chunk store, which is a data set of its own: give it alone",
+                                   options->inputs[0]));
         }
         skimpi_input_close(job->input);
         job->input = NULL;
@@ -105,7 +112,8 @@ skimp_status skimpi_job_open_inputs(skimp_job *job, skimp_error *error)
     job->reader_options.index64 = options->index64;
     job->reader_options.on_bad_row = options->skip_bad_rows ? SKIMPI_BAD_ROW_SKIP : SKIMPI_BAD_ROW_ERROR;
     job->reader_options.on_missing = options->drop_missing ? SKIMPI_MISSING_DROP : SKIMPI_MISSING_KEEP;
-    SKIMPI_TRY(job->reader_class->open(&job->reader, job->budget, job->input, &job->reader_options, &job->schema, &job->sample, error));
+    SKIMPI_TRY(job->reader_class->open(&job->reader, job->budget, job->input, &job->reader_options, &job->schema,
+                                       &job->sample, error));
 out:
     return status;
 }
@@ -113,7 +121,7 @@ out:
 /* The target as --target would name it, ended by NUL; nothing when there is none. */
 skimp_status skimpi_job_target(const skimp_job *job, skimpi_buffer *out, skimp_error *error)
 {
-    static const char *const signs[] = { [SKIMPI_CMP_GT] = ">", [SKIMPI_CMP_GE] = ">=", [SKIMPI_CMP_LT] = "<",
+    static const char *const signs[] = { [SKIMPI_CMP_GT] = ">",  [SKIMPI_CMP_GE] = ">=", [SKIMPI_CMP_LT] = "<",
                                          [SKIMPI_CMP_LE] = "<=", [SKIMPI_CMP_EQ] = "==", [SKIMPI_CMP_NE] = "!=" };
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = job->schema;
@@ -128,7 +136,8 @@ skimp_status skimpi_job_target(const skimp_job *job, skimpi_buffer *out, skimp_e
         if (schema->comparison_text != NULL) {
             SKIMPI_TRY(skimpi_buffer_printf(out, error, "\"%s\"", schema->comparison_text));
         } else {
-            SKIMPI_TRY(skimpi_buffer_append(out, number, skimpi_number_format(schema->comparison_value, number), error));
+            SKIMPI_TRY(
+                skimpi_buffer_append(out, number, skimpi_number_format(schema->comparison_value, number), error));
         }
     }
     SKIMPI_TRY(skimpi_buffer_append(out, "", 1, error));
@@ -154,10 +163,12 @@ skimp_status skimpi_job_arrays(skimp_job *job, skimp_error *error)
     }
     if (job->code_features == NULL) {
         job->n_code_columns = schema->n_category;
-        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, schema->n_category, sizeof *job->code_features, (void **)&job->code_features, error));
+        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, schema->n_category, sizeof *job->code_features,
+                               (void **)&job->code_features, error));
     }
     if (job->code_sizes == NULL) {
-        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, schema->n_category, sizeof *job->code_sizes, (void **)&job->code_sizes, error));
+        SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, schema->n_category, sizeof *job->code_sizes,
+                               (void **)&job->code_sizes, error));
     }
 out:
     return status;
@@ -176,7 +187,11 @@ skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
     /* Sparse data has one label, which needs no naming when there is something to fit. */
     const bool is_label = schema->sparse && options->target == NULL; /* there is one, and a kept store keeps it */
     const skimpi_roles roles = {
-        .target = is_label ? "label" : options->target, .weight = options->weight, .drop = options->drop, .n_drop = options->n_drop, .hash_bits = options->hash_bits,
+        .target = is_label ? "label" : options->target,
+        .weight = options->weight,
+        .drop = options->drop,
+        .n_drop = options->n_drop,
+        .hash_bits = options->hash_bits,
     };
     if (!job->store_is_input) {
         SKIMPI_TRY(skimpi_schema_assign(schema, &roles, options->inputs[0], error));
@@ -186,12 +201,14 @@ skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
         bool is_own_target = options->target == NULL;
         if (!is_own_target) {
             SKIMPI_TRY(skimpi_job_target(job, &own_target, error));
-            is_own_target = own_target.length > 0 && (strcmp(own_target.data, options->target) == 0 || is_target_name(schema, options->target));
+            is_own_target = own_target.length > 0 &&
+                            (strcmp(own_target.data, options->target) == 0 || is_target_name(schema, options->target));
         }
         if (options->weight != NULL || options->n_drop > 0 || options->hash_bits > 0 || !is_own_target) {
-            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM,
-                                   "'%s' is a chunk store, whose target (%s), weight and dropped columns were chosen by `skimp convert`", options->inputs[0],
-                                   own_target.length > 0 ? (const char *)own_target.data : "none"));
+            SKIMPI_TRY(skimpi_fail(
+                error, SKIMP_ERROR_PARAM,
+                "'%s' is a chunk store, whose target (%s), weight and dropped columns were chosen by `skimp convert`",
+                options->inputs[0], own_target.length > 0 ? (const char *)own_target.data : "none"));
         }
     }
     SKIMPI_TRY(skimpi_pipeline_bind(&job->pipeline, schema, error));
@@ -242,8 +259,8 @@ skimp_status skimp_job_create(skimp_job **out, const skimp_job_options *options,
     }
     SKIMPI_TRY(skimpi_options_copy(&job->options, &job->options_block, &job->options_bytes, budget, &own, error));
     SKIMPI_TRY(skimpi_warnings_create(&job->warnings, budget, error));
-    SKIMPI_TRY(skimpi_pipeline_create(&job->pipeline, budget, job->options.estimator, job->options.params, job->options.n_params, job->options.steps,
-                                      job->options.n_steps, error));
+    SKIMPI_TRY(skimpi_pipeline_create(&job->pipeline, budget, job->options.estimator, job->options.params,
+                                      job->options.n_params, job->options.steps, job->options.n_steps, error));
     SKIMPI_TRY(skimpi_job_open_inputs(job, error));
     *out = job;
 out:
@@ -324,9 +341,17 @@ void skimpi_job_progress(skimp_job *job, uint64_t bytes_done, uint64_t bytes_tot
             left = spent / share * (1 - share);
         }
         const skimp_progress progress = {
-            .phase = job->phase, .bytes_done = bytes_done < bytes_total ? bytes_done : bytes_total, .bytes_total = bytes_total, .rows = rows,
-            .pass = job->passes_done, .passes_expected = passes, .objective = objective, .charged_bytes = skimp_budget_in_use(job->budget),
-            .budget_bytes = skimp_budget_limit(job->budget), .seconds = now - job->started, .seconds_left = left,
+            .phase = job->phase,
+            .bytes_done = bytes_done < bytes_total ? bytes_done : bytes_total,
+            .bytes_total = bytes_total,
+            .rows = rows,
+            .pass = job->passes_done,
+            .passes_expected = passes,
+            .objective = objective,
+            .charged_bytes = skimp_budget_in_use(job->budget),
+            .budget_bytes = skimp_budget_limit(job->budget),
+            .seconds = now - job->started,
+            .seconds_left = left,
         };
         job->options.progress(job->options.progress_context, &progress);
     }

@@ -20,9 +20,9 @@ struct skimpi_metrics {
     uint32_t n_classes;
     uint64_t rows, unknown, n_probability, n_decision;
     double correct, log_loss, squared, absolute;
-    double first, mean, spread;             /* of the target less its first value: Σ (t - mean)², as it goes by (Welford 1962) */
-    skimpi_buffer keys;                     /* ordered bits of the score, the lowest one replaced by the label */
-    uint32_t *bins;                         /* BINS negatives, then BINS positives */
+    double first, mean, spread; /* of the target less its first value: Σ (t - mean)², as it goes by (Welford 1962) */
+    skimpi_buffer keys;         /* ordered bits of the score, the lowest one replaced by the label */
+    uint32_t *bins;             /* BINS negatives, then BINS positives */
 };
 
 skimp_status skimpi_metrics_create(skimpi_metrics **out, skimp_budget *budget, uint32_t n_classes, skimp_error *error)
@@ -52,7 +52,8 @@ uint64_t skimpi_metrics_bytes(uint32_t n_classes, uint64_t rows)
         return skimp_alloc_cost(sizeof(skimpi_metrics));
     }
     const uint64_t keys = skimp_alloc_cost((rows < EXACT_ROWS ? rows : EXACT_ROWS) * sizeof(uint64_t) * 5 / 2);
-    return skimp_alloc_cost(sizeof(skimpi_metrics)) + keys + (rows > EXACT_ROWS ? skimp_alloc_cost(2 * (uint64_t)BINS * sizeof(uint32_t)) : 0);
+    return skimp_alloc_cost(sizeof(skimpi_metrics)) + keys +
+           (rows > EXACT_ROWS ? skimp_alloc_cost(2 * (uint64_t)BINS * sizeof(uint32_t)) : 0);
 }
 
 /* Bits of a double whose unsigned order is the order of the values. */
@@ -82,12 +83,14 @@ static void count_score(skimpi_metrics *metrics, double score, bool positive)
     *bin += *bin < UINT32_MAX;
 }
 
-static skimp_status add_scores(skimpi_metrics *metrics, uint32_t n, const double *target, const double *decision, skimp_error *error)
+static skimp_status add_scores(skimpi_metrics *metrics, uint32_t n, const double *target, const double *decision,
+                               skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const uint64_t kept = metrics->keys.length / sizeof(uint64_t);
     if (metrics->bins == NULL && kept + n > EXACT_ROWS) {
-        SKIMPI_TRY(skimp_alloc(metrics->budget, SKIMP_TAG_ACCUMULATORS, 2 * (size_t)BINS, sizeof *metrics->bins, (void **)&metrics->bins, error));
+        SKIMPI_TRY(skimp_alloc(metrics->budget, SKIMP_TAG_ACCUMULATORS, 2 * (size_t)BINS, sizeof *metrics->bins,
+                               (void **)&metrics->bins, error));
         const uint64_t *keys = metrics->keys.data;
         for (uint64_t i = 0; i < kept; i++) {
             count_score(metrics, value_of(keys[i]), keys[i] & 1);
@@ -114,15 +117,16 @@ out:
     return status;
 }
 
-skimp_status skimpi_metrics_add(skimpi_metrics *metrics, uint32_t n, const double *target, const double *label, const double *probability,
-                                const double *decision, size_t stride, skimp_error *error)
+skimp_status skimpi_metrics_add(skimpi_metrics *metrics, uint32_t n, const double *target, const double *label,
+                                const double *probability, const double *decision, size_t stride, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     for (uint32_t i = 0; i < n; i++) {
         metrics->rows++;
         if (metrics->n_classes == 0) {
             metrics->first = metrics->rows == 1 ? target[i] : metrics->first;
-            const double error_i = target[i] - label[i], value = target[i] - metrics->first, about = value - metrics->mean;
+            const double error_i = target[i] - label[i], value = target[i] - metrics->first,
+                         about = value - metrics->mean;
             metrics->squared += error_i * error_i;
             metrics->absolute += fabs(error_i);
             metrics->mean += about / (double)metrics->rows;
@@ -224,7 +228,9 @@ size_t skimpi_metrics_finish(skimpi_metrics *metrics, skimp_metric *out, size_t 
     }
     if (metrics->n_classes == 0) {
         if (metrics->rows > 1) { /* not defined for one */
-            const double r2 = metrics->spread > 0 ? 1 - metrics->squared / metrics->spread : metrics->squared > 0 ? 0 : 1;
+            const double r2 = metrics->spread > 0    ? 1 - metrics->squared / metrics->spread
+                              : metrics->squared > 0 ? 0
+                                                     : 1;
             out[count++] = (skimp_metric){ "r2", r2 };
         }
         out[count++] = (skimp_metric){ "mean_squared_error", metrics->squared / n };

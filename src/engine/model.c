@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "data/dictionary.h"
-#include "engine/engine.h"
 #include "data/json_value.h"
+#include "engine/engine.h"
 
 #define METADATA_NAMES_MAX (1u << 20) /* bytes of feature names that go into the metadata too */
 
@@ -68,7 +68,8 @@ out:
     return status;
 }
 
-static skimp_status save_metadata(skimpi_tensors *tensors, const skimp_job *job, const skimpi_design *design, skimp_error *error)
+static skimp_status save_metadata(skimpi_tensors *tensors, const skimp_job *job, const skimpi_design *design,
+                                  skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = job->schema;
@@ -83,8 +84,8 @@ static skimp_status save_metadata(skimpi_tensors *tensors, const skimp_job *job,
     SKIMPI_TRY(skimpi_buffer_append(&text, "[", 1, error));
     for (unsigned i = 0; i < job->pipeline.n_steps; i++) {
         const skimpi_stage *stage = &job->pipeline.steps[i];
-        SKIMPI_TRY(skimpi_buffer_printf(&text, error, "%s{\"name\": \"%s\", \"estimator\": \"%s\", \"params\": ", i > 0 ? ", " : "", stage->name,
-                                        stage->class->info.name));
+        SKIMPI_TRY(skimpi_buffer_printf(&text, error, "%s{\"name\": \"%s\", \"estimator\": \"%s\", \"params\": ",
+                                        i > 0 ? ", " : "", stage->name, stage->class->info.name));
         SKIMPI_TRY(append_params(&text, stage->params, error));
         SKIMPI_TRY(skimpi_buffer_append(&text, "}", 1, error));
     }
@@ -133,7 +134,8 @@ out:
     return status;
 }
 
-static skimp_status save_categories(skimpi_tensors *tensors, const skimp_job *job, const skimpi_design *design, uint32_t ordinal, uint32_t slot, skimp_error *error)
+static skimp_status save_categories(skimpi_tensors *tensors, const skimp_job *job, const skimpi_design *design,
+                                    uint32_t ordinal, uint32_t slot, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_dictionary *dictionary = job->schema->dictionaries[slot];
@@ -160,7 +162,8 @@ out:
     return status;
 }
 
-static skimp_status save_columns(skimpi_tensors *tensors, const skimp_job *job, const skimpi_design *design, skimp_error *error)
+static skimp_status save_columns(skimpi_tensors *tensors, const skimp_job *job, const skimpi_design *design,
+                                 skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = job->schema;
@@ -196,7 +199,8 @@ out:
     return status;
 }
 
-static skimp_status save_classes(skimpi_tensors *tensors, const skimp_job *job, const skimpi_classes *classes, skimp_error *error)
+static skimp_status save_classes(skimpi_tensors *tensors, const skimp_job *job, const skimpi_classes *classes,
+                                 skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_buffer text;
@@ -204,7 +208,8 @@ static skimp_status save_classes(skimpi_tensors *tensors, const skimp_job *job, 
     if (classes->is_text) {
         for (uint32_t k = 0; k < classes->n_classes; k++) {
             size_t length = 0;
-            const char *label = skimpi_dictionary_text(job->schema->dictionaries[job->schema->n_category], (uint32_t)classes->values[k], &length);
+            const char *label = skimpi_dictionary_text(job->schema->dictionaries[job->schema->n_category],
+                                                       (uint32_t)classes->values[k], &length);
             SKIMPI_TRY(skimpi_buffer_append(&text, label, length, error));
             SKIMPI_TRY(skimpi_buffer_append(&text, "", 1, error));
         }
@@ -220,7 +225,8 @@ out:
     return status;
 }
 
-skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi_design *design, const skimpi_classes *classes, skimp_error *error)
+skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi_design *design,
+                                 const skimpi_classes *classes, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimp_budget *budget = NULL;
@@ -279,7 +285,8 @@ skimp_status skimp_model_load(skimp_model **out, skimp_budget *parent, const cha
     }
     const skimpi_estimator_class *class = skimpi_estimator_class_find(name);
     if (class == NULL || class->info.kind == SKIMP_TRANSFORMER) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "this model's estimator '%.64s' is not known here", name));
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL,
+                                  "this model's estimator '%.64s' is not known here", name));
     }
     *out = model;
 out:
@@ -330,13 +337,17 @@ bool skimp_model_meta(const skimp_model *model, size_t i, const char **key, cons
 
 bool skimp_model_array(const skimp_model *model, size_t i, skimp_array *out)
 {
-    static const char *const names[] = { [SKIMPI_F64] = "F64", [SKIMPI_F32] = "F32", [SKIMPI_I64] = "I64", [SKIMPI_U64] = "U64",
-                                         [SKIMPI_I32] = "I32", [SKIMPI_U32] = "U32", [SKIMPI_U8] = "U8" };
+    static const char *const names[] = {
+        [SKIMPI_F64] = "F64", [SKIMPI_F32] = "F32", [SKIMPI_I64] = "I64", [SKIMPI_U64] = "U64",
+        [SKIMPI_I32] = "I32", [SKIMPI_U32] = "U32", [SKIMPI_U8] = "U8"
+    };
     if (i >= skimpi_tensors_count(model->tensors)) {
         return false;
     }
     const skimpi_tensor *tensor = skimpi_tensors_at(model->tensors, i);
-    *out = (skimp_array){ .name = tensor->name, .dtype = names[tensor->dtype], .n_dims = tensor->n_dims, .data = tensor->data };
+    *out = (skimp_array){
+        .name = tensor->name, .dtype = names[tensor->dtype], .n_dims = tensor->n_dims, .data = tensor->data
+    };
     memcpy(out->shape, tensor->shape, sizeof out->shape);
     return true;
 }

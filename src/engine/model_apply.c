@@ -9,15 +9,16 @@
 #include <string.h>
 
 #include "data/dictionary.h"
-#include "engine/engine.h"
 #include "data/json_value.h"
+#include "engine/engine.h"
 
 static skimp_status bad_model(skimp_error *error, const char *what)
 {
     return skimpi_fail(error, SKIMP_ERROR_DATA, "the model is damaged: %s", what);
 }
 
-static skimp_status need_strings(const skimpi_tensors *tensors, const char *name, const char **text, uint64_t *bytes, skimp_error *error)
+static skimp_status need_strings(const skimpi_tensors *tensors, const char *name, const char **text, uint64_t *bytes,
+                                 skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_tensor *tensor = NULL;
@@ -33,7 +34,8 @@ out:
 }
 
 /* A whole number of the metadata, at most `most`. */
-static skimp_status meta_number(const skimpi_tensors *tensors, const char *key, uint64_t most, uint64_t *out, skimp_error *error)
+static skimp_status meta_number(const skimpi_tensors *tensors, const char *key, uint64_t most, uint64_t *out,
+                                skimp_error *error)
 {
     const char *text = skimpi_tensors_meta(tensors, key);
     uint64_t value = 0;
@@ -77,8 +79,8 @@ out:
     return status;
 }
 
-static skimp_status load_stage(skimpi_stage *stage, skimpi_applied *applied, bool is_step, const char *name, const char *class_name, skimpi_json params,
-                               skimp_error *error)
+static skimp_status load_stage(skimpi_stage *stage, skimpi_applied *applied, bool is_step, const char *name,
+                               const char *class_name, skimpi_json params, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimp_budget *budget = applied->job->budget;
@@ -93,7 +95,8 @@ out:
     return status;
 }
 
-static skimp_status load_step(skimpi_applied *applied, const skimpi_tensors *tensors, unsigned i, skimpi_json step, uint64_t n_sparse, skimp_error *error)
+static skimp_status load_step(skimpi_applied *applied, const skimpi_tensors *tensors, unsigned i, skimpi_json step,
+                              uint64_t n_sparse, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     char name[64] = "", class_name[64] = "", prefix[96];
@@ -125,8 +128,10 @@ static skimp_status load_step(skimpi_applied *applied, const skimpi_tensors *ten
         }
         stage->n_inputs = (uint32_t)columns->n_values;
         stage->n_slots_allocated = applied->n_numeric;
-        SKIMPI_TRY(skimp_alloc(applied->job->budget, SKIMP_TAG_OTHER, applied->n_numeric, sizeof *stage->slots, (void **)&stage->slots, error));
-        SKIMPI_TRY(skimp_alloc(applied->job->budget, SKIMP_TAG_OTHER, applied->n_numeric, 1, (void **)&stage->has_slot, error));
+        SKIMPI_TRY(skimp_alloc(applied->job->budget, SKIMP_TAG_OTHER, applied->n_numeric, sizeof *stage->slots,
+                               (void **)&stage->slots, error));
+        SKIMPI_TRY(skimp_alloc(applied->job->budget, SKIMP_TAG_OTHER, applied->n_numeric, 1, (void **)&stage->has_slot,
+                               error));
         for (uint32_t k = 0; k < stage->n_inputs; k++) {
             if (slots[k] >= applied->n_numeric || (k > 0 && slots[k] <= slots[k - 1])) {
                 SKIMPI_TRY(bad_model(error, prefix));
@@ -135,9 +140,14 @@ static skimp_status load_step(skimpi_applied *applied, const skimpi_tensors *ten
             stage->has_slot[slots[k]] = 1;
         }
     }
-    const skimpi_problem problem = { .is_exact = true, .n_features = stage->n_inputs + n_sparse, .n_dense = stage->n_inputs, .n_sparse = n_sparse, .n_threads = 1 };
+    const skimpi_problem problem = { .is_exact = true,
+                                     .n_features = stage->n_inputs + n_sparse,
+                                     .n_dense = stage->n_inputs,
+                                     .n_sparse = n_sparse,
+                                     .n_threads = 1 };
     snprintf(prefix, sizeof prefix, "%u.%s.", i, name);
-    SKIMPI_TRY(stage->class->load(&stage->fitted, applied->job->budget, tensors, prefix, &problem, stage->params, error));
+    SKIMPI_TRY(
+        stage->class->load(&stage->fitted, applied->job->budget, tensors, prefix, &problem, stage->params, error));
 out:
     return status;
 }
@@ -148,8 +158,8 @@ static skimp_status load_pipeline(skimpi_applied *applied, const skimpi_tensors 
     skimpi_json steps = { "[]", 2 }, params = { "{}", 2 }, key, item;
     const char *text = skimpi_tensors_meta(tensors, "steps");
     applied->pipeline.budget = applied->job->budget;
-    if (text == NULL || !skimpi_json_check(text, strlen(text), &steps, NULL) || skimpi_json_kind_of(steps) != SKIMPI_JSON_ARRAY ||
-        skimpi_json_count(steps) > SKIMPI_MAX_STEPS) {
+    if (text == NULL || !skimpi_json_check(text, strlen(text), &steps, NULL) ||
+        skimpi_json_kind_of(steps) != SKIMPI_JSON_ARRAY || skimpi_json_count(steps) > SKIMPI_MAX_STEPS) {
         SKIMPI_TRY(bad_model(error, "its steps"));
     }
     skimpi_json_items items = skimpi_json_begin(steps);
@@ -163,7 +173,8 @@ static skimp_status load_pipeline(skimpi_applied *applied, const skimpi_tensors 
     const char *name = skimpi_tensors_meta(tensors, "estimator");
     skimpi_stage *estimator = &applied->pipeline.estimator;
     SKIMPI_TRY(load_stage(estimator, applied, false, name, name, params, error));
-    SKIMPI_TRY(estimator->class->load(&estimator->fitted, applied->job->budget, tensors, "", &applied->problem, estimator->params, error));
+    SKIMPI_TRY(estimator->class->load(&estimator->fitted, applied->job->budget, tensors, "", &applied->problem,
+                                      estimator->params, error));
 out:
     return status;
 }
@@ -186,8 +197,8 @@ static bool has_no_header(const skimpi_schema *schema)
 /* The columns of the inputs by name: the first of each name, and whether there is a second. */
 typedef struct name_index {
     skimpi_dictionary *names;
-    uint32_t *first;     /* per name */
-    uint8_t *is_double;  /* per name */
+    uint32_t *first;    /* per name */
+    uint8_t *is_double; /* per name */
     uint32_t n_columns;
 } name_index;
 
@@ -198,19 +209,22 @@ static void index_destroy(name_index *index, skimp_budget *budget)
     skimp_free(budget, SKIMP_TAG_OTHER, index->is_double, index->n_columns, 1);
 }
 
-static skimp_status index_create(name_index *index, const skimpi_schema *schema, skimp_budget *budget, skimp_error *error)
+static skimp_status index_create(name_index *index, const skimpi_schema *schema, skimp_budget *budget,
+                                 skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     *index = (name_index){ .n_columns = schema->n_columns };
     SKIMPI_TRY(skimpi_dictionary_create(&index->names, budget, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, schema->n_columns, sizeof *index->first, (void **)&index->first, error));
+    SKIMPI_TRY(
+        skimp_alloc(budget, SKIMP_TAG_OTHER, schema->n_columns, sizeof *index->first, (void **)&index->first, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, schema->n_columns, 1, (void **)&index->is_double, error));
     for (uint32_t c = 0; c < schema->n_columns; c++) {
         const char *name = schema->columns[c].name;
         const size_t length = strlen(name);
         const uint32_t next = skimpi_dictionary_size(index->names);
         uint32_t code = 0;
-        SKIMPI_TRY(skimpi_dictionary_insert(index->names, name, length, skimpi_dictionary_hash(name, length), &code, error));
+        SKIMPI_TRY(
+            skimpi_dictionary_insert(index->names, name, length, skimpi_dictionary_hash(name, length), &code, error));
         if (code == next) {
             index->first[code] = c;
         } else {
@@ -225,25 +239,28 @@ out:
 }
 
 /* What a column is to become, and whether it can. */
-static skimp_status take_column(const skimpi_applied *applied, uint32_t c, const char *name, bool is_text, skimp_error *error)
+static skimp_status take_column(const skimpi_applied *applied, uint32_t c, const char *name, bool is_text,
+                                skimp_error *error)
 {
     skimpi_schema *schema = applied->job->schema;
     skimpi_column *column = &schema->columns[c];
     const char *file = applied->job->options.inputs[0];
     if (!is_text && column->type != SKIMPI_TYPE_NUMERIC) {
-        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, name, "this column holds %s, but the model was trained on numbers",
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, name,
+                              "this column holds %s, but the model was trained on numbers",
                               column->type == SKIMPI_TYPE_DATE ? "dates" : "text");
     }
     if (is_text && !schema->delimited) {
-        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, name, "this column holds numbers, but the model was trained on text");
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, name,
+                              "this column holds numbers, but the model was trained on text");
     }
     column->type = is_text ? SKIMPI_TYPE_CATEGORY : SKIMPI_TYPE_NUMERIC;
     return SKIMP_OK;
 }
 
 /* Columns go by name; where the inputs have made-up names (no header) and not the model's, by place. */
-static skimp_status match_names(const skimpi_applied *applied, const name_index *index, const skimpi_tensors *tensors, uint32_t n_model, uint32_t *of_column,
-                                skimp_error *error)
+static skimp_status match_names(const skimpi_applied *applied, const name_index *index, const skimpi_tensors *tensors,
+                                uint32_t n_model, uint32_t *of_column, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_schema *schema = applied->job->schema;
@@ -263,7 +280,8 @@ static skimp_status match_names(const skimpi_applied *applied, const name_index 
         if (code == SKIMPI_CODE_UNKNOWN) {
             missing = missing == NULL ? at : missing;
         } else if (index->is_double[code]) {
-            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, at, "is the name of two columns, and the model was trained on one"));
+            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, at,
+                                      "is the name of two columns, and the model was trained on one"));
         } else {
             of_column[k] = index->first[code];
         }
@@ -277,7 +295,8 @@ static skimp_status match_names(const skimpi_applied *applied, const name_index 
     for (uint32_t k = 0; k < n_model; k++) {
         of_column[k] = is_alike ? k : ((const uint32_t *)places->data)[k];
         if (!by_place || of_column[k] >= schema->n_columns) {
-            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, NULL, "there is no column '%.100s', which the model was trained on", missing));
+            SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, NULL,
+                                      "there is no column '%.100s', which the model was trained on", missing));
         }
         /* Messages speak of the model's columns, and hashes of text depend on their names. */
         SKIMPI_TRY(skimpi_schema_set_name(schema, of_column[k], at, strlen(at), error));
@@ -288,8 +307,8 @@ out:
 }
 
 /* The inputs' column for each of the model's: of_column[k]; keep[c] says which are used. */
-static skimp_status match_columns(const skimpi_applied *applied, const skimpi_tensors *tensors, uint32_t n_model, const uint8_t *types, uint32_t *of_column,
-                                  uint8_t *keep, skimp_error *error)
+static skimp_status match_columns(const skimpi_applied *applied, const skimpi_tensors *tensors, uint32_t n_model,
+                                  const uint8_t *types, uint32_t *of_column, uint8_t *keep, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = applied->job->schema;
@@ -310,20 +329,24 @@ out:
     return status;
 }
 
-static skimp_status assign_roles(const skimpi_applied *applied, const uint8_t *keep, const char *target, uint32_t hash_bits, skimp_error *error)
+static skimp_status assign_roles(const skimpi_applied *applied, const uint8_t *keep, const char *target,
+                                 uint32_t hash_bits, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimp_job *job = applied->job;
     skimpi_schema *schema = job->schema;
     /* Labels that were text are text here too, whatever they look like in this file. */
-    const int64_t column = target != NULL && applied->classes.is_text ? skimpi_schema_find(schema, target, strlen(target)) : -1;
+    const int64_t column =
+        target != NULL && applied->classes.is_text ? skimpi_schema_find(schema, target, strlen(target)) : -1;
     if (column >= 0 && schema->delimited) {
         schema->columns[column].type = SKIMPI_TYPE_CATEGORY;
     }
     const skimpi_roles roles = { .target = target, .keep = keep, .hash_bits = hash_bits };
     SKIMPI_TRY(skimpi_schema_assign(schema, &roles, job->options.inputs[0], error));
     if (schema->target >= 0 && keep[schema->target]) {
-        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "'%.100s' is one of the columns that the model predicts from: it cannot be the target", target));
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM,
+                               "'%.100s' is one of the columns that the model predicts from: it cannot be the target",
+                               target));
     }
 out:
     return status;
@@ -345,8 +368,8 @@ out:
     return status;
 }
 
-static skimp_status load_categories(skimpi_applied *applied, const skimpi_tensors *tensors, uint32_t ordinal, uint32_t slot, bool missing, uint64_t *feature,
-                                    skimp_error *error)
+static skimp_status load_categories(skimpi_applied *applied, const skimpi_tensors *tensors, uint32_t ordinal,
+                                    uint32_t slot, bool missing, uint64_t *feature, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const char *text = NULL;
@@ -364,7 +387,8 @@ out:
     return status;
 }
 
-static skimp_status load_columns(skimpi_applied *applied, const skimpi_tensors *tensors, const char *target, skimp_error *error)
+static skimp_status load_columns(skimpi_applied *applied, const skimpi_tensors *tensors, const char *target,
+                                 skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimp_job *job = applied->job;
@@ -380,7 +404,8 @@ static skimp_status load_columns(skimpi_applied *applied, const skimpi_tensors *
     SKIMPI_TRY(skimpi_tensors_need(tensors, "column_types", SKIMPI_U8, 1, &any, &types, error));
     n = types->n_values;
     if (n > schema->n_columns) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, job->options.inputs[0], 0, NULL, "%u columns, but the model was trained on %llu", schema->n_columns,
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, job->options.inputs[0], 0, NULL,
+                                  "%u columns, but the model was trained on %llu", schema->n_columns,
                                   (unsigned long long)n));
     }
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, n, sizeof *of_column, (void **)&of_column, error));
@@ -393,12 +418,17 @@ static skimp_status load_columns(skimpi_applied *applied, const skimpi_tensors *
     applied->n_category = (uint32_t)n - applied->n_numeric;
     const uint64_t n_category = applied->n_category;
     SKIMPI_TRY(skimpi_tensors_need(tensors, "category_missing", SKIMPI_U8, 1, &n_category, &missing, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, applied->n_numeric, sizeof(uint32_t), (void **)&applied->numeric_slots, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, applied->n_numeric, sizeof(uint64_t), (void **)&applied->numeric_features, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, n_category, sizeof(uint32_t), (void **)&applied->category_slots, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, n_category, sizeof(uint64_t), (void **)&applied->code_features, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, applied->n_numeric, sizeof(uint32_t),
+                           (void **)&applied->numeric_slots, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, applied->n_numeric, sizeof(uint64_t),
+                           (void **)&applied->numeric_features, error));
+    SKIMPI_TRY(
+        skimp_alloc(budget, SKIMP_TAG_OTHER, n_category, sizeof(uint32_t), (void **)&applied->category_slots, error));
+    SKIMPI_TRY(
+        skimp_alloc(budget, SKIMP_TAG_OTHER, n_category, sizeof(uint64_t), (void **)&applied->code_features, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, n_category, sizeof(uint32_t), (void **)&applied->n_codes, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, n_category, sizeof(uint32_t), (void **)&applied->missing_codes, error));
+    SKIMPI_TRY(
+        skimp_alloc(budget, SKIMP_TAG_OTHER, n_category, sizeof(uint32_t), (void **)&applied->missing_codes, error));
     uint32_t numeric = 0, ordinal = 0;
     for (uint64_t k = 0; k < n; k++) {
         const uint32_t slot = schema->columns[of_column[k]].slot;
@@ -409,7 +439,8 @@ static skimp_status load_columns(skimpi_applied *applied, const skimpi_tensors *
         }
         applied->category_slots[ordinal] = slot;
         if (hash_bits == 0) {
-            SKIMPI_TRY(load_categories(applied, tensors, ordinal, slot, ((const uint8_t *)missing->data)[ordinal] != 0, &feature, error));
+            SKIMPI_TRY(load_categories(applied, tensors, ordinal, slot, ((const uint8_t *)missing->data)[ordinal] != 0,
+                                       &feature, error));
         }
         ordinal++;
     }
@@ -475,8 +506,10 @@ static skimp_status load_class_text(skimpi_applied *applied, const skimpi_tensor
     uint64_t bytes = 0;
     const bool is_text = schema->target_type == SKIMPI_TYPE_CATEGORY;
     if (schema->target >= 0 && is_text != applied->classes.is_text) {
-        return skimpi_fail_at(error, SKIMP_ERROR_DATA, applied->job->options.inputs[0], 0, schema->sparse ? "label" : schema->columns[schema->target].name,
-                              "this target holds %s, but the model was trained on %s", is_text ? "text" : "numbers", is_text ? "numbers" : "text");
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, applied->job->options.inputs[0], 0,
+                              schema->sparse ? "label" : schema->columns[schema->target].name,
+                              "this target holds %s, but the model was trained on %s", is_text ? "text" : "numbers",
+                              is_text ? "numbers" : "text");
     }
     if (!applied->classes.is_text) {
         return SKIMP_OK;
@@ -500,13 +533,15 @@ static skimp_status allow_missing(const skimpi_applied *applied, skimp_error *er
         job->may_miss[0] = skimpi_pipeline_may_miss(&applied->pipeline, 0);
     }
     for (uint32_t k = 0; k < applied->n_numeric; k++) {
-        job->may_miss[job->schema->numeric[applied->numeric_slots[k]]] = skimpi_pipeline_may_miss(&applied->pipeline, k);
+        job->may_miss[job->schema->numeric[applied->numeric_slots[k]]] =
+            skimpi_pipeline_may_miss(&applied->pipeline, k);
     }
 out:
     return status;
 }
 
-skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, const skimp_model *model, bool with_target, skimp_error *error)
+skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, const skimp_model *model, bool with_target,
+                                   skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_tensors *tensors = model->tensors;
@@ -516,19 +551,23 @@ skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, cons
     }
     job->is_spent = true;
     if (job->store_is_input) {
-        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "'%s' is a chunk store: give predict and score the original files", job->options.inputs[0]));
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM,
+                               "'%s' is a chunk store: give predict and score the original files",
+                               job->options.inputs[0]));
     }
     const char *kind = skimpi_tensors_meta(tensors, "data");
     const bool sparse = kind != NULL && strcmp(kind, "sparse") == 0;
     if (sparse != job->schema->sparse) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, job->options.inputs[0], 0, NULL, "the model was trained on %s, this is %s",
-                                  sparse ? "sparse data (svmlight)" : "a table", sparse ? "a table" : "sparse data (svmlight)"));
+        SKIMPI_TRY(skimpi_fail_at(
+            error, SKIMP_ERROR_DATA, job->options.inputs[0], 0, NULL, "the model was trained on %s, this is %s",
+            sparse ? "sparse data (svmlight)" : "a table", sparse ? "a table" : "sparse data (svmlight)"));
     }
     const char *target = NULL;
     if (with_target) {
         target = job->options.target != NULL ? job->options.target : skimpi_tensors_meta(tensors, "target");
         if (target == NULL) {
-            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "the model does not say what its target was: name the column (--target)"));
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM,
+                                   "the model does not say what its target was: name the column (--target)"));
         }
     }
     SKIMPI_TRY(load_classes(applied, tensors, error));
@@ -544,8 +583,13 @@ skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, cons
     job->reader_options.fixed_categories = true;
     job->reader_options.target_optional = !with_target;
     applied->problem = (skimpi_problem){
-        .is_exact = true, .n_features = applied->n_features, .n_dense = applied->n_numeric, .n_code_columns = applied->n_category,
-        .n_sparse = sparse ? applied->n_features : 0, .n_classes = applied->classes.n_classes, .n_threads = 1,
+        .is_exact = true,
+        .n_features = applied->n_features,
+        .n_dense = applied->n_numeric,
+        .n_code_columns = applied->n_category,
+        .n_sparse = sparse ? applied->n_features : 0,
+        .n_classes = applied->classes.n_classes,
+        .n_threads = 1,
     };
     SKIMPI_TRY(load_pipeline(applied, tensors, error));
     if ((applied->pipeline.estimator.class->info.kind == SKIMP_CLASSIFIER) != (applied->classes.n_classes > 0)) {
@@ -580,15 +624,19 @@ void skimpi_applied_destroy(skimpi_applied *applied)
 
 /* ---- raw chunks as the model's ------------------------------------------------------------------------------------------- */
 
-skimp_status skimpi_applied_worker_create(skimpi_applied_worker *worker, const skimpi_applied *applied, skimp_error *error)
+skimp_status skimpi_applied_worker_create(skimpi_applied_worker *worker, const skimpi_applied *applied,
+                                          skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimp_budget *budget = applied->job->budget;
     *worker = (skimpi_applied_worker){ 0 };
     skimpi_buffer_init(&worker->indptr, budget, SKIMP_TAG_CHUNKS);
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CHUNKS, applied->n_numeric, sizeof *worker->dense, (void **)&worker->dense, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CHUNKS, applied->n_numeric, sizeof *worker->view, (void **)&worker->view, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CHUNKS, applied->n_category, sizeof *worker->codes, (void **)&worker->codes, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CHUNKS, applied->n_numeric, sizeof *worker->dense, (void **)&worker->dense,
+                           error));
+    SKIMPI_TRY(
+        skimp_alloc(budget, SKIMP_TAG_CHUNKS, applied->n_numeric, sizeof *worker->view, (void **)&worker->view, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CHUNKS, applied->n_category, sizeof *worker->codes,
+                           (void **)&worker->codes, error));
 out:
     if (status != SKIMP_OK) {
         skimpi_applied_worker_destroy(worker, applied);
@@ -607,8 +655,8 @@ void skimpi_applied_worker_destroy(skimpi_applied_worker *worker, const skimpi_a
 }
 
 /* Numbers that no model was trained on: a missing one that no step takes away, and infinity. */
-static skimp_status check_numbers(const skimpi_applied *applied, const skimpi_raw *raw, const double *values, uint64_t n, bool may_miss, const char *column,
-                                  skimp_error *error)
+static skimp_status check_numbers(const skimpi_applied *applied, const skimpi_raw *raw, const double *values,
+                                  uint64_t n, bool may_miss, const char *column, skimp_error *error)
 {
     const skimp_job *job = applied->job;
     uint64_t at = 0;
@@ -623,14 +671,18 @@ static skimp_status check_numbers(const skimpi_applied *applied, const skimpi_ra
         for (row = 0; raw->row_end[row] <= at; row++) {}
     }
     /* Lines can be told where every row of the unit is one. */
-    const bool is_line = raw->rows_bad == 0 && raw->rows_missing == 0 && (raw->lines == 0 || raw->lines == raw->n_rows || raw->lines + 1 == raw->n_rows);
-    return skimpi_fail_at(error, SKIMP_ERROR_DATA, job->options.n_inputs == 1 ? job->options.inputs[0] : NULL, is_line ? raw->first_line + row : 0, column,
-                          isnan(values[at]) ? "missing value: the model has no step that imputes it; drop such rows (--on-missing drop), or train with one"
+    const bool is_line = raw->rows_bad == 0 && raw->rows_missing == 0 &&
+                         (raw->lines == 0 || raw->lines == raw->n_rows || raw->lines + 1 == raw->n_rows);
+    return skimpi_fail_at(error, SKIMP_ERROR_DATA, job->options.n_inputs == 1 ? job->options.inputs[0] : NULL,
+                          is_line ? raw->first_line + row : 0, column,
+                          isnan(values[at]) ? "missing value: the model has no step that imputes it; drop such rows "
+                                              "(--on-missing drop), or train with one"
                                             : "infinite value: mend the data");
 }
 
 /* Sparse rows without the features that the model does not know; these are counted. */
-static skimp_status sparse_chunk(const skimpi_applied *applied, skimpi_applied_worker *worker, const skimpi_raw *raw, uint64_t *unknown, skimp_error *error)
+static skimp_status sparse_chunk(const skimpi_applied *applied, skimpi_applied_worker *worker, const skimpi_raw *raw,
+                                 uint64_t *unknown, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     SKIMPI_TRY(skimpi_buffer_reserve(&worker->indptr, ((size_t)raw->n_rows + 1) * sizeof(uint32_t), error));
@@ -654,23 +706,33 @@ static skimp_status sparse_chunk(const skimpi_applied *applied, skimpi_applied_w
         indptr[i + 1] = kept;
     }
     worker->chunk.has_csr = true;
-    worker->chunk.csr = (skimpi_csr_block){ .indptr = indptr, .indices = raw->indices64 != NULL ? NULL : raw->indices, .indices64 = raw->indices64, .f64 = raw->values };
+    worker->chunk.csr = (skimpi_csr_block){ .indptr = indptr,
+                                            .indices = raw->indices64 != NULL ? NULL : raw->indices,
+                                            .indices64 = raw->indices64,
+                                            .f64 = raw->values };
 out:
     return status;
 }
 
-skimp_status skimpi_applied_chunk(const skimpi_applied *applied, skimpi_applied_worker *worker, uint64_t index, uint64_t first_row, const skimpi_raw *raw,
-                                  uint64_t *unknown, skimp_error *error)
+skimp_status skimpi_applied_chunk(const skimpi_applied *applied, skimpi_applied_worker *worker, uint64_t index,
+                                  uint64_t first_row, const skimpi_raw *raw, uint64_t *unknown, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = applied->job->schema;
     skimpi_chunk *chunk = &worker->chunk;
-    *chunk = (skimpi_chunk){ .index = index, .first_row = first_row, .n_rows = raw->n_rows, .n_dense = applied->n_numeric, .n_codes = applied->n_category,
-                             .dense = worker->dense, .codes = worker->codes, .target = raw->target };
+    *chunk = (skimpi_chunk){ .index = index,
+                             .first_row = first_row,
+                             .n_rows = raw->n_rows,
+                             .n_dense = applied->n_numeric,
+                             .n_codes = applied->n_category,
+                             .dense = worker->dense,
+                             .codes = worker->codes,
+                             .target = raw->target };
     for (uint32_t k = 0; k < applied->n_numeric; k++) {
         const uint32_t slot = applied->numeric_slots[k], c = schema->numeric[slot];
         double *values = raw->numeric + (size_t)slot * raw->capacity;
-        SKIMPI_TRY(check_numbers(applied, raw, values, raw->n_rows, applied->job->may_miss[c], schema->columns[c].name, error));
+        SKIMPI_TRY(check_numbers(applied, raw, values, raw->n_rows, applied->job->may_miss[c], schema->columns[c].name,
+                                 error));
         worker->dense[k] = (skimpi_dense_column){ .feature = applied->numeric_features[k], .f64 = values };
     }
     for (uint32_t k = 0; k < applied->n_category; k++) {
@@ -683,7 +745,9 @@ skimp_status skimpi_applied_chunk(const skimpi_applied *applied, skimpi_applied_
                 ++*unknown;
             }
         }
-        worker->codes[k] = (skimpi_code_column){ .feature = applied->code_features[k], .n_codes = applied->n_codes[k], .slot = k, .codes = codes };
+        worker->codes[k] = (skimpi_code_column){
+            .feature = applied->code_features[k], .n_codes = applied->n_codes[k], .slot = k, .codes = codes
+        };
     }
     if (schema->sparse) {
         SKIMPI_TRY(sparse_chunk(applied, worker, raw, unknown, error));

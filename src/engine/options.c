@@ -5,7 +5,7 @@
 #include "engine/engine.h"
 
 typedef struct bump {
-    char *next;     /* NULL: only count */
+    char *next; /* NULL: only count */
     size_t used;
 } bump;
 
@@ -63,7 +63,8 @@ static void copy_all(bump *b, const skimp_job_options *from, skimp_job_options *
     to->checkpoint = copy_text(b, from->checkpoint);
 }
 
-skimp_status skimpi_options_copy(skimp_job_options *to, void **block, size_t *bytes, skimp_budget *budget, const skimp_job_options *from, skimp_error *error)
+skimp_status skimpi_options_copy(skimp_job_options *to, void **block, size_t *bytes, skimp_budget *budget,
+                                 const skimp_job_options *from, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     bump count = { 0 };

@@ -17,7 +17,8 @@ static void ask_for_weights_and_values(const skimp_job *job, skimpi_decoder_opti
 {
     const skimpi_stage *estimator = &job->pipeline.estimator;
     options->with_values = job->pipeline.n_steps > 0;
-    options->with_weight = estimator->class != NULL && !estimator->class->weighs_classes && skimpi_stage_has_param(estimator, "class_weight") &&
+    options->with_weight = estimator->class != NULL && !estimator->class->weighs_classes &&
+                           skimpi_stage_has_param(estimator, "class_weight") &&
                            !skimpi_params_is_null(estimator->params, "class_weight");
 }
 
@@ -25,10 +26,12 @@ uint64_t skimpi_reading_decoder_bytes(const skimp_job *job, const skimpi_forecas
 {
     skimpi_decoder_options options = { 0 };
     ask_for_weights_and_values(job, &options);
-    return skimpi_decoder_bytes(job->schema, forecast->unit_rows, forecast->chunk_bytes, &forecast->area, &options, place);
+    return skimpi_decoder_bytes(job->schema, forecast->unit_rows, forecast->chunk_bytes, &forecast->area, &options,
+                                place);
 }
 
-uint64_t skimpi_reading_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place, unsigned workers)
+uint64_t skimpi_reading_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place,
+                              unsigned workers)
 {
     const uint64_t decoder = skimpi_reading_decoder_bytes(job, forecast, place);
     const uint64_t views = skimp_alloc_cost(2 * (uint64_t)job->schema->n_numeric * sizeof(skimpi_dense_column));
@@ -42,28 +45,41 @@ void skimpi_reading_decoder_options(const skimpi_reading *reading, skimpi_decode
     ask_for_weights_and_values(reading->job, options);
 }
 
-skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skimpi_store *store, const skimpi_pipeline *pipeline,
-                                   const skimpi_design *design, const skimpi_classes *classes, skimp_error *error)
+skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skimpi_store *store,
+                                   const skimpi_pipeline *pipeline, const skimpi_design *design,
+                                   const skimpi_classes *classes, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_summary *summary = skimpi_store_summary(store);
     *reading = (skimpi_reading){
-        .job = job, .store = store, .budget = job->budget, .pipeline = pipeline, .design = design, .classes = classes, .pool = job->pool,
-        .workers = skimpi_pool_size(job->pool), .mask_rows = summary->largest_chunk_rows,
-        .holdout = job->options.holdout, .holdout_seed = job->options.seed,
+        .job = job,
+        .store = store,
+        .budget = job->budget,
+        .pipeline = pipeline,
+        .design = design,
+        .classes = classes,
+        .pool = job->pool,
+        .workers = skimpi_pool_size(job->pool),
+        .mask_rows = summary->largest_chunk_rows,
+        .holdout = job->options.holdout,
+        .holdout_seed = job->options.seed,
     };
     const unsigned workers = reading->workers;
     skimpi_decoder_options options;
     skimpi_reading_decoder_options(reading, &options);
-    SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->decoders, error));
-    SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->views, error));
-    SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->masks, error));
+    SKIMPI_TRY(
+        skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->decoders, error));
+    SKIMPI_TRY(
+        skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->views, error));
+    SKIMPI_TRY(
+        skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->masks, error));
     for (unsigned w = 0; w < workers; w++) {
         SKIMPI_TRY(skimpi_decoder_create(&reading->decoders[w], store, &options, error));
-        SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, 2 * (size_t)design->n_numeric, sizeof(skimpi_dense_column), (void **)&reading->views[w],
-                               error));
+        SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, 2 * (size_t)design->n_numeric,
+                               sizeof(skimpi_dense_column), (void **)&reading->views[w], error));
         if (reading->holdout > 0) {
-            SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, reading->mask_rows, 1, (void **)&reading->masks[w], error));
+            SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, reading->mask_rows, 1,
+                                   (void **)&reading->masks[w], error));
         }
     }
 out:
@@ -80,7 +96,8 @@ void skimpi_reading_destroy(skimpi_reading *reading)
             skimpi_decoder_destroy(reading->decoders[w]);
         }
         if (reading->views != NULL) {
-            skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->views[w], 2 * (size_t)reading->design->n_numeric, sizeof(skimpi_dense_column));
+            skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->views[w], 2 * (size_t)reading->design->n_numeric,
+                       sizeof(skimpi_dense_column));
         }
         if (reading->masks != NULL) {
             skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->masks[w], reading->mask_rows, 1);
@@ -92,13 +109,14 @@ void skimpi_reading_destroy(skimpi_reading *reading)
     *reading = (skimpi_reading){ 0 };
 }
 
-skimp_status skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned worker, skimpi_chunk *chunk, unsigned n_steps, skimpi_rows rows,
-                                         skimp_error *error)
+skimp_status skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned worker, skimpi_chunk *chunk,
+                                         unsigned n_steps, skimpi_rows rows, skimp_error *error)
 {
     if (reading->holdout > 0) {
         uint8_t *keep = reading->masks[worker];
         for (uint32_t i = 0; i < chunk->n_rows; i++) {
-            keep[i] = skimpi_held_out(chunk->first_row + i, reading->holdout_seed, reading->holdout) == (rows == SKIMPI_ROWS_HELD_OUT);
+            keep[i] = skimpi_held_out(chunk->first_row + i, reading->holdout_seed, reading->holdout) ==
+                      (rows == SKIMPI_ROWS_HELD_OUT);
         }
         skimpi_chunk_compact(chunk, keep);
     }
@@ -109,9 +127,11 @@ skimp_status skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned
     if (classes != NULL && classes->n_classes > 0 && chunk->target != NULL) {
         if (!skimpi_classes_map(classes, chunk->n_rows, chunk->target)) {
             return skimpi_fail_at(error, SKIMP_ERROR_DATA, reading->job->options.inputs[0], 0, NULL,
-                                  "chunk %llu holds a target that the store does not list: the store is damaged", (unsigned long long)chunk->index);
+                                  "chunk %llu holds a target that the store does not list: the store is damaged",
+                                  (unsigned long long)chunk->index);
         }
-        if (classes->weights != NULL && chunk->weight != NULL && !reading->job->pipeline.estimator.class->weighs_classes) {
+        if (classes->weights != NULL && chunk->weight != NULL &&
+            !reading->job->pipeline.estimator.class->weighs_classes) {
             for (uint32_t i = 0; i < chunk->n_rows; i++) {
                 chunk->weight[i] *= classes->weights[(uint32_t)chunk->target[i]];
             }
@@ -125,7 +145,7 @@ typedef struct pass_state {
     skimpi_reading *reading;
     const skimpi_pass_options *options;
     skimpi_scan scan;
-    _Atomic uint64_t next;       /* strided passes */
+    _Atomic uint64_t next; /* strided passes */
     _Atomic uint64_t bytes, rows;
     skimpi_turns *turns[SKIMPI_MAX_LANES];
     _Atomic int failed;
@@ -140,7 +160,8 @@ static void break_turns(pass_state *state)
 }
 
 /* The next chunk and its place in the order of this pass. */
-static skimp_status claim(pass_state *state, unsigned worker, skimpi_chunk **chunk, uint64_t *ordinal, bool *done, skimp_error *error)
+static skimp_status claim(pass_state *state, unsigned worker, skimpi_chunk **chunk, uint64_t *ordinal, bool *done,
+                          skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_reading *reading = state->reading;
@@ -185,15 +206,18 @@ static skimp_status pass_worker(void *context, unsigned worker, skimp_error *err
             break; /* another worker failed, and its error is the one to report */
         }
         if (chunk->n_rows > 0) {
-            status = options->consume(options->context, chunk, options->lane_data != NULL ? options->lane_data[lane] : NULL,
-                                      options->worker_data != NULL ? options->worker_data[worker] : NULL, error);
+            status =
+                options->consume(options->context, chunk, options->lane_data != NULL ? options->lane_data[lane] : NULL,
+                                 options->worker_data != NULL ? options->worker_data[worker] : NULL, error);
         }
         SKIMPI_TRY(status);
         skimpi_turns_pass(state->turns[lane], ordinal / options->lanes);
         const uint64_t rows = atomic_fetch_add(&state->rows, chunk->n_rows) + chunk->n_rows;
         const uint64_t share = summary->n_chunks > 0 ? summary->store_bytes / summary->n_chunks : 0;
         skimpi_job_progress(reading->job, atomic_fetch_add(&state->bytes, share) + share,
-                            options->chunk_stride > 1 ? summary->store_bytes / options->chunk_stride : summary->store_bytes, rows, options->objective);
+                            options->chunk_stride > 1 ? summary->store_bytes / options->chunk_stride
+                                                      : summary->store_bytes,
+                            rows, options->objective);
     }
 out:
     if (status != SKIMP_OK) {

@@ -38,7 +38,8 @@ void skimpi_pipeline_destroy(skimpi_pipeline *pipeline)
     pipeline->n_steps = 0;
 }
 
-static skimp_status find_class(const char *name, size_t length, bool step, const skimpi_estimator_class **out, skimp_error *error)
+static skimp_status find_class(const char *name, size_t length, bool step, const skimpi_estimator_class **out,
+                               skimp_error *error)
 {
     char copy[64];
     if (length >= sizeof copy) {
@@ -58,7 +59,8 @@ static skimp_status find_class(const char *name, size_t length, bool step, const
             used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "", class->info.name);
         }
     }
-    return skimpi_fail(error, SKIMP_ERROR_PARAM, "there is no %s '%s'; there are: %s", step ? "step" : "estimator", copy, known);
+    return skimpi_fail(error, SKIMP_ERROR_PARAM, "there is no %s '%s'; there are: %s", step ? "step" : "estimator",
+                       copy, known);
 }
 
 /* "name", "name@columns"; a second one of a kind is called name-2. */
@@ -84,7 +86,8 @@ static skimp_status add_step(skimpi_pipeline *pipeline, const char *text, skimp_
         snprintf(stage->name, sizeof stage->name, "%s-%u", stage->class->info.name, same);
     }
     if (at != NULL) {
-        SKIMPI_TRY(skimpi_string_copy(pipeline->budget, SKIMP_TAG_OTHER, at + 1, strlen(at + 1), &stage->columns, error));
+        SKIMPI_TRY(
+            skimpi_string_copy(pipeline->budget, SKIMP_TAG_OTHER, at + 1, strlen(at + 1), &stage->columns, error));
     }
     SKIMPI_TRY(skimpi_params_create(&stage->params, pipeline->budget, &stage->class->info, error));
 out:
@@ -106,12 +109,13 @@ static skimp_status set_param(skimpi_pipeline *pipeline, const skimp_setting *se
             return skimpi_params_set(pipeline->steps[i].params, split + 2, setting->value, error);
         }
     }
-    return skimpi_fail(error, SKIMP_ERROR_PARAM, "parameter '%s': there is no step '%.*s'; add it with --step", setting->name, (int)length,
-                       setting->name);
+    return skimpi_fail(error, SKIMP_ERROR_PARAM, "parameter '%s': there is no step '%.*s'; add it with --step",
+                       setting->name, (int)length, setting->name);
 }
 
-skimp_status skimpi_pipeline_create(skimpi_pipeline *pipeline, skimp_budget *budget, const char *estimator, const skimp_setting *params,
-                                    size_t n_params, const char *const *steps, size_t n_steps, skimp_error *error)
+skimp_status skimpi_pipeline_create(skimpi_pipeline *pipeline, skimp_budget *budget, const char *estimator,
+                                    const skimp_setting *params, size_t n_params, const char *const *steps,
+                                    size_t n_steps, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     *pipeline = (skimpi_pipeline){ .budget = budget };
@@ -146,7 +150,8 @@ bool skimpi_stage_has_param(const skimpi_stage *stage, const char *name)
 static skimp_status bind_named(skimpi_stage *stage, const skimpi_schema *schema, skimp_error *error)
 {
     if (stage->columns[0] == '\0') {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s@: name the columns after the @, with commas between them", stage->name);
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s@: name the columns after the @, with commas between them",
+                           stage->name);
     }
     for (const char *at = stage->columns; *at != '\0';) {
         const char *comma = strchr(at, ',');
@@ -154,10 +159,12 @@ static skimp_status bind_named(skimpi_stage *stage, const skimpi_schema *schema,
         const int64_t found = skimpi_schema_find(schema, at, length);
         const skimpi_column *column = found >= 0 ? &schema->columns[found] : NULL;
         if (column == NULL || column->role != SKIMPI_ROLE_FEATURE) {
-            return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s: there is no feature column '%.*s'", stage->name, (int)length, at);
+            return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s: there is no feature column '%.*s'", stage->name,
+                               (int)length, at);
         }
         if (column->type != SKIMPI_TYPE_NUMERIC) {
-            return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s works on numbers, but column '%s' holds text", stage->name, column->name);
+            return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s works on numbers, but column '%s' holds text",
+                               stage->name, column->name);
         }
         stage->has_slot[column->slot] = 1;
         at += length + (comma != NULL);
@@ -172,19 +179,24 @@ skimp_status skimpi_pipeline_bind(skimpi_pipeline *pipeline, const skimpi_schema
         skimpi_stage *stage = &pipeline->steps[i];
         if (schema->sparse) {
             if (stage->columns != NULL) {
-                SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s@%s: sparse data has no named columns", stage->name, stage->columns));
+                SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s@%s: sparse data has no named columns",
+                                       stage->name, stage->columns));
             }
             continue;
         }
         release_slots(stage, pipeline->budget);
-        SKIMPI_TRY(skimp_alloc(pipeline->budget, SKIMP_TAG_OTHER, schema->n_numeric, 1, (void **)&stage->has_slot, error));
+        SKIMPI_TRY(
+            skimp_alloc(pipeline->budget, SKIMP_TAG_OTHER, schema->n_numeric, 1, (void **)&stage->has_slot, error));
         stage->n_slots_allocated = schema->n_numeric;
-        SKIMPI_TRY(skimp_alloc(pipeline->budget, SKIMP_TAG_OTHER, schema->n_numeric, sizeof *stage->slots, (void **)&stage->slots, error));
+        SKIMPI_TRY(skimp_alloc(pipeline->budget, SKIMP_TAG_OTHER, schema->n_numeric, sizeof *stage->slots,
+                               (void **)&stage->slots, error));
         if (stage->columns == NULL) {
             memset(stage->has_slot, 1, schema->n_numeric);
         } else if (strcmp(stage->columns, "text") == 0) {
-            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM,
-                                   "step %s@text: this step works on numbers; text columns are one-hot encoded (or hashed: --hash-bits)", stage->name));
+            SKIMPI_TRY(skimpi_fail(
+                error, SKIMP_ERROR_PARAM,
+                "step %s@text: this step works on numbers; text columns are one-hot encoded (or hashed: --hash-bits)",
+                stage->name));
         } else {
             SKIMPI_TRY(bind_named(stage, schema, error));
         }
@@ -216,7 +228,8 @@ bool skimpi_pipeline_may_miss(const skimpi_pipeline *pipeline, uint32_t slot)
     return false;
 }
 
-void skimpi_stage_view(const skimpi_stage *stage, const skimpi_chunk *chunk, skimpi_chunk *out, skimpi_dense_column *view)
+void skimpi_stage_view(const skimpi_stage *stage, const skimpi_chunk *chunk, skimpi_chunk *out,
+                       skimpi_dense_column *view)
 {
     *out = *chunk;
     out->n_codes = 0;
@@ -232,7 +245,8 @@ void skimpi_stage_view(const skimpi_stage *stage, const skimpi_chunk *chunk, ski
     out->n_dense = stage->n_inputs;
 }
 
-void skimpi_pipeline_transform(const skimpi_pipeline *pipeline, unsigned n, skimpi_chunk *chunk, skimpi_dense_column *view)
+void skimpi_pipeline_transform(const skimpi_pipeline *pipeline, unsigned n, skimpi_chunk *chunk,
+                               skimpi_dense_column *view)
 {
     for (unsigned i = 0; i < n; i++) {
         const skimpi_stage *stage = &pipeline->steps[i];

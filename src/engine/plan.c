@@ -16,7 +16,8 @@
 
 /* What jobs charge beside the terms below: options, schema, stages, small blocks, and the slack of the small-block heap. */
 #define SMALL_BLOCKS (96u << 10)
-#define FURTHER_BLOCKS (48u << 10) /* of those, what is yet to come when a job is planned; the schema of many columns is there */
+#define FURTHER_BLOCKS                                                                                                 \
+    (48u << 10) /* of those, what is yet to come when a job is planned; the schema of many columns is there */
 /* Of the code and read-only data that is mapped, at most this much is touched in the end (measured: docs/decisions/0004). */
 #define PROGRAM_IMAGE_SHARE 0.66
 #define PROGRAM_IMAGE_SHARE_READING 0.56 /* convert: no solver */
@@ -132,7 +133,8 @@ static skimpi_area expected_area(const skimp_job *job, const skimpi_forecast *f)
 static double padding(double width, double rows)
 {
     const uint64_t w = (uint64_t)width;
-    const double most = w > 4 ? 16.0 * (double)w : 64, near = (double)skimpi_column_bytes(clamp_u64(rows * 1.03) + 1, w) - rows * (double)w;
+    const double most = w > 4 ? 16.0 * (double)w : 64,
+                 near = (double)skimpi_column_bytes(clamp_u64(rows * 1.03) + 1, w) - rows * (double)w;
     return (double)sizeof(skimpi_chunk_column) + (w == 0 ? 0 : near < most ? near : most);
 }
 
@@ -172,11 +174,13 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
         }
     } else {
         /* Further files are like the first. */
-        const double files = is_known && sample->text_bytes > 0 ? (double)f->text_bytes / (double)sample->text_bytes : 1;
+        const double files =
+            is_known && sample->text_bytes > 0 ? (double)f->text_bytes / (double)sample->text_bytes : 1;
         f->rows = clamp_u64((double)sample->n_rows * files);
         f->chunks = clamp_u64(ceil((double)job->reader_class->unit_count(job->reader) * files));
         const uint64_t row_bytes = sample->row_bytes > 1 ? (uint64_t)sample->row_bytes : 1;
-        f->unit_rows = (uint32_t)skimpi_max_u64(1, skimpi_min_u64(f->rows, job->reader_class->unit_bytes(job->reader, schema) / row_bytes));
+        f->unit_rows = (uint32_t)skimpi_max_u64(
+            1, skimpi_min_u64(f->rows, job->reader_class->unit_bytes(job->reader, schema) / row_bytes));
         f->unit_bytes = 0;
     }
     f->unit_nonzeros = clamp_u64(sample->nonzeros_per_row * f->unit_rows * (f->exact ? 1 : 1.1));
@@ -187,7 +191,10 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
     if (schema->sparse) {
         f->n_sparse = f->features = sample->n_sparse_features;
         overhead += 3 * padding(8, (double)f->rows);
-        row_store += 4 + sample->nonzeros_per_row * ((f->n_sparse <= 65536 ? 2 : f->n_sparse <= UINT32_MAX ? 4 : 8) + 4);
+        row_store += 4 + sample->nonzeros_per_row * ((f->n_sparse <= 65536        ? 2
+                                                      : f->n_sparse <= UINT32_MAX ? 4
+                                                                                  : 8) +
+                                                     4);
     } else {
         f->n_dense = f->features = schema->n_numeric;
         f->n_code_columns = schema->n_category;
@@ -198,14 +205,17 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
             overhead += padding(sample->numeric_bytes[slot], chunk_rows);
         }
         for (uint32_t slot = 0; slot < schema->n_category; slot++) {
-            const double bytes = schema->hash_bits > 16 ? 4 : schema->hash_bits > 8 ? 2 : code_bytes(sample->categories[slot]);
+            const double bytes = schema->hash_bits > 16  ? 4
+                                 : schema->hash_bits > 8 ? 2
+                                                         : code_bytes(sample->categories[slot]);
             row_store += bytes;
             overhead += padding(bytes, chunk_rows);
         }
     }
     f->area = expected_area(job, f);
     f->chunk_bytes = clamp_u64(row_store * f->unit_rows + overhead);
-    f->store_bytes = clamp_u64((row_store * (double)f->rows + overhead * (double)f->chunks) * (f->exact ? 1 : SAMPLE_SLACK));
+    f->store_bytes =
+        clamp_u64((row_store * (double)f->rows + overhead * (double)f->chunks) * (f->exact ? 1 : SAMPLE_SLACK));
     const uint64_t distinct = sample->classes < 2048 ? 4 * (uint64_t)sample->classes : f->rows;
     f->target_bytes = target_set_bytes(skimpi_min_u64(distinct, f->rows));
     f->classes = sample->classes > 2 ? sample->classes : 2;
@@ -225,7 +235,8 @@ static void forecast_store(skimp_job *job, skimpi_forecast *f)
     f->unit_nonzeros = summary->largest_chunk_nonzeros;
     f->chunk_bytes = summary->largest_chunk_bytes;
     f->area = summary->largest_area;
-    f->target_bytes = 2 * skimp_alloc_cost(summary->n_target_values * sizeof(double)); /* distinct targets and their counts */
+    f->target_bytes =
+        2 * skimp_alloc_cost(summary->n_target_values * sizeof(double)); /* distinct targets and their counts */
     f->store_bytes = summary->store_bytes;
     f->n_sparse = schema->sparse ? schema->n_sparse_features : 0;
     f->n_dense = schema->n_numeric;
@@ -241,18 +252,31 @@ static void forecast_store(skimp_job *job, skimpi_forecast *f)
     }
     place_codes(job);
     f->features += schema->hash_bits > 0 && schema->n_category > 0 ? (uint64_t)1 << schema->hash_bits : 0;
-    f->classes = schema->target_type == SKIMPI_TYPE_CATEGORY && schema->target >= 0 ? skimpi_dictionary_size(schema->dictionaries[schema->n_category])
-                                                                                  : summary->n_target_values;
+    f->classes = schema->target_type == SKIMPI_TYPE_CATEGORY && schema->target >= 0
+                     ? skimpi_dictionary_size(schema->dictionaries[schema->n_category])
+                     : summary->n_target_values;
     f->classes = skimpi_max_u64(f->classes, 2); /* what is wrong with fewer, or with too many to list, the fit says */
 }
 
 static skimpi_problem expected_problem(const skimp_job *job, const skimpi_forecast *f, unsigned workers)
 {
-    const bool classifies = job->pipeline.estimator.class != NULL && job->pipeline.estimator.class->info.kind == SKIMP_CLASSIFIER;
+    const bool classifies =
+        job->pipeline.estimator.class != NULL && job->pipeline.estimator.class->info.kind == SKIMP_CLASSIFIER;
     return (skimpi_problem){
-        .n_rows = f->rows, .is_exact = f->exact, .n_features = f->features, .n_dense = f->n_dense, .n_code_columns = f->n_code_columns,
-        .n_sparse = f->n_sparse, .nonzeros = f->nonzeros, .n_classes = classifies ? f->classes : 0, .chunk_rows = f->unit_rows, .n_chunks = f->chunks,
-        .weighted = job->schema->weight >= 0, .n_threads = workers, .code_features = job->code_features, .code_sizes = job->code_sizes,
+        .n_rows = f->rows,
+        .is_exact = f->exact,
+        .n_features = f->features,
+        .n_dense = f->n_dense,
+        .n_code_columns = f->n_code_columns,
+        .n_sparse = f->n_sparse,
+        .nonzeros = f->nonzeros,
+        .n_classes = classifies ? f->classes : 0,
+        .chunk_rows = f->unit_rows,
+        .n_chunks = f->chunks,
+        .weighted = job->schema->weight >= 0,
+        .n_threads = workers,
+        .code_features = job->code_features,
+        .code_sizes = job->code_sizes,
     };
 }
 
@@ -266,13 +290,15 @@ static uint64_t lanes_cost(const skimpi_needs *needs, unsigned workers)
  * The estimator's terms.  How many classes a text target has is known within bounds, and fewer of them may take more (lanes
  * of an accumulator are fewer where each is larger): the most that any count between takes.
  */
-static skimp_status plan_estimator(const skimp_job *job, skimpi_problem problem, skimpi_layout *layout, skimp_error *error)
+static skimp_status plan_estimator(const skimp_job *job, skimpi_problem problem, skimpi_layout *layout,
+                                   skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_stage *stage = &job->pipeline.estimator;
     const uint32_t most = problem.n_classes;
     const uint32_t seen = job->sample.classes_seen;
-    const uint32_t least = problem.is_exact || seen == 0 ? most : (uint32_t)skimpi_min_u64(most, skimpi_max_u64(seen, 2));
+    const uint32_t least =
+        problem.is_exact || seen == 0 ? most : (uint32_t)skimpi_min_u64(most, skimpi_max_u64(seen, 2));
     const uint32_t step = (most - least) / 64 + 1;
     for (uint32_t n = least;; n = (uint32_t)skimpi_min_u64((uint64_t)n + step, most)) {
         problem.n_classes = n;
@@ -289,7 +315,8 @@ out:
 }
 
 /* Steps, one after the other: their fitted state stays. */
-static skimp_status plan_steps(const skimp_job *job, skimpi_problem problem, skimpi_layout *layout, double *passes, skimp_error *error)
+static skimp_status plan_steps(const skimp_job *job, skimpi_problem problem, skimpi_layout *layout, double *passes,
+                               skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     uint64_t largest = 0;
@@ -311,7 +338,8 @@ out:
 }
 
 /* What the job takes with so many workers and the store here or there. */
-static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, unsigned workers, bool in_memory, skimpi_layout *layout, skimp_error *error)
+static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, unsigned workers, bool in_memory,
+                            skimpi_layout *layout, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = job->schema;
@@ -319,14 +347,17 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, unsi
     const bool reads = job->reader != NULL; /* else the data is in the store already */
     double step_passes = 0;
     *layout = (skimpi_layout){ .workers = workers, .in_memory = in_memory, .program = job->layout.program };
-    layout->other = skimpi_max_u64(SMALL_BLOCKS, skimp_budget_tag_in_use(job->budget, SKIMP_TAG_OTHER) + FURTHER_BLOCKS);
+    layout->other =
+        skimpi_max_u64(SMALL_BLOCKS, skimp_budget_tag_in_use(job->budget, SKIMP_TAG_OTHER) + FURTHER_BLOCKS);
     layout->threads = (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + skimp_alloc_cost(workers * 2048);
     layout->categories = f->category_memory;
     const skimpi_place where = in_memory ? SKIMPI_PLACE_MEMORY : SKIMPI_PLACE_SPILL;
     layout->store = skimpi_store_bytes(schema, f->store_bytes, where) + f->target_bytes;
     layout->disk = job->store_is_input || in_memory ? 0 : f->store_bytes;
     if (reads) {
-        const skimpi_ingest_cost cost = skimpi_ingest_plan(schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row, f->unit_rows, f->unit_nonzeros, workers, true);
+        const skimpi_ingest_cost cost =
+            skimpi_ingest_plan(schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row, f->unit_rows,
+                               f->unit_nonzeros, workers, true);
         layout->input = cost.input + skimpi_input_memory(job->input);
         layout->parse = cost.parse;
     }
@@ -338,16 +369,20 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, unsi
             layout->chunks += skimpi_windows_bytes(job, f, where, workers, layout->needs.window);
         }
         layout->solver += job->options.checkpoint != NULL ? skimpi_checkpoint_bytes(layout->solver) : 0;
-        layout->categories += 2 * skimp_alloc_cost(problem.n_classes * sizeof(double)) + skimp_alloc_cost(problem.n_classes * sizeof(uint32_t));
+        layout->categories += 2 * skimp_alloc_cost(problem.n_classes * sizeof(double)) +
+                              skimp_alloc_cost(problem.n_classes * sizeof(uint32_t));
         if (job->options.holdout > 0) {
             /* Scoring comes when the lanes are gone. */
             const uint64_t scored = (uint64_t)((double)f->rows * job->options.holdout * 1.05);
-            const uint64_t scoring = skimpi_metrics_bytes(problem.n_classes, scored) +
-                                     skimp_alloc_cost((uint64_t)f->unit_rows * (problem.n_classes + 2) * sizeof(double));
+            const uint64_t scoring =
+                skimpi_metrics_bytes(problem.n_classes, scored) +
+                skimp_alloc_cost((uint64_t)f->unit_rows * (problem.n_classes + 2) * sizeof(double));
             layout->accumulators = skimpi_max_u64(layout->accumulators, scoring);
         }
         if (!schema->sparse && f->features <= SKIMPI_MAX_NAMED_FEATURES) {
-            layout->categories += skimp_alloc_cost(f->features * 24) + skimp_alloc_cost(f->features * sizeof(char *)); /* names, for warnings and the model */
+            layout->categories +=
+                skimp_alloc_cost(f->features * 24) +
+                skimp_alloc_cost(f->features * sizeof(char *)); /* names, for warnings and the model */
         }
         layout->needs.passes_expected += step_passes;
         layout->needs.passes_max += step_passes;
@@ -379,7 +414,8 @@ static unsigned useful_workers(const skimp_job *job, const skimpi_forecast *f, u
     return (unsigned)skimpi_max_u64(1, skimpi_min_u64(most, units));
 }
 
-static skimp_status choose_layout(skimp_job *job, const skimpi_forecast *f, uint64_t limit, skimpi_layout *chosen, skimp_error *error)
+static skimp_status choose_layout(skimp_job *job, const skimpi_forecast *f, uint64_t limit, skimpi_layout *chosen,
+                                  skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const uint64_t budget = usable_budget(limit);
@@ -428,8 +464,10 @@ static void fill_plan(skimp_job *job, uint64_t limit)
         }
     }
     const double cores = layout->workers;
-    const double read_seconds = job->store_is_input ? 0 : (double)f->text_bytes / (350e6 * cores) + (double)f->rows * 10e-9;
-    const double pass_seconds = skimpi_max_u64((uint64_t)(layout->needs.seconds_per_pass * 1e6), 0) / 1e6 / cores + (double)f->store_bytes / (2.5e9 * cores);
+    const double read_seconds =
+        job->store_is_input ? 0 : (double)f->text_bytes / (350e6 * cores) + (double)f->rows * 10e-9;
+    const double pass_seconds = skimpi_max_u64((uint64_t)(layout->needs.seconds_per_pass * 1e6), 0) / 1e6 / cores +
+                                (double)f->store_bytes / (2.5e9 * cores);
     job->plan = (skimp_plan){
         .exact = f->exact, .assumed = job->assumed, .n_assumed = n, .budget_bytes = limit, .peak_bytes = layout->peak, .minimum_bytes = layout->minimum,
         .disk_bytes = layout->disk, .passes_expected = (job->store_is_input ? 0 : 1) + layout->needs.passes_expected,
@@ -458,10 +496,13 @@ static skimp_status measure_program(skimp_job *job, double share, skimp_error *e
      * How much of its code a process has touched varies from run to run (where the linker's random addresses fall), so
      * the plan takes the share that it ends with at most: the same figure every time.
      */
-    const uint64_t image = skimpi_max_u64((uint64_t)(share * (double)memory.image), memory.image_resident + PROGRAM_GROWTH_MIN);
+    const uint64_t image =
+        skimpi_max_u64((uint64_t)(share * (double)memory.image), memory.image_resident + PROGRAM_GROWTH_MIN);
     if (job->options.whole_process) {
-        const uint64_t other = memory.resident - skimpi_min_u64(memory.resident, memory.image_resident + skimp_budget_in_use(job->budget));
-        const bool was_more = job->base_peak > memory.resident + PROGRAM_GROWTH_MAX; /* really more, not the kernel's rounding */
+        const uint64_t other =
+            memory.resident - skimpi_min_u64(memory.resident, memory.image_resident + skimp_budget_in_use(job->budget));
+        const bool was_more =
+            job->base_peak > memory.resident + PROGRAM_GROWTH_MAX; /* really more, not the kernel's rounding */
         job->layout.program = skimpi_max_u64(skimpi_round_up(other, PROGRAM_GRAIN), PROGRAM_OTHER_MIN) + image;
         job->layout.program = skimpi_max_u64(job->layout.program, was_more ? job->base_peak : 0);
     } else {
@@ -477,7 +518,8 @@ out:
 
 static void refuse_budget(uint64_t minimum, uint64_t limit, skimp_error *error)
 {
-    (void)!skimpi_fail(error, SKIMP_ERROR_BUDGET, "a budget of %.1f MiB is too small: the smallest that works is %.1f MiB", (double)limit / 0x1p20,
+    (void)!skimpi_fail(error, SKIMP_ERROR_BUDGET,
+                       "a budget of %.1f MiB is too small: the smallest that works is %.1f MiB", (double)limit / 0x1p20,
                        ceil((double)minimum / 0x1p20 * 10) / 10);
     if (error != NULL) {
         error->limit = limit;
@@ -504,7 +546,8 @@ void skimpi_job_name_minimum(const skimp_job_options *options, skimp_error *erro
     }
     roomy.max_memory = 0;
     roomy.progress = NULL;
-    if (skimp_job_create(&job, &roomy, NULL) == SKIMP_OK && skimp_job_plan(job, &plan, NULL) == SKIMP_OK && plan->minimum_bytes > options->max_memory) {
+    if (skimp_job_create(&job, &roomy, NULL) == SKIMP_OK && skimp_job_plan(job, &plan, NULL) == SKIMP_OK &&
+        plan->minimum_bytes > options->max_memory) {
         const skimp_error before = *error;
         *error = (skimp_error)SKIMP_ERROR_INIT;
         refuse_budget(plan->minimum_bytes, options->max_memory, error);
@@ -524,7 +567,8 @@ skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error
             SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "a job runs once: make another"));
         }
         SKIMPI_TRY(skimpi_job_roles(job, error));
-        SKIMPI_TRY(measure_program(job, job->pipeline.estimator.class != NULL ? PROGRAM_IMAGE_SHARE : PROGRAM_IMAGE_SHARE_READING, error));
+        SKIMPI_TRY(measure_program(
+            job, job->pipeline.estimator.class != NULL ? PROGRAM_IMAGE_SHARE : PROGRAM_IMAGE_SHARE_READING, error));
         if (job->store_is_input) {
             forecast_store(job, &job->forecast);
         } else {
@@ -627,7 +671,8 @@ skimp_status skimpi_job_forecast(skimp_job *job, skimp_error *error)
     return forecast_sample(job, &job->forecast, error);
 }
 
-skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t per_worker, uint64_t per_row, skimp_error *error)
+skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t per_worker, uint64_t per_row,
+                                      skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const uint64_t limit = skimp_budget_limit(job->budget), budget = usable_budget(limit);
@@ -639,7 +684,9 @@ skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t p
     workers = useful_workers(job, f, workers);
     uint64_t peak = 0;
     for (;; workers--) {
-        const skimpi_ingest_cost cost = skimpi_ingest_plan(job->schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row, f->unit_rows, f->unit_nonzeros, workers, false);
+        const skimpi_ingest_cost cost =
+            skimpi_ingest_plan(job->schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row,
+                               f->unit_rows, f->unit_nonzeros, workers, false);
         peak = before + SMALL_BLOCKS + (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + cost.input + cost.parse + fixed +
                workers * (per_worker + per_row * f->unit_rows * 5 / 4);
         if (peak <= budget || workers == 1) {

@@ -41,24 +41,30 @@ static skimp_status reserve_columns(skimpi_buffer *buffer, unsigned columns, siz
 static uint64_t scratch_bytes(const skimpi_stage *estimator, skimpi_problem problem, uint32_t rows)
 {
     problem.chunk_rows = rows;
-    return estimator->class->predict_worker_bytes != NULL ? skimpi_scratch_bytes(estimator->class->predict_worker_bytes(&problem, estimator->params)) : 0;
+    return estimator->class->predict_worker_bytes != NULL
+               ? skimpi_scratch_bytes(estimator->class->predict_worker_bytes(&problem, estimator->params))
+               : 0;
 }
 
 /* Buffers grow only for a chunk that is larger than all before. */
-static skimp_status predict_columns(const skimpi_stage *estimator, const skimpi_problem *problem, const skimpi_chunk *chunk, apply_worker *own,
-                                    unsigned n_decision, unsigned n_probability, size_t stride, skimp_error *error)
+static skimp_status predict_columns(const skimpi_stage *estimator, const skimpi_problem *problem,
+                                    const skimpi_chunk *chunk, apply_worker *own, unsigned n_decision,
+                                    unsigned n_probability, size_t stride, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     SKIMPI_TRY(skimpi_buffer_reserve(&own->scratch, scratch_bytes(estimator, *problem, chunk->n_rows), error));
     SKIMPI_TRY(reserve_columns(&own->label, 1, stride, error));
     SKIMPI_TRY(reserve_columns(&own->decision, n_decision, stride, error));
     SKIMPI_TRY(reserve_columns(&own->probability, n_probability, stride, error));
-    SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_LABEL, chunk, own->label.data, stride, own->scratch.data, error));
+    SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_LABEL, chunk, own->label.data, stride,
+                                         own->scratch.data, error));
     if (n_decision > 0) {
-        SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_DECISION, chunk, own->decision.data, stride, own->scratch.data, error));
+        SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_DECISION, chunk, own->decision.data,
+                                             stride, own->scratch.data, error));
     }
     if (n_probability > 0) {
-        SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_PROBABILITY, chunk, own->probability.data, stride, own->scratch.data, error));
+        SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_PROBABILITY, chunk,
+                                             own->probability.data, stride, own->scratch.data, error));
     }
 out:
     return status;
@@ -67,7 +73,8 @@ out:
 /* ---- output -------------------------------------------------------------------------------------------------------------- */
 
 /* A field of the output, quoted where it must be. */
-static skimp_status append_field(skimpi_buffer *text, const char *prefix, const char *field, size_t length, skimp_error *error)
+static skimp_status append_field(skimpi_buffer *text, const char *prefix, const char *field, size_t length,
+                                 skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     bool quote = false;
@@ -99,7 +106,8 @@ static skimp_status append_label(const apply_state *state, skimpi_buffer *text, 
     return append_field(text, "", field, length, error);
 }
 
-static skimp_status format_rows(const apply_state *state, apply_worker *own, uint32_t n, size_t stride, skimp_error *error)
+static skimp_status format_rows(const apply_state *state, apply_worker *own, uint32_t n, size_t stride,
+                                skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const double *label = own->label.data, *probability = own->probability.data;
@@ -123,7 +131,8 @@ static skimp_status write_text(apply_state *state, const skimpi_buffer *text, sk
     if (state->to_stdout) {
         SKIMPI_TRY(skimpi_os_write(1, "standard output", text->data, text->length, error));
     } else {
-        SKIMPI_TRY(skimpi_os_pwrite(state->output.fd, state->output.path, text->data, text->length, state->written, error));
+        SKIMPI_TRY(
+            skimpi_os_pwrite(state->output.fd, state->output.path, text->data, text->length, state->written, error));
     }
     state->written += text->length;
 out:
@@ -150,17 +159,20 @@ out:
 
 /* ---- running ----------------------------------------------------------------------------------------------------------------- */
 
-static skimp_status see_chunk(void *context, unsigned worker, uint64_t index, uint64_t first_row, const skimpi_raw *raw, skimp_error *error)
+static skimp_status see_chunk(void *context, unsigned worker, uint64_t index, uint64_t first_row, const skimpi_raw *raw,
+                              skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     apply_state *state = context;
     apply_worker *own = &state->workers[worker];
     const size_t stride = skimpi_column_stride(raw->n_rows);
     SKIMPI_TRY(skimpi_applied_chunk(&state->applied, &own->base, index, first_row, raw, &own->unknown, error));
-    SKIMPI_TRY(predict_columns(&state->applied.pipeline.estimator, &state->applied.problem, &own->base.chunk, own, state->n_decision, state->n_probability, stride, error));
+    SKIMPI_TRY(predict_columns(&state->applied.pipeline.estimator, &state->applied.problem, &own->base.chunk, own,
+                               state->n_decision, state->n_probability, stride, error));
     if (state->writes) {
         SKIMPI_TRY(format_rows(state, own, raw->n_rows, stride, error));
-    } else if (state->applied.classes.n_classes > 0 && !skimpi_classes_map(&state->applied.classes, raw->n_rows, own->base.chunk.target)) {
+    } else if (state->applied.classes.n_classes > 0 &&
+               !skimpi_classes_map(&state->applied.classes, raw->n_rows, own->base.chunk.target)) {
         for (uint32_t i = 0; i < raw->n_rows; i++) {
             own->unknown_labels += own->base.chunk.target[i] >= state->applied.classes.n_classes;
         }
@@ -171,7 +183,8 @@ static skimp_status see_chunk(void *context, unsigned worker, uint64_t index, ui
     if (state->writes) {
         SKIMPI_TRY(write_text(state, &own->text, error));
     } else {
-        SKIMPI_TRY(skimpi_metrics_add(state->metrics, raw->n_rows, own->base.chunk.target, own->label.data, state->n_probability > 0 ? own->probability.data : NULL,
+        SKIMPI_TRY(skimpi_metrics_add(state->metrics, raw->n_rows, own->base.chunk.target, own->label.data,
+                                      state->n_probability > 0 ? own->probability.data : NULL,
                                       state->n_decision == 1 ? own->decision.data : NULL, stride, error));
     }
     skimpi_turns_pass(state->turns, index);
@@ -199,10 +212,12 @@ static skimp_status apply_prepare(apply_state *state, skimp_error *error)
     const uint64_t fixed = state->writes ? 0 : skimpi_metrics_bytes(state->applied.classes.n_classes, UINT32_MAX);
     const uint64_t columns = 1 + (uint64_t)state->n_decision + state->n_probability;
     /* A row of output: a label and the probabilities, at about 20 bytes each. */
-    const uint64_t row = columns * sizeof(double) + (state->writes ? 24 * (1 + (uint64_t)state->n_probability) : 0) + sizeof(uint32_t);
+    const uint64_t row =
+        columns * sizeof(double) + (state->writes ? 24 * (1 + (uint64_t)state->n_probability) : 0) + sizeof(uint32_t);
     SKIMPI_TRY(skimpi_job_prepare_apply(job, fixed, skimp_alloc_cost(scratch) * 5 / 4, row, error));
     state->n_workers = skimpi_pool_size(job->pool);
-    SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, state->n_workers, sizeof *state->workers, (void **)&state->workers, error));
+    SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, state->n_workers, sizeof *state->workers,
+                           (void **)&state->workers, error));
     for (unsigned w = 0; w < state->n_workers; w++) {
         apply_worker *own = &state->workers[w];
         skimpi_buffer_init(&own->label, job->budget, SKIMP_TAG_CHUNKS);
@@ -223,9 +238,22 @@ static skimp_status apply_run(apply_state *state, skimp_error *error)
     skimp_status status = SKIMP_OK;
     skimp_job *job = state->job;
     const skimpi_ingest_options options = {
-        .paths = job->options.inputs, .n_paths = job->options.n_inputs, .reader_class = job->reader_class, .reader = job->reader, .first_input = job->input,
-        .schema = job->schema, .pool = job->pool, .rows_hint = job->forecast.unit_rows, .longest_row = job->forecast.longest_row, .text_hint = job->forecast.text_hint, .nonzeros_hint = job->forecast.unit_nonzeros, .cancel = &job->stop, .cancel_reading = job->options.cancel,
-        .observe = see_chunk, .context = state, .progress = apply_progress,
+        .paths = job->options.inputs,
+        .n_paths = job->options.n_inputs,
+        .reader_class = job->reader_class,
+        .reader = job->reader,
+        .first_input = job->input,
+        .schema = job->schema,
+        .pool = job->pool,
+        .rows_hint = job->forecast.unit_rows,
+        .longest_row = job->forecast.longest_row,
+        .text_hint = job->forecast.text_hint,
+        .nonzeros_hint = job->forecast.unit_nonzeros,
+        .cancel = &job->stop,
+        .cancel_reading = job->options.cancel,
+        .observe = see_chunk,
+        .context = state,
+        .progress = apply_progress,
     };
     skimpi_ingest_result result = { 0 };
     uint64_t unknown_labels = 0;
@@ -241,7 +269,9 @@ static skimp_status apply_run(apply_state *state, skimp_error *error)
         unknown_labels += state->workers[w].unknown_labels;
     }
     if (unknown_labels > 0) {
-        skimpi_warn(job->warnings, "%llu rows have a label that the model was not trained on: they count as wrong, and there are no metrics of probabilities",
+        skimpi_warn(job->warnings,
+                    "%llu rows have a label that the model was not trained on: they count as wrong, and there are no "
+                    "metrics of probabilities",
                     (unsigned long long)unknown_labels);
     }
 out:
@@ -273,7 +303,8 @@ static void apply_destroy(apply_state *state)
     skimpi_job_finish_report(state->job);
 }
 
-skimp_status skimp_job_predict(skimp_job *job, const skimp_model *model, const char *path, bool proba, skimp_error *error)
+skimp_status skimp_job_predict(skimp_job *job, const skimp_model *model, const char *path, bool proba,
+                               skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     apply_state state = { .job = job, .writes = true, .to_stdout = strcmp(path, "-") == 0, .output = { .fd = -1 } };
@@ -318,7 +349,8 @@ skimp_status skimp_job_score(skimp_job *job, const skimp_model *model, skimp_err
     SKIMPI_TRY(apply_prepare(&state, error));
     SKIMPI_TRY(skimpi_metrics_create(&state.metrics, job->budget, state.applied.classes.n_classes, error));
     SKIMPI_TRY(apply_run(&state, error));
-    job->report.n_metrics = skimpi_metrics_finish(state.metrics, job->metrics, sizeof job->metrics / sizeof *job->metrics);
+    job->report.n_metrics =
+        skimpi_metrics_finish(state.metrics, job->metrics, sizeof job->metrics / sizeof *job->metrics);
     job->report.metric_rows = skimpi_metrics_rows(state.metrics);
 out:
     apply_destroy(&state);
@@ -342,8 +374,10 @@ static skimp_status see_held_out(void *context, const skimpi_chunk *chunk, void 
     skimp_status status = SKIMP_OK;
     held_out_state *state = context;
     const size_t stride = skimpi_column_stride(chunk->n_rows);
-    SKIMPI_TRY(predict_columns(state->estimator, state->problem, chunk, &state->own, state->n_decision, state->n_probability, stride, error));
-    SKIMPI_TRY(skimpi_metrics_add(state->metrics, chunk->n_rows, chunk->target, state->own.label.data, state->n_probability > 0 ? state->own.probability.data : NULL,
+    SKIMPI_TRY(predict_columns(state->estimator, state->problem, chunk, &state->own, state->n_decision,
+                               state->n_probability, stride, error));
+    SKIMPI_TRY(skimpi_metrics_add(state->metrics, chunk->n_rows, chunk->target, state->own.label.data,
+                                  state->n_probability > 0 ? state->own.probability.data : NULL,
                                   state->n_decision == 1 ? state->own.decision.data : NULL, stride, error));
 out:
     return status;
@@ -355,8 +389,11 @@ skimp_status skimpi_score_held_out(skimp_job *job, skimpi_reading *reading, skim
     const skimpi_stage *estimator = &job->pipeline.estimator;
     const uint32_t n_classes = reading->classes->n_classes;
     const char *why = NULL;
-    const skimpi_problem problem = { .n_features = reading->design->n_features, .n_dense = reading->design->n_dense, .n_sparse = reading->design->n_sparse,
-                                     .n_code_columns = reading->design->n_code_columns, .n_classes = n_classes,
+    const skimpi_problem problem = { .n_features = reading->design->n_features,
+                                     .n_dense = reading->design->n_dense,
+                                     .n_sparse = reading->design->n_sparse,
+                                     .n_code_columns = reading->design->n_code_columns,
+                                     .n_classes = n_classes,
                                      .chunk_rows = skimpi_store_summary(reading->store)->largest_chunk_rows };
     held_out_state state = { .estimator = estimator, .problem = &problem };
     skimpi_job_phase(job, "scoring");
@@ -369,10 +406,15 @@ skimp_status skimpi_score_held_out(skimp_job *job, skimpi_reading *reading, skim
         state.n_decision = estimator->class->outputs(estimator->fitted, SKIMPI_PREDICT_DECISION, &why);
     }
     SKIMPI_TRY(skimpi_metrics_create(&state.metrics, job->budget, n_classes, error));
-    const skimpi_pass_options pass = { .n_steps = job->pipeline.n_steps, .rows = SKIMPI_ROWS_HELD_OUT, .lanes = 1, .consume = see_held_out, .context = &state,
+    const skimpi_pass_options pass = { .n_steps = job->pipeline.n_steps,
+                                       .rows = SKIMPI_ROWS_HELD_OUT,
+                                       .lanes = 1,
+                                       .consume = see_held_out,
+                                       .context = &state,
                                        .objective = job->report.objective };
     SKIMPI_TRY(skimpi_reading_pass(reading, &pass, error));
-    job->report.n_metrics = skimpi_metrics_finish(state.metrics, job->metrics, sizeof job->metrics / sizeof *job->metrics);
+    job->report.n_metrics =
+        skimpi_metrics_finish(state.metrics, job->metrics, sizeof job->metrics / sizeof *job->metrics);
     job->report.metric_rows = skimpi_metrics_rows(state.metrics);
     job->report.rows -= job->report.metric_rows;
 out:

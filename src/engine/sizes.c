@@ -23,9 +23,9 @@ skimp_status skimp_parse_size(const char *text, uint64_t *bytes, skimp_error *er
         const char *unit;
         double factor;
     } units[] = {
-        { "", 1 }, { "B", 1 },
-        { "K", 0x1p10 }, { "KIB", 0x1p10 }, { "KB", 1e3 }, { "M", 0x1p20 }, { "MIB", 0x1p20 }, { "MB", 1e6 },
-        { "G", 0x1p30 }, { "GIB", 0x1p30 }, { "GB", 1e9 }, { "T", 0x1p40 }, { "TIB", 0x1p40 }, { "TB", 1e12 },
+        { "", 1 },       { "B", 1 },        { "K", 0x1p10 },   { "KIB", 0x1p10 }, { "KB", 1e3 },
+        { "M", 0x1p20 }, { "MIB", 0x1p20 }, { "MB", 1e6 },     { "G", 0x1p30 },   { "GIB", 0x1p30 },
+        { "GB", 1e9 },   { "T", 0x1p40 },   { "TIB", 0x1p40 }, { "TB", 1e12 },
     };
     /* A copy with room after it, as the number parser wants. */
     char copy[48 + SKIMPI_NUMBER_PADDING];
@@ -47,8 +47,9 @@ skimp_status skimp_parse_size(const char *text, uint64_t *bytes, skimp_error *er
             }
         }
     }
-    return skimpi_fail(error, SKIMP_ERROR_PARAM, "'%.48s' is not a size: give bytes, or a number with K, M, G (powers of 1024) or KB, MB, GB (of 1000)",
-                       text);
+    return skimpi_fail(
+        error, SKIMP_ERROR_PARAM,
+        "'%.48s' is not a size: give bytes, or a number with K, M, G (powers of 1024) or KB, MB, GB (of 1000)", text);
 }
 
 void skimp_process_memory(uint64_t *resident, uint64_t *peak)

@@ -33,9 +33,9 @@ static uint64_t permute(uint64_t i, uint64_t n, uint64_t seed)
 
 struct skimpi_windows {
     skimpi_reading *reading;
-    unsigned window;             /* chunks */
-    unsigned n_sets;             /* of decoders, each for a window: one is filled while the other one is used */
-    unsigned n_borrowed;         /* the first of them are the reading's own, which lie idle meanwhile */
+    unsigned window;     /* chunks */
+    unsigned n_sets;     /* of decoders, each for a window: one is filled while the other one is used */
+    unsigned n_borrowed; /* the first of them are the reading's own, which lie idle meanwhile */
     skimpi_decoder **decoders;
     const skimpi_chunk **chunks;
     skimpi_turns *filled, *emptied;
@@ -62,10 +62,12 @@ static skimp_status fill_window(window_state *state, uint64_t which, skimp_error
         if (skimpi_job_cancelled(state->reading->job)) {
             SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_CANCELLED, "interrupted"));
         }
-        const uint64_t index = state->pass->shuffle ? permute(ordinal, state->n_chunks, state->pass->shuffle_seed) : ordinal;
+        const uint64_t index =
+            state->pass->shuffle ? permute(ordinal, state->n_chunks, state->pass->shuffle_seed) : ordinal;
         skimpi_chunk *chunk = NULL;
         SKIMPI_TRY(skimpi_store_read_chunk(state->reading->store, state->decoders[at], index, &chunk, error));
-        SKIMPI_TRY(skimpi_reading_finish_chunk(state->reading, 0, chunk, state->reading->pipeline->n_steps, SKIMPI_ROWS_TRAIN, error));
+        SKIMPI_TRY(skimpi_reading_finish_chunk(state->reading, 0, chunk, state->reading->pipeline->n_steps,
+                                               SKIMPI_ROWS_TRAIN, error));
         state->chunks[at] = chunk;
     }
 out:
@@ -84,7 +86,8 @@ static skimp_status use_window(window_state *state, uint64_t which, skimp_error 
         }
     }
     return n == 0 ? SKIMP_OK
-                  : state->stage->class->consume_window(state->stage->fitted, state->pass, state->chunks + first, n, state->scratch, error);
+                  : state->stage->class->consume_window(state->stage->fitted, state->pass, state->chunks + first, n,
+                                                        state->scratch, error);
 }
 
 /* Worker 1 fills windows while worker 0 uses them; with one worker, in turn. */
@@ -112,7 +115,8 @@ static skimp_status window_worker(void *context, unsigned worker, skimp_error *e
             if (!alone) {
                 skimpi_turns_pass(state->emptied, which);
             }
-            skimpi_job_progress(state->reading->job, summary->store_bytes / state->n_windows * (which + 1), summary->store_bytes, state->rows, NAN);
+            skimpi_job_progress(state->reading->job, summary->store_bytes / state->n_windows * (which + 1),
+                                summary->store_bytes, state->rows, NAN);
         }
     }
 out:
@@ -141,10 +145,13 @@ static unsigned borrowed_decoders(unsigned workers, uint64_t n_decoders)
     return (unsigned)skimpi_min_u64(workers, n_decoders);
 }
 
-uint64_t skimpi_windows_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place, unsigned workers, unsigned window)
+uint64_t skimpi_windows_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place,
+                              unsigned workers, unsigned window)
 {
-    const uint64_t n_decoders = (uint64_t)window_sets(workers, window, forecast->chunks) * window_chunks(window, forecast->chunks);
-    return skimpi_mul_sat(n_decoders - borrowed_decoders(workers, n_decoders), skimpi_reading_decoder_bytes(job, forecast, place)) +
+    const uint64_t n_decoders =
+        (uint64_t)window_sets(workers, window, forecast->chunks) * window_chunks(window, forecast->chunks);
+    return skimpi_mul_sat(n_decoders - borrowed_decoders(workers, n_decoders),
+                          skimpi_reading_decoder_bytes(job, forecast, place)) +
            2 * skimp_alloc_cost(n_decoders * sizeof(void *));
 }
 
@@ -162,8 +169,10 @@ skimp_status skimpi_windows_create(skimpi_windows **out, skimpi_reading *reading
     state->n_windows = (state->n_chunks + state->window - 1) / state->window;
     const size_t n_decoders = (size_t)state->n_sets * state->window;
     skimpi_reading_decoder_options(reading, &options);
-    SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, n_decoders, sizeof(void *), (void **)&state->decoders, error));
-    SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, n_decoders, sizeof(void *), (void **)&state->chunks, error));
+    SKIMPI_TRY(
+        skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, n_decoders, sizeof(void *), (void **)&state->decoders, error));
+    SKIMPI_TRY(
+        skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, n_decoders, sizeof(void *), (void **)&state->chunks, error));
     state->n_borrowed = borrowed_decoders(reading->workers, n_decoders);
     for (size_t i = 0; i < state->n_borrowed; i++) {
         state->decoders[i] = reading->decoders[i];
@@ -198,7 +207,8 @@ void skimpi_windows_destroy(skimpi_windows *state)
     skimp_free(budget, SKIMP_TAG_CHUNKS, state, 1, sizeof *state);
 }
 
-skimp_status skimpi_windows_pass(skimpi_windows *state, skimpi_stage *stage, const skimpi_pass *pass, void *scratch, skimp_error *error)
+skimp_status skimpi_windows_pass(skimpi_windows *state, skimpi_stage *stage, const skimpi_pass *pass, void *scratch,
+                                 skimp_error *error)
 {
     state->stage = stage;
     state->pass = pass;

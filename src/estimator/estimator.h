@@ -27,59 +27,65 @@
 
 typedef struct skimpi_params skimpi_params;
 /* All defaults. */
-skimp_status skimpi_params_create(skimpi_params **out, skimp_budget *budget, const skimp_estimator_info *info, skimp_error *error);
+skimp_status skimpi_params_create(skimpi_params **out, skimp_budget *budget, const skimp_estimator_info *info,
+                                  skimp_error *error);
 void skimpi_params_destroy(skimpi_params *params);
 /* value: JSON, else a bare string; None/True/False as in Python. Checks name (near names are listed), type and range. */
 skimp_status skimpi_params_set(skimpi_params *params, const char *name, const char *value, skimp_error *error);
 bool skimpi_params_is_null(const skimpi_params *params, const char *name);
-bool skimpi_params_is_set(const skimpi_params *params, const char *name); /* differs from the default's text: was given */
-double skimpi_params_number(const skimpi_params *params, const char *name); /* BOOL (0/1), INT, FLOAT; "inf" is infinity */
+bool skimpi_params_is_set(const skimpi_params *params,
+                          const char *name); /* differs from the default's text: was given */
+double skimpi_params_number(const skimpi_params *params,
+                            const char *name); /* BOOL (0/1), INT, FLOAT; "inf" is infinity */
 const char *skimpi_params_text(const skimpi_params *params, const char *name); /* CHOICE, JSON; as canonical text */
 const skimp_estimator_info *skimpi_params_info(const skimpi_params *params);
 
 /* ---- what an estimator may know of the data ----------------------------------------------------------------------- */
 
 typedef struct skimpi_problem {
-    uint64_t n_rows;            /* exact once the data has been read; expected (a bound) before */
-    bool is_exact;              /* the data has been read */
-    uint64_t n_features;        /* after encoding */
-    uint64_t n_dense;           /* dense columns */
-    uint64_t n_code_columns;    /* one-hot columns; their features are n_features - n_dense - n_sparse */
+    uint64_t n_rows;               /* exact once the data has been read; expected (a bound) before */
+    bool is_exact;                 /* the data has been read */
+    uint64_t n_features;           /* after encoding */
+    uint64_t n_dense;              /* dense columns */
+    uint64_t n_code_columns;       /* one-hot columns; their features are n_features - n_dense - n_sparse */
     const uint64_t *code_features; /* n_code_columns: feature of each one's code 0; NULL: unknown */
-    const uint32_t *code_sizes; /* and its n_codes (expected before the data is read) */
-    uint64_t n_sparse;          /* width of the CSR block */
-    uint64_t nonzeros;          /* of the CSR block */
-    uint32_t n_classes;         /* classifiers; 0 for regressors */
-    const double *class_weights; /* n_classes, for an estimator class that weighs_classes; NULL: ones. Stay until destroy */
-    uint32_t chunk_rows;        /* largest chunk (expected bound before the data is read) */
+    const uint32_t *code_sizes;    /* and its n_codes (expected before the data is read) */
+    uint64_t n_sparse;             /* width of the CSR block */
+    uint64_t nonzeros;             /* of the CSR block */
+    uint32_t n_classes;            /* classifiers; 0 for regressors */
+    const double
+        *class_weights;  /* n_classes, for an estimator class that weighs_classes; NULL: ones. Stay until destroy */
+    uint32_t chunk_rows; /* largest chunk (expected bound before the data is read) */
     uint64_t n_chunks;
-    bool weighted;              /* chunks carry weights */
-    unsigned n_threads;         /* a hint for speed: must not change what is computed */
+    bool weighted;                    /* chunks carry weights */
+    unsigned n_threads;               /* a hint for speed: must not change what is computed */
     const char *const *feature_names; /* n_features (NULL before the data is read, and when too many): for warnings */
-    const double *dense_mean, *dense_scale; /* per feature, of the rows as they arrive (after steps), when known; else NULL: hints for conditioning only */
+    const double *dense_mean,
+        *dense_scale; /* per feature, of the rows as they arrive (after steps), when known; else NULL: hints for conditioning only */
 } skimpi_problem;
 
 /* Memory and passes. Pure functions of problem and params: `plan` is called with the expected problem, then with the exact one. */
 typedef struct skimpi_needs {
-    unsigned lanes;             /* 1 … SKIMPI_MAX_LANES; a function of shape and parameters, never of threads or budget */
-    uint64_t state_bytes;       /* what begin … end_pass charge in all, at most ("solver") */
-    uint64_t lane_bytes;        /* of one lane ("accumulators") */
-    uint64_t worker_bytes;      /* scratch of one worker, 64-byte aligned ("accumulators") */
-    uint64_t row_state_bytes;   /* per row: stored beside the chunks, streamed with them */
-    uint64_t model_bytes;       /* what save adds to the tensors ("model") */
+    unsigned lanes;        /* 1 … SKIMPI_MAX_LANES; a function of shape and parameters, never of threads or budget */
+    uint64_t state_bytes;  /* what begin … end_pass charge in all, at most ("solver") */
+    uint64_t lane_bytes;   /* of one lane ("accumulators") */
+    uint64_t worker_bytes; /* scratch of one worker, 64-byte aligned ("accumulators") */
+    uint64_t row_state_bytes; /* per row: stored beside the chunks, streamed with them */
+    uint64_t model_bytes;     /* what save adds to the tensors ("model") */
     double passes_expected, passes_max;
-    double seconds_per_pass;    /* estimate, one thread, for the plan's time; 0: unknown */
-    unsigned window;            /* sequential: chunks decoded at once for shuffling (0: not sequential) */
+    double seconds_per_pass; /* estimate, one thread, for the plan's time; 0: unknown */
+    unsigned window;         /* sequential: chunks decoded at once for shuffling (0: not sequential) */
 } skimpi_needs;
 
 typedef struct skimpi_pass {
-    bool is_done;               /* no further pass is needed; the rest does not matter */
-    int kind;                   /* the estimator's own word for it */
-    const void *parameters;     /* read-only, flat, no pointers; owned by the estimator until end_pass */
+    bool is_done;           /* no further pass is needed; the rest does not matter */
+    int kind;               /* the estimator's own word for it */
+    const void *parameters; /* read-only, flat, no pointers; owned by the estimator until end_pass */
     size_t parameter_bytes;
-    bool sequential;            /* this pass uses consume_window; else lanes (a sequential class has both kinds of pass) */
-    uint64_t chunk_stride;      /* lanes: 0 or 1: all chunks; k: only every k-th (a subsample that is read at a k-th of the cost) */
-    bool shuffle;               /* sequential: chunk order is a permutation from shuffle_seed; else file order */
+    bool sequential; /* this pass uses consume_window; else lanes (a sequential class has both kinds of pass) */
+    uint64_t
+        chunk_stride; /* lanes: 0 or 1: all chunks; k: only every k-th (a subsample that is read at a k-th of the cost) */
+    bool shuffle;     /* sequential: chunk order is a permutation from shuffle_seed; else file order */
     uint64_t shuffle_seed;
 } skimpi_pass;
 
@@ -87,23 +93,29 @@ typedef struct skimpi_pass {
 typedef struct skimpi_warnings skimpi_warnings;
 skimp_status skimpi_warnings_create(skimpi_warnings **out, skimp_budget *budget, skimp_error *error);
 void skimpi_warnings_destroy(skimpi_warnings *warnings);
-void skimpi_warn(skimpi_warnings *warnings, const char *format, ...) __attribute__((format(printf, 2, 3))); /* NULL allowed; fixed memory */
+void skimpi_warn(skimpi_warnings *warnings, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* NULL allowed; fixed memory */
 size_t skimpi_warnings_count(const skimpi_warnings *warnings);
 const char *skimpi_warnings_at(const skimpi_warnings *warnings, size_t i);
 
 typedef struct skimpi_outcome {
-    double objective;           /* the formula of scikit-learn's user guide; NaN where there is none */
+    double objective; /* the formula of scikit-learn's user guide; NaN where there is none */
     uint64_t n_iter;
     bool converged;
 } skimpi_outcome;
 
-typedef enum skimpi_predict_kind { SKIMPI_PREDICT_LABEL, SKIMPI_PREDICT_DECISION, SKIMPI_PREDICT_PROBABILITY } skimpi_predict_kind;
+typedef enum skimpi_predict_kind {
+    SKIMPI_PREDICT_LABEL,
+    SKIMPI_PREDICT_DECISION,
+    SKIMPI_PREDICT_PROBABILITY
+} skimpi_predict_kind;
 
 typedef struct skimpi_estimator_class {
     skimp_estimator_info info;
 
     /* Checks parameter combinations and says what a fit needs. Never reads data, never allocates. */
-    skimp_status (*plan)(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs, skimp_error *error);
+    skimp_status (*plan)(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs,
+                         skimp_error *error);
 
     /* Starts a fit on exact knowledge of the data. *self is freed by destroy. */
     skimp_status (*begin)(void **self, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
@@ -112,12 +124,14 @@ typedef struct skimpi_estimator_class {
     /* Makes a zeroed lane of lane_bytes ready for a pass (NULL: zeros will do). */
     void (*lane_begin)(const void *self, const skimpi_pass *pass, void *lane);
     /* Adds a chunk. self is read-only here: any number of lanes run at once. */
-    skimp_status (*consume)(const void *self, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane, void *worker_scratch, skimp_error *error);
+    skimp_status (*consume)(const void *self, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
+                            void *worker_scratch, skimp_error *error);
     /* into += from */
     void (*merge)(const void *self, const skimpi_pass *pass, void *into, const void *from);
     skimp_status (*end_pass)(void *self, const skimpi_pass *pass, const void *lane, skimp_error *error);
     /* Sequential classes, in place of lanes: chunks of one window in the order to visit; may change self. */
-    skimp_status (*consume_window)(void *self, const skimpi_pass *pass, const skimpi_chunk *const *chunks, unsigned n_chunks, void *worker_scratch, skimp_error *error);
+    skimp_status (*consume_window)(void *self, const skimpi_pass *pass, const skimpi_chunk *const *chunks,
+                                   unsigned n_chunks, void *worker_scratch, skimp_error *error);
     /* Objective so far, for the progress line (NaN when there is none yet). */
     double (*progress)(const void *self);
 
@@ -135,7 +149,8 @@ typedef struct skimpi_estimator_class {
 
     /* Predictors: columns of a kind (0: not offered; PARAM error text in *why), and predictions out[c × stride + i]. LABEL: class index or value. */
     unsigned (*outputs)(const void *self, skimpi_predict_kind kind, const char **why);
-    skimp_status (*predict)(const void *self, skimpi_predict_kind kind, const skimpi_chunk *chunk, double *out, size_t stride, void *worker_scratch, skimp_error *error);
+    skimp_status (*predict)(const void *self, skimpi_predict_kind kind, const skimpi_chunk *chunk, double *out,
+                            size_t stride, void *worker_scratch, skimp_error *error);
     uint64_t (*predict_worker_bytes)(const skimpi_problem *problem, const skimpi_params *params);
     /*
      * Class weights come in skimpi_problem.class_weights, and chunks carry the rows' own weights; else they are multiplied
@@ -145,9 +160,9 @@ typedef struct skimpi_estimator_class {
 
     /* Transformers: changes the dense columns of [first_feature … ] it was fitted on (all dense columns and CSR values here). */
     void (*transform)(const void *self, skimpi_chunk *chunk);
-    bool accepts_missing;       /* transformers: NaN may come in (imputer, scalers) */
-    bool removes_missing;       /* transformers: no NaN comes out (imputer) */
-    bool handles_text;          /* transformers: may be given text columns */
+    bool accepts_missing; /* transformers: NaN may come in (imputer, scalers) */
+    bool removes_missing; /* transformers: no NaN comes out (imputer) */
+    bool handles_text;    /* transformers: may be given text columns */
 } skimpi_estimator_class;
 
 const skimpi_estimator_class *skimpi_estimator_class_find(const char *name);

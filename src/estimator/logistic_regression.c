@@ -260,7 +260,8 @@ static void estimate_passes(const skimpi_problem *problem, const logistic_shape 
     needs->passes_max = 30.0 + (is_newton ? 4.0 : 8.0) * (most + 1.0);
     /* A row touches its dense columns squared, and each code with all the others. */
     double dense = (double)problem->n_dense, codes = (double)problem->n_code_columns;
-    double hessian = is_newton ? (double)problem->n_rows * k * k * (0.02e-9 * dense * dense + 1e-9 * codes * (dense + codes)) : 0.0;
+    double hessian =
+        is_newton ? (double)problem->n_rows * k * k * (0.02e-9 * dense * dense + 1e-9 * codes * (dense + codes)) : 0.0;
     needs->seconds_per_pass = 1.5e-9 * k * cells + 8e-9 * k * (double)problem->n_rows + hessian;
 }
 

@@ -8,15 +8,15 @@
 
 #include "estimator/estimator.h"
 
-#define ESTIMATORS(X) \
-    X(linear_regression) \
-    X(logistic_regression) \
-    X(max_abs_scaler) \
-    X(min_max_scaler) \
-    X(ridge) \
-    X(sgd_classifier) \
-    X(sgd_regressor) \
-    X(simple_imputer) \
+#define ESTIMATORS(X)                                                                                                  \
+    X(linear_regression)                                                                                               \
+    X(logistic_regression)                                                                                             \
+    X(max_abs_scaler)                                                                                                  \
+    X(min_max_scaler)                                                                                                  \
+    X(ridge)                                                                                                           \
+    X(sgd_classifier)                                                                                                  \
+    X(sgd_regressor)                                                                                                   \
+    X(simple_imputer)                                                                                                  \
     X(standard_scaler)
 
 #define DECLARE(name) extern const skimpi_estimator_class skimpi_class_##name;

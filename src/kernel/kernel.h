@@ -16,10 +16,11 @@ typedef struct skimpi_kernels {
     const char *family; /* "reference", "avx2", "avx512" */
 
     /* out[k × stride + i] = intercept[k] + Σ_j coef[k × ld + j] x_ij   (intercept may be NULL) */
-    void (*margins)(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld, const double *intercept,
-                    double *out, size_t stride);
+    void (*margins)(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld,
+                    const double *intercept, double *out, size_t stride);
     /* gradient[k × ld + j] += Σ_i r[k × stride + i] x_ij */
-    void (*scatter)(const skimpi_chunk *chunk, unsigned n_outputs, const double *r, size_t stride, double *gradient, size_t ld);
+    void (*scatter)(const skimpi_chunk *chunk, unsigned n_outputs, const double *r, size_t stride, double *gradient,
+                    size_t ld);
     /* sums[j] += Σ_i d_i x_ij²      (d may be NULL: ones) */
     void (*squares)(const skimpi_chunk *chunk, const double *d, double *sums);
     /*
@@ -29,11 +30,12 @@ typedef struct skimpi_kernels {
      * (relative error about 1e-6: enough for a Newton matrix).
      * scratch: skimpi_gram_scratch_bytes, 64-byte aligned.
      */
-    void (*gram)(const skimpi_chunk *chunk, const double *d, const double *centre, double *gram, size_t ld, bool exact, void *scratch);
+    void (*gram)(const skimpi_chunk *chunk, const double *d, const double *centre, double *gram, size_t ld, bool exact,
+                 void *scratch);
 } skimpi_kernels;
 
-const skimpi_kernels *skimpi_kernels_get(void);                   /* the fastest this CPU runs; fixed for the process */
-const skimpi_kernels *skimpi_kernels_named(const char *family);   /* NULL when this CPU lacks it (tests) */
+const skimpi_kernels *skimpi_kernels_get(void);                 /* the fastest this CPU runs; fixed for the process */
+const skimpi_kernels *skimpi_kernels_named(const char *family); /* NULL when this CPU lacks it (tests) */
 uint64_t skimpi_gram_scratch_bytes(uint64_t n_dense, uint64_t n_features);
 
 /* Rows first … first + n - 1 of the dense columns, row-major: out[i × ld + d] for the d-th dense column (SGD, small tiles). */

@@ -12,9 +12,9 @@
 #include "base/base.h"
 
 typedef struct skimpi_loss {
-    const char *name;        /* scikit-learn's: "log_loss", "squared_error", "hinge", … */
-    bool classification;     /* targets are 0/1 */
-    bool smooth;             /* has a continuous derivative; `second` is meaningful */
+    const char *name;    /* scikit-learn's: "log_loss", "squared_error", "hinge", … */
+    bool classification; /* targets are 0/1 */
+    bool smooth;         /* has a continuous derivative; `second` is meaningful */
     /* one value: the loss, and its first and second derivative by the margin */
     double (*value)(double target, double margin, double parameter);
     double (*first)(double target, double margin, double parameter);
@@ -34,8 +34,8 @@ const skimpi_loss *skimpi_loss_find(const char *name); /* NULL: none such */
  * Returns Σ w_i (logsumexp_k m_ik - m_i,target). gradient[k] = w_i (p_ik - [k = target]); probabilities (may be NULL, may
  * alias gradient's memory only if gradient is NULL) = p_ik.
  */
-double skimpi_multinomial_evaluate(size_t n, unsigned n_classes, const double *target, const double *weight, const double *margins,
-                                   size_t stride, double *gradient, double *probabilities);
+double skimpi_multinomial_evaluate(size_t n, unsigned n_classes, const double *target, const double *weight,
+                                   const double *margins, size_t stride, double *gradient, double *probabilities);
 
 /* Probabilities for predict: binary (n_outputs 1 -> p of class 1) and softmax, in place of margins. */
 void skimpi_sigmoid(size_t n, double *margin_to_probability);

@@ -62,7 +62,7 @@ typedef struct image {
     uint64_t bytes;
     uint64_t resident;
     uint64_t all_resident; /* of every mapping */
-    bool counting; /* the lines now belong to a mapping of the image */
+    bool counting;         /* the lines now belong to a mapping of the image */
 } image;
 
 static void add_line(void *context, skimpi_text line)

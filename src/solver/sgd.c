@@ -529,8 +529,10 @@ static void step_wide(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, do
             step(sgd, k, row, target, r, way, false);                                                                  \
         }                                                                                                              \
     }
+/* clang-format off */
 WAY(0)
 WAY(1) WAY(2) WAY(3) WAY(4) WAY(5) WAY(6) WAY(7) WAY(8) WAY(9) WAY(10) WAY(11) WAY(12) WAY(13) WAY(14) WAY(15)
+    /* clang-format on */
 
     static void (*const ways[16])(skimpi_sgd *, uint32_t, const skimpi_sgd_row *, double, rates *) = {
         step_0, step_1, step_2,  step_3,  step_4,  step_5,  step_6,  step_7,

@@ -34,8 +34,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
     csv_case c = { .text = (const char *)data + 4, .length = size - 4 };
-    c.options = (skimpi_reader_options){ .delimiter = delimiters[data[0] & 3], .header = (data[0] >> 2) % 3 - 1, .on_bad_row = data[0] >> 6 & 1, .on_missing = data[0] >> 7 };
-    c.roles = (skimpi_roles){ .target = data[1] & 1 ? "0" : data[1] & 2 ? "1>0" : NULL, .hash_bits = data[1] & 4 ? 5 : 0 };
+    c.options = (skimpi_reader_options){ .delimiter = delimiters[data[0] & 3],
+                                         .header = (data[0] >> 2) % 3 - 1,
+                                         .on_bad_row = data[0] >> 6 & 1,
+                                         .on_missing = data[0] >> 7 };
+    c.roles = (skimpi_roles){ .target = data[1] & 1   ? "0"
+                                        : data[1] & 2 ? "1>0"
+                                                      : NULL,
+                              .hash_bits = data[1] & 4 ? 5 : 0 };
     csv_case other = c;
     c.kernels = "portable";
     c.tail = size;
@@ -51,11 +57,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
     if (first == SKIMP_OK && a.failure.code == SKIMP_OK) {
-        if (a.n_rows != b.n_rows || a.rows_bad != b.rows_bad || a.rows_missing != b.rows_missing || a.first_bad_line != b.first_bad_line || a.lines != b.lines) {
+        if (a.n_rows != b.n_rows || a.rows_bad != b.rows_bad || a.rows_missing != b.rows_missing ||
+            a.first_bad_line != b.first_bad_line || a.lines != b.lines) {
             abort();
         }
         for (uint64_t i = 0; i < a.n_rows * a.width; i++) {
-            if (memcmp(&a.numeric[i], &b.numeric[i], sizeof(double)) != 0 && !(isnan(a.numeric[i]) && isnan(b.numeric[i]))) {
+            if (memcmp(&a.numeric[i], &b.numeric[i], sizeof(double)) != 0 &&
+                !(isnan(a.numeric[i]) && isnan(b.numeric[i]))) {
                 abort();
             }
         }
