@@ -303,6 +303,10 @@ static skimp_status plan_estimator(const skimp_job *job, skimpi_problem problem,
     for (uint32_t n = least;; n = (uint32_t)skimpi_min_u64((uint64_t)n + step, most)) {
         problem.n_classes = n;
         SKIMPI_TRY(stage->class->plan(&problem, stage->params, &layout->needs, error));
+        if (layout->needs.row_state_bytes > 0) {
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_INTERNAL, "%s asks for row state, which the engine does not keep",
+                                   stage->name));
+        }
         layout->solver = skimpi_max_u64(layout->solver, layout->needs.state_bytes);
         layout->accumulators = skimpi_max_u64(layout->accumulators, lanes_cost(&layout->needs, problem.n_threads));
         layout->model = skimpi_max_u64(layout->model, layout->needs.model_bytes);

@@ -70,7 +70,8 @@ typedef struct skimpi_needs {
     uint64_t state_bytes;  /* what begin … end_pass charge in all, at most ("solver") */
     uint64_t lane_bytes;   /* of one lane ("accumulators") */
     uint64_t worker_bytes; /* scratch of one worker, 64-byte aligned ("accumulators") */
-    uint64_t row_state_bytes; /* per row: stored beside the chunks, streamed with them */
+    uint64_t row_state_bytes; /* per row, kept beside the chunks and streamed with them; no class asks for it yet, and a
+                                 plan refuses one that does */
     uint64_t model_bytes;     /* what save adds to the tensors ("model") */
     double passes_expected, passes_max;
     double seconds_per_pass; /* estimate, one thread, for the plan's time; 0: unknown */
