@@ -50,7 +50,7 @@ static void stop_at(void *context, const skimp_progress *progress)
 {
     (void)progress;
     stopper *s = context;
-    s->stop = passes_in(checkpoint) >= s->passes;
+    __atomic_store_n(&s->stop, passes_in(checkpoint) >= s->passes, __ATOMIC_RELAXED);
     s->job->last_progress = -INFINITY; /* come again at the next chunk, not in a tenth of a second */
 }
 

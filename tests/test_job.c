@@ -528,7 +528,7 @@ static void cancel_at(void *context, const skimp_progress *progress)
     canceller *c = context;
     assert_non_null(progress->phase);
     assert_true(progress->bytes_done <= progress->bytes_total || progress->bytes_total == 0);
-    c->stop = ++c->calls >= c->at;
+    __atomic_store_n(&c->stop, ++c->calls >= c->at, __ATOMIC_RELAXED);
 }
 
 static void stops_when_told(void **state)

@@ -306,7 +306,7 @@ void skimp_job_destroy(skimp_job *job)
 
 bool skimpi_job_cancelled(skimp_job *job)
 {
-    if (job->options.cancel != NULL && *job->options.cancel != 0) {
+    if (job->options.cancel != NULL && __atomic_load_n(job->options.cancel, __ATOMIC_RELAXED) != 0) {
         atomic_store(&job->stop, 1);
     }
     return atomic_load(&job->stop) != 0;
