@@ -210,6 +210,8 @@ void skimpi_job_finish_report(skimp_job *job); /* peaks, seconds, tags */
 
 /* After the ingest: what is known now must fit as well: fewer workers, the store to disk, or BUDGET with the new smallest. */
 skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error);
+/* What every reading of the job's inputs has in common; store, observer and progress are the caller's to add. */
+void skimpi_job_ingest_options(const skimp_job *job, skimpi_ingest_options *options);
 /* Reads the inputs into a store at `place`; fills job->store. */
 skimp_status skimpi_job_ingest(skimp_job *job, const skimpi_store_options *options, skimp_error *error);
 

@@ -64,24 +64,11 @@ skimp_status skimpi_job_ingest(skimp_job *job, const skimpi_store_options *store
     SKIMPI_TRY(skimpi_store_create(&job->store, job->budget, job->schema, store_options, error));
     SKIMPI_TRY(skimp_budget_on_reclaim(job->budget, give_store_back, job, error));
     gives_back = true;
-    const skimpi_ingest_options options = {
-        .paths = job->options.inputs,
-        .n_paths = job->options.n_inputs,
-        .reader_class = job->reader_class,
-        .reader = job->reader,
-        .first_input = job->input,
-        .schema = job->schema,
-        .store = job->store,
-        .pool = job->pool,
-        .rows_hint = job->forecast.unit_rows,
-        .longest_row = job->forecast.longest_row,
-        .text_hint = job->forecast.text_hint,
-        .nonzeros_hint = job->forecast.unit_nonzeros,
-        .cancel = &job->stop,
-        .cancel_reading = job->options.cancel,
-        .context = job,
-        .progress = ingest_progress,
-    };
+    skimpi_ingest_options options;
+    skimpi_job_ingest_options(job, &options);
+    options.store = job->store;
+    options.context = job;
+    options.progress = ingest_progress;
     SKIMPI_TRY(skimpi_ingest_run(job->budget, &options, &result, error));
     job->report.rows_bad = result.rows_bad;
     job->report.rows_missing = result.rows_missing;

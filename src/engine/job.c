@@ -302,6 +302,25 @@ void skimp_job_destroy(skimp_job *job)
     skimpi_budget_end(budget);
 }
 
+void skimpi_job_ingest_options(const skimp_job *job, skimpi_ingest_options *options)
+{
+    *options = (skimpi_ingest_options){
+        .paths = job->options.inputs,
+        .n_paths = job->options.n_inputs,
+        .reader_class = job->reader_class,
+        .reader = job->reader,
+        .first_input = job->input,
+        .schema = job->schema,
+        .pool = job->pool,
+        .rows_hint = job->forecast.unit_rows,
+        .nonzeros_hint = job->forecast.unit_nonzeros,
+        .longest_row = job->forecast.longest_row,
+        .text_hint = job->forecast.text_hint,
+        .cancel = &job->stop,
+        .cancel_reading = job->options.cancel,
+    };
+}
+
 /* ---- watching ------------------------------------------------------------------------------------------------------ */
 
 bool skimpi_job_cancelled(skimp_job *job)

@@ -237,24 +237,11 @@ static skimp_status apply_run(apply_state *state, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimp_job *job = state->job;
-    const skimpi_ingest_options options = {
-        .paths = job->options.inputs,
-        .n_paths = job->options.n_inputs,
-        .reader_class = job->reader_class,
-        .reader = job->reader,
-        .first_input = job->input,
-        .schema = job->schema,
-        .pool = job->pool,
-        .rows_hint = job->forecast.unit_rows,
-        .longest_row = job->forecast.longest_row,
-        .text_hint = job->forecast.text_hint,
-        .nonzeros_hint = job->forecast.unit_nonzeros,
-        .cancel = &job->stop,
-        .cancel_reading = job->options.cancel,
-        .observe = see_chunk,
-        .context = state,
-        .progress = apply_progress,
-    };
+    skimpi_ingest_options options;
+    skimpi_job_ingest_options(job, &options);
+    options.observe = see_chunk;
+    options.context = state;
+    options.progress = apply_progress;
     skimpi_ingest_result result = { 0 };
     uint64_t unknown_labels = 0;
     SKIMPI_TRY(skimpi_ingest_run(job->budget, &options, &result, error));
