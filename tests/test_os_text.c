@@ -138,25 +138,25 @@ static void a_directory_that_would_be_too_long_is_refused(void **state)
 static void lines_of_smaps(void **state)
 {
     (void)state;
-    uint64_t bytes;
-    bool is_image;
+    skimpi_os_mapping found;
     assert_true(skimpi_os_parse_mapping(
-        skimpi_text_of("7f10c0000000-7f10c0021000 r-xp 00001000 08:01 1234  /lib/x y.so"), &bytes, &is_image));
-    assert_int_equal(bytes, 0x21000);
-    assert_true(is_image);
+        skimpi_text_of("7f10c0000000-7f10c0021000 r-xp 00001000 08:01 1234  /lib/x y.so"), &found));
+    assert_int_equal(found.address, 0x7f10c0000000);
+    assert_int_equal(found.bytes, 0x21000);
+    assert_true(found.is_image);
     static const char *const others[] = { "1000-2000 rw-p 00000000 00:00 0", "1000-2000 rw-s 00000000 08:01 12 /shared",
                                           "1000-2000 ---p 00000000 08:01 12 /lib/gap.so",
                                           "1000-2000 rw-p 0 00:00 0 [heap]" };
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
-        assert_true(skimpi_os_parse_mapping(skimpi_text_of(others[i]), &bytes, &is_image));
-        assert_int_equal(bytes, 0x1000);
-        assert_false(is_image);
+        assert_true(skimpi_os_parse_mapping(skimpi_text_of(others[i]), &found));
+        assert_int_equal(found.bytes, 0x1000);
+        assert_false(found.is_image);
     }
     static const char *const none[] = {
         "Rss:   4 kB", "2000-1000 r--p 0 0:0 1", "VmFlags: rd ex mr mw me sd", "", "1000- r--p 0 0:0 1", "1000-2000"
     };
     for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++) {
-        assert_false(skimpi_os_parse_mapping(skimpi_text_of(none[i]), &bytes, &is_image));
+        assert_false(skimpi_os_parse_mapping(skimpi_text_of(none[i]), &found));
     }
 }
 

@@ -18,11 +18,9 @@
 #define SMALL_BLOCKS (96u << 10)
 #define FURTHER_BLOCKS                                                                                                 \
     (48u << 10) /* of those, what is yet to come when a job is planned; the schema of many columns is there */
-/* Of the code and read-only data that is mapped, at most this much is touched in the end (measured: docs/decisions/0004). */
-#define PROGRAM_IMAGE_SHARE 0.66
-#define PROGRAM_IMAGE_SHARE_READING 0.56 /* convert: no solver */
-#define PROGRAM_GROWTH_MIN (256u << 10)
-#define PROGRAM_GROWTH_MAX (1152u << 10)
+/* A program up to this size (the command, linked with all it needs) is made resident whole: docs/decisions/0004. */
+#define PROGRAM_IMAGE_SMALL (8u << 20)
+#define PROGRAM_GROWTH_MAX (1152u << 10) /* of a larger one (Python), what a job touches further at most */
 #define PROGRAM_GRAIN (64u << 10)
 #define PROGRAM_OTHER_MIN (192u << 10) /* stack, heap and data of the command: about 70 KiB, give or take a page */
 /* Estimates from a sample are raised by this, so that they are bounds on ordinary files. */
@@ -488,7 +486,7 @@ static void fill_plan(skimp_job *job, uint64_t limit)
 }
 
 /* The program's own share: what is resident now, and the code that it has yet to touch. */
-static skimp_status measure_program(skimp_job *job, double share, skimp_error *error)
+static skimp_status measure_program(skimp_job *job, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_os_memory memory;
@@ -496,21 +494,25 @@ static skimp_status measure_program(skimp_job *job, double share, skimp_error *e
         return SKIMP_OK; /* a plan that failed after this, and is asked for again */
     }
     SKIMPI_TRY(skimpi_os_memory_now(&memory, error));
-    /*
-     * How much of its code a process has touched varies from run to run (where the linker's random addresses fall), so
-     * the plan takes the share that it ends with at most: the same figure every time.
-     */
-    const uint64_t image =
-        skimpi_max_u64((uint64_t)(share * (double)memory.image), memory.image_resident + PROGRAM_GROWTH_MIN);
+    uint64_t growth = skimpi_min_u64(memory.image - memory.image_resident, PROGRAM_GROWTH_MAX);
     if (job->options.whole_process) {
+        if (memory.image <= PROGRAM_IMAGE_SMALL) {
+            /*
+             * What a run touches of its code differs from run to run (it hangs on the linker's random addresses), and a
+             * budget that one run names another would refuse. All of it is the same every time.
+             */
+            skimpi_os_populate_image();
+            growth = memory.image - memory.image_resident;
+        }
         const uint64_t other =
             memory.resident - skimpi_min_u64(memory.resident, memory.image_resident + skimp_budget_in_use(job->budget));
         const bool was_more =
             job->base_peak > memory.resident + PROGRAM_GROWTH_MAX; /* really more, not the kernel's rounding */
-        job->layout.program = skimpi_max_u64(skimpi_round_up(other, PROGRAM_GRAIN), PROGRAM_OTHER_MIN) + image;
+        job->layout.program = skimpi_max_u64(skimpi_round_up(other, PROGRAM_GRAIN), PROGRAM_OTHER_MIN) +
+                              memory.image_resident + growth;
         job->layout.program = skimpi_max_u64(job->layout.program, was_more ? job->base_peak : 0);
     } else {
-        job->layout.program = skimpi_min_u64(image - memory.image_resident, PROGRAM_GROWTH_MAX);
+        job->layout.program = growth;
     }
     SKIMPI_TRY(skimp_budget_charge(job->budget, SKIMP_TAG_PROGRAM, job->layout.program, error));
 out:
@@ -571,8 +573,7 @@ skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error
             SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "a job runs once: make another"));
         }
         SKIMPI_TRY(skimpi_job_roles(job, error));
-        SKIMPI_TRY(measure_program(
-            job, job->pipeline.estimator.class != NULL ? PROGRAM_IMAGE_SHARE : PROGRAM_IMAGE_SHARE_READING, error));
+        SKIMPI_TRY(measure_program(job, error));
         if (job->store_is_input) {
             forecast_store(job, &job->forecast);
         } else {
@@ -681,7 +682,7 @@ skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t p
     skimp_status status = SKIMP_OK;
     const uint64_t limit = skimp_budget_limit(job->budget), budget = usable_budget(limit);
     const skimpi_forecast *f = &job->forecast;
-    SKIMPI_TRY(measure_program(job, PROGRAM_IMAGE_SHARE, error));
+    SKIMPI_TRY(measure_program(job, error));
     /* The program and the model are in it. */
     const uint64_t before = skimp_budget_in_use(job->budget);
     unsigned workers = job->options.n_threads > 0 ? job->options.n_threads : skimpi_os_cpu_count();

@@ -44,6 +44,11 @@ void *skimpi_os_remap(void *block, size_t bytes, size_t new_bytes);
 void skimpi_os_unmap(void *block, size_t bytes);
 /* Makes the pages of [block, block + bytes), about to be written, resident: costs less than a fault for each. */
 void skimpi_os_populate(void *block, size_t bytes);
+/*
+ * Makes the code and read-only data of the program and its libraries resident, as far as the kernel can (Linux 5.14):
+ * from then on they take what is mapped, where otherwise each run touches other parts.
+ */
+void skimpi_os_populate_image(void);
 
 /* ---- clock ------------------------------------------------------------------------------------------------------- */
 

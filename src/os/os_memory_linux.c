@@ -58,6 +58,25 @@ uint64_t skimpi_os_resident(void)
     return skimpi_text_number(skimpi_text_word(&text), &pages) ? skimpi_mul_sat(pages, skimpi_os_page_size()) : 0;
 }
 
+static void populate_line(void *context, skimpi_text line)
+{
+    skimpi_os_mapping mapping;
+    (void)context;
+    if (skimpi_os_parse_mapping(line, &mapping) && mapping.is_image) {
+#ifdef MADV_POPULATE_READ
+        /* A kernel that does not know this leaves the pages to their faults. */
+        int ignored = madvise((void *)(uintptr_t)mapping.address, (size_t)mapping.bytes, MADV_POPULATE_READ);
+        (void)ignored;
+#endif
+    }
+}
+
+void skimpi_os_populate_image(void)
+{
+    bool ignored = skimpi_os_each_line("/proc/self/maps", populate_line, NULL); /* unread: the faults come later */
+    (void)ignored;
+}
+
 typedef struct image {
     uint64_t bytes;
     uint64_t resident;
@@ -69,10 +88,10 @@ static void add_line(void *context, skimpi_text line)
 {
     image *sum = context;
     uint64_t bytes;
-    bool is_image;
-    if (skimpi_os_parse_mapping(line, &bytes, &is_image)) {
-        sum->counting = is_image;
-        sum->bytes = is_image ? skimpi_add_sat(sum->bytes, bytes) : sum->bytes;
+    skimpi_os_mapping mapping;
+    if (skimpi_os_parse_mapping(line, &mapping)) {
+        sum->counting = mapping.is_image;
+        sum->bytes = mapping.is_image ? skimpi_add_sat(sum->bytes, mapping.bytes) : sum->bytes;
     } else if (skimpi_os_parse_kib(line, "Rss", &bytes)) {
         sum->all_resident = skimpi_add_sat(sum->all_resident, bytes);
         sum->resident = sum->counting ? skimpi_add_sat(sum->resident, bytes) : sum->resident;

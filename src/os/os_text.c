@@ -310,7 +310,7 @@ bool skimpi_os_cgroup_directory(const skimpi_os_mount *mount, skimpi_text path, 
 
 /* ---- mappings ---------------------------------------------------------------------------------------------------- */
 
-bool skimpi_os_parse_mapping(skimpi_text line, uint64_t *bytes, bool *is_image)
+bool skimpi_os_parse_mapping(skimpi_text line, skimpi_os_mapping *out)
 {
     /* 7f10c0000000-7f10c0021000 r-xp 00001000 08:01 1234  /lib/x.so */
     skimpi_text range = skimpi_text_word(&line);
@@ -325,7 +325,10 @@ bool skimpi_os_parse_mapping(skimpi_text line, uint64_t *bytes, bool *is_image)
         permissions.length != 4 || !skimpi_text_number(inode, &number)) {
         return false;
     }
-    *bytes = to - from;
-    *is_image = number != 0 && permissions.at[3] == 'p' && memcmp(permissions.at, "---", 3) != 0;
+    *out = (skimpi_os_mapping){
+        .address = from,
+        .bytes = to - from,
+        .is_image = number != 0 && permissions.at[3] == 'p' && memcmp(permissions.at, "---", 3) != 0,
+    };
     return true;
 }

@@ -60,8 +60,12 @@ bool skimpi_os_parse_mount(skimpi_text line, const char *controller, skimpi_os_m
 /* The directory of a cgroup under a mount. What lies outside the mount is seen only as the mount point. false: too long. */
 bool skimpi_os_cgroup_directory(const skimpi_os_mount *mount, skimpi_text path, char out[SKIMPI_OS_PATH_BYTES]);
 
-/* A line of /proc/self/smaps that begins a mapping: true, and whether it is part of the program's image. */
-bool skimpi_os_parse_mapping(skimpi_text line, uint64_t *bytes, bool *is_image);
+typedef struct skimpi_os_mapping {
+    uint64_t address, bytes;
+    bool is_image; /* code, read-only or initialised data of the program or a library */
+} skimpi_os_mapping;
+/* A line of /proc/self/maps, or of smaps that begins a mapping. */
+bool skimpi_os_parse_mapping(skimpi_text line, skimpi_os_mapping *out);
 
 /* skimpi_os_limits_now and the CPU quota (UINT_MAX: none) as the tree at `proc` tells them; "/proc" but in tests. */
 SKIMP_CHECKED skimp_status skimpi_os_limits_in(const char *proc, skimpi_os_limits *out, skimp_error *error);

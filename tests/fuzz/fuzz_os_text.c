@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static skimpi_os_mount mount;
     char directory[SKIMPI_OS_PATH_BYTES];
     uint64_t value;
-    bool is_image;
+    skimpi_os_mapping mapping;
     skimpi_text rest = { (const char *)data, size };
     skimpi_os_parse_kib(rest, "VmRSS", &value);
     skimpi_os_parse_stat(rest, "inactive_file", &value);
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         skimpi_text path;
         skimpi_os_parse_limit(line);
         skimpi_os_parse_quota(line);
-        skimpi_os_parse_mapping(line, &value, &is_image);
+        skimpi_os_parse_mapping(line, &mapping);
         bool mounted = skimpi_os_parse_mount(line, "memory", &mount);
         if (skimpi_os_parse_cgroup(line, "memory", &path) != SKIMPI_CGROUP_NONE && mount.point[0] == '/') {
             if (skimpi_os_cgroup_directory(&mount, path, directory) && strlen(directory) < strlen(mount.point)) {

@@ -55,9 +55,8 @@ def shapes(data: Path, large: Path) -> dict[str, list[object]]:
     }
 
 
-# How much the resident set of the program itself differs from run to run: where the kernel maps it decides how many
-# pages around a fault come with it.
-SPREAD = 384 << 10
+# The kernel counts resident pages by CPU and adds them up now and then.
+HWM_ERROR = 128 << 10
 
 SHAPES = ["long", "multinomial", "wide", "sparse", "text", "sgd", "lasso"]
 
@@ -90,15 +89,17 @@ def test_peak_of_a_fit(shapes: dict[str, list[object]], tmp_path: Path, spill: P
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_smallest_budget_works_and_less_is_refused(shapes: dict[str, list[object]], tmp_path: Path, spill: Path, shape: str) -> None:
+    """Exactly what one run names trains in another, and what is a page less does not."""
     arguments = [*shapes[shape], "-o", tmp_path / "m", "--spill-dir", spill, "--json"]
     minimum = int(ok("plan", *shapes[shape], "-m", "64M", "--json").json["plan"]["minimum_bytes"])
-    refused = skimp("fit", *arguments, "-m", minimum - SPREAD)
-    assert refused.error["limit"] == minimum - SPREAD
-    assert refused.code == EXIT_BUDGET, refused.err
-    assert not (tmp_path / "m").exists()
-    assert abs(refused.error["minimum_bytes"] - minimum) <= SPREAD
-    result, resident = measured("fit", *arguments, "-m", minimum + SPREAD)
-    check_fit(result, resident, minimum + SPREAD)
+    for short in [4096, MIB]:
+        refused = skimp("fit", *arguments, "-m", minimum - short)
+        assert refused.code == EXIT_BUDGET, refused.err
+        assert refused.error["limit"] == minimum - short
+        assert refused.error["minimum_bytes"] == minimum
+        assert not (tmp_path / "m").exists()
+    result, resident = measured("fit", *arguments, "-m", minimum)
+    check_fit(result, resident, minimum)
 
 
 @pytest.mark.parametrize("command", ["predict", "score", "convert"])
@@ -189,4 +190,4 @@ def test_more_rows_take_no_more_memory(large: Path, tmp_path: Path, spill: Path)
     path.unlink()
     assert more.json["rows"] == 4 * once.json["rows"]
     assert more.json["plan"]["store"] == once.json["plan"]["store"] == "disk"
-    assert more.json["actual"]["peak_bytes"] <= once.json["actual"]["peak_bytes"] + SPREAD
+    assert more.json["actual"]["peak_bytes"] <= once.json["actual"]["peak_bytes"] + HWM_ERROR
