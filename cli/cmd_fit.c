@@ -28,9 +28,10 @@ static void print_text(const settings *s, const skimp_plan *plan, const skimp_re
     char rows[32], features[32], iterations[32], seconds[32];
     fprintf(stderr, "%s: %s rows, %s features\n", s->operands.items[0], text_count(report->rows, rows),
             text_count(report->features, features));
-    fprintf(stderr, "%s after %s iterations, in %s on %u thread%s%s\n", report->converged ? "converged" : "stopped",
-            text_count(report->n_iter, iterations), text_seconds(report->seconds, seconds), report->threads,
-            report->threads == 1 ? "" : "s", report->resumed ? ", from the checkpoint on" : "");
+    fprintf(stderr, "%s after %s iteration%s, in %s on %u thread%s%s\n", report->converged ? "converged" : "stopped",
+            text_count(report->n_iter, iterations), report->n_iter == 1 ? "" : "s",
+            text_seconds(report->seconds, seconds), report->threads, report->threads == 1 ? "" : "s",
+            report->resumed ? ", from the checkpoint on" : "");
     if (isfinite(report->objective)) {
         fprintf(stderr, "objective: %.12g\n", report->objective);
     }

@@ -104,9 +104,9 @@ static double mib_up(uint64_t bytes)
 
 static void print_passes(const skimp_plan *plan)
 {
-    fprintf(stderr, "%-22s%10.4g", "passes", plan->passes_expected);
+    fprintf(stderr, "%-22s%10.1f", "passes", plan->passes_expected);
     if (plan->passes_max > plan->passes_expected && isfinite(plan->passes_max)) {
-        fprintf(stderr, "  at most %.4g", plan->passes_max);
+        fprintf(stderr, "  at most %.1f", plan->passes_max);
     }
     fputc('\n', stderr);
 }
@@ -142,7 +142,7 @@ void text_plan(const skimp_plan *plan, bool verbose)
 void text_planned(const skimp_plan *plan)
 {
     char seconds[32];
-    fprintf(stderr, "planned: at most %.1f of %.1f MiB, about %.4g passes in %s", mib_up(plan->peak_bytes),
+    fprintf(stderr, "planned: at most %.1f of %.1f MiB, about %.1f passes in %s", mib_up(plan->peak_bytes),
             mib(plan->budget_bytes), plan->passes_expected, text_seconds(plan->seconds, seconds));
     if (plan->disk_bytes > 0) {
         fprintf(stderr, ", %.1f MiB of disk", mib_up(plan->disk_bytes));
@@ -165,7 +165,7 @@ void text_planned_actual(const skimp_plan *plan, const skimp_report *report)
     if (plan->disk_bytes > 0 || report->disk_bytes > 0) {
         fprintf(stderr, "%-22s%10.1f%10.1f\n", "disk, MiB", mib_up(plan->disk_bytes), mib(report->disk_bytes));
     }
-    fprintf(stderr, "%-22s%10.4g%10.4g\n", "passes", plan->passes_expected, report->passes);
+    fprintf(stderr, "%-22s%10.1f%10.1f\n", "passes", plan->passes_expected, report->passes);
     fprintf(stderr, "%-22s%10.1f%10.1f\n", "time, s", plan->seconds, report->seconds);
 }
 
