@@ -10,7 +10,25 @@
 
 /* ---- round trips -------------------------------------------------------------------------------------------------------- */
 
-/* Saved and loaded: the same arrays, metadata, bytes and predictions. */
+/* A model made of another's arrays, which stay where they are. */
+static skimp_model *of_arrays(const skimp_model *model)
+{
+    static skimp_setting meta[64];
+    static skimp_array arrays[256];
+    skimp_error error = SKIMP_ERROR_INIT;
+    skimp_model *made = NULL;
+    size_t n_meta = 0, n_arrays = 0;
+    while (skimp_model_meta(model, n_meta, &meta[n_meta].name, &meta[n_meta].value)) {
+        assert_true(++n_meta < 64);
+    }
+    while (skimp_model_array(model, n_arrays, &arrays[n_arrays])) {
+        assert_true(++n_arrays < 256);
+    }
+    assert_ok(skimp_model_of_arrays(&made, NULL, meta, n_meta, arrays, n_arrays, &error));
+    return made;
+}
+
+/* Saved and loaded, or made of its arrays: the same arrays, metadata, bytes and predictions. */
 static void round_trip(skimp_model *model, const char *input, bool proba)
 {
     skimp_error error = SKIMP_ERROR_INIT;
@@ -31,6 +49,13 @@ static void round_trip(skimp_model *model, const char *input, bool proba)
     predict_file(loaded, input, "p2", proba);
     assert_same_files("p1", "p2");
     assert_true(skimp_model_bytes(loaded) > 0);
+    skimp_model *made = of_arrays(loaded);
+    assert_same_models(model, made);
+    assert_ok(skimp_model_save(made, in_temporary("m3"), &error));
+    assert_same_files("m1", "m3");
+    predict_file(made, input, "p3", proba);
+    assert_same_files("p1", "p3");
+    skimp_model_destroy(made);
     skimp_model_destroy(loaded);
     skimp_model_destroy(model);
     assert_int_equal(skimpi_leaked_bytes(), 0);
@@ -560,6 +585,30 @@ static void refuses_wide_claims(void **state)
     }
 }
 
+static void refuses_other_arrays(void **state)
+{
+    (void)state;
+    skimp_model *model = NULL;
+    skimp_error error = SKIMP_ERROR_INIT;
+    const skimp_setting meta[] = { { "estimator", "ridge" }, { "skimp_version", "0.1.0" } };
+    const double value = 1;
+    const skimp_array good = { "coef_", "F64", 1, { 1 }, &value };
+    skimp_array bad = good;
+    bad.dtype = "BF16";
+    assert_int_equal(skimp_model_of_arrays(&model, NULL, meta, 2, &bad, 1, NULL), SKIMP_ERROR_PARAM);
+    bad = good;
+    bad.n_dims = 5;
+    assert_int_equal(skimp_model_of_arrays(&model, NULL, meta, 2, &bad, 1, NULL), SKIMP_ERROR_PARAM);
+    bad = good;
+    bad.data = NULL;
+    assert_int_equal(skimp_model_of_arrays(&model, NULL, meta, 2, &bad, 1, NULL), SKIMP_ERROR_PARAM);
+    assert_int_equal(skimp_model_of_arrays(&model, NULL, meta, 1, &good, 1, NULL), SKIMP_ERROR_DATA);
+    assert_null(model);
+    assert_ok(skimp_model_of_arrays(&model, NULL, meta, 2, &good, 1, &error));
+    skimp_model_destroy(model);
+    assert_int_equal(skimpi_leaked_bytes(), 0);
+}
+
 static void refuses_other_files(void **state)
 {
     (void)state;
@@ -581,7 +630,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(round_trips_estimators), TEST(round_trips_steps), TEST(round_trips_hashes),  TEST(finds_columns),
         TEST(keeps_to_names),         TEST(refuses_missing),   TEST(scores_text_labels),  TEST(writes_labels),
-        TEST(outlives_its_job),       TEST(refuses_spoiled),   TEST(refuses_wide_claims), TEST(refuses_other_files),
+        TEST(outlives_its_job),       TEST(refuses_spoiled),   TEST(refuses_wide_claims), TEST(refuses_other_arrays),
+        TEST(refuses_other_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,6 +203,15 @@ typedef struct skimp_array {
     const void *data; /* the model's */
 } skimp_array;
 SKIMP_API bool skimp_model_array(const skimp_model *model, size_t i, skimp_array *out); /* False past the end */
+/*
+ * The model that these metadata and arrays are, as skimp_model_meta and skimp_model_array gave them, or as changed since:
+ * for those who keep a fitted model as arrays of their own.  The arrays stay where they are and must outlive the model;
+ * names and metadata are copied.  Nothing is believed: what contradicts itself is found when the model is used (DATA).
+ */
+SKIMP_API SKIMP_CHECKED skimp_status skimp_model_of_arrays(skimp_model **out, skimp_budget *parent,
+                                                           const skimp_setting *meta, size_t n_meta,
+                                                           const skimp_array *arrays, size_t n_arrays,
+                                                           skimp_error *error);
 
 /* ---- looking ---- */
 

@@ -62,7 +62,10 @@ void skimpi_tensors_destroy(skimpi_tensors *tensors)
     for (size_t i = 0; i < skimpi_tensors_count(tensors); i++) {
         skimpi_tensor *tensor = (skimpi_tensor *)tensors->items.data + i;
         skimpi_string_free(budget, SKIMP_TAG_MODEL, tensor->name);
-        skimp_free(budget, SKIMP_TAG_MODEL, tensor->data, (size_t)tensor->n_values, skimpi_dtype_bytes(tensor->dtype));
+        if (!tensor->is_borrowed) {
+            skimp_free(budget, SKIMP_TAG_MODEL, tensor->data, (size_t)tensor->n_values,
+                       skimpi_dtype_bytes(tensor->dtype));
+        }
     }
     for (size_t i = 0; i < skimpi_tensors_meta_count(tensors); i++) {
         skimpi_meta_entry *entry = (skimpi_meta_entry *)tensors->meta.data + i;
@@ -77,30 +80,52 @@ void skimpi_tensors_destroy(skimpi_tensors *tensors)
 
 /* ---- arrays --------------------------------------------------------------------------------------------------- */
 
-skimp_status skimpi_tensors_add(skimpi_tensors *tensors, const char *name, skimpi_dtype dtype, unsigned n_dims,
-                                const uint64_t *shape, void **data, skimp_error *error)
+/* A tensor with data of its own (zeros), or with the caller's. */
+static skimp_status add(skimpi_tensors *tensors, const char *name, skimpi_dtype dtype, unsigned n_dims,
+                        const uint64_t *shape, const void *borrowed, void **data, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    *data = NULL;
     if (n_dims > SKIMPI_MOST_DIMS || skimpi_tensors_count(tensors) == SKIMPI_MOST_TENSORS ||
         skimpi_tensors_find(tensors, name) != NULL || strcmp(name, SKIMPI_METADATA_NAME) == 0) {
         return skimpi_fail(error, SKIMP_ERROR_INTERNAL,
                            "the tensor '%s' is there already, one too many or of %u dimensions", name, n_dims);
     }
-    skimpi_tensor tensor = { .dtype = dtype, .n_dims = n_dims, .n_values = skimpi_shape_values(n_dims, shape) };
+    skimpi_tensor tensor = { .dtype = dtype,
+                             .n_dims = n_dims,
+                             .n_values = skimpi_shape_values(n_dims, shape),
+                             .data = (void *)borrowed,
+                             .is_borrowed = borrowed != NULL };
     for (unsigned i = 0; i < n_dims; i++) {
         tensor.shape[i] = shape[i];
     }
     size_t n = tensor.n_values > SIZE_MAX / 8 ? SIZE_MAX / 8 : (size_t)tensor.n_values;
     SKIMPI_TRY(skimpi_string_copy(tensors->budget, SKIMP_TAG_MODEL, name, strlen(name), &tensor.name, error));
-    SKIMPI_TRY(skimp_alloc(tensors->budget, SKIMP_TAG_MODEL, n, skimpi_dtype_bytes(dtype), &tensor.data, error));
+    if (borrowed == NULL) {
+        SKIMPI_TRY(skimp_alloc(tensors->budget, SKIMP_TAG_MODEL, n, skimpi_dtype_bytes(dtype), &tensor.data, error));
+    }
     SKIMPI_TRY(skimpi_buffer_append(&tensors->items, &tensor, sizeof(tensor), error));
     *data = tensor.data;
     return SKIMP_OK;
 out:
-    skimp_free(tensors->budget, SKIMP_TAG_MODEL, tensor.data, n, skimpi_dtype_bytes(dtype));
+    if (borrowed == NULL) {
+        skimp_free(tensors->budget, SKIMP_TAG_MODEL, tensor.data, n, skimpi_dtype_bytes(dtype));
+    }
     skimpi_string_free(tensors->budget, SKIMP_TAG_MODEL, tensor.name);
     return status;
+}
+
+skimp_status skimpi_tensors_add(skimpi_tensors *tensors, const char *name, skimpi_dtype dtype, unsigned n_dims,
+                                const uint64_t *shape, void **data, skimp_error *error)
+{
+    *data = NULL;
+    return add(tensors, name, dtype, n_dims, shape, NULL, data, error);
+}
+
+skimp_status skimpi_tensors_borrow(skimpi_tensors *tensors, const char *name, skimpi_dtype dtype, unsigned n_dims,
+                                   const uint64_t *shape, const void *data, skimp_error *error)
+{
+    void *same;
+    return add(tensors, name, dtype, n_dims, shape, data, &same, error);
 }
 
 skimp_status skimpi_tensors_add_strings(skimpi_tensors *tensors, const char *name, const char *const *strings,

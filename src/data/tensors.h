@@ -26,6 +26,7 @@ typedef struct skimpi_tensor {
     uint64_t shape[4];
     uint64_t n_values;
     void *data;
+    bool is_borrowed; /* the data is another's, who keeps it */
 } skimpi_tensor;
 
 typedef struct skimpi_tensors skimpi_tensors;
@@ -34,6 +35,10 @@ void skimpi_tensors_destroy(skimpi_tensors *tensors);
 /* Adds a zeroed array (name is copied) for the caller to fill. Adding a name twice is an INTERNAL error. */
 SKIMP_CHECKED skimp_status skimpi_tensors_add(skimpi_tensors *tensors, const char *name, skimpi_dtype dtype,
                                               unsigned n_dims, const uint64_t *shape, void **data, skimp_error *error);
+/* Adds an array that stays where it is: `data` (not NULL) must outlive the tensors, and is not written to. */
+SKIMP_CHECKED skimp_status skimpi_tensors_borrow(skimpi_tensors *tensors, const char *name, skimpi_dtype dtype,
+                                                 unsigned n_dims, const uint64_t *shape, const void *data,
+                                                 skimp_error *error);
 /* Strings as one U8 tensor `name` of their bytes, each followed by NUL (strings hold none); read back in order. */
 SKIMP_CHECKED skimp_status skimpi_tensors_add_strings(skimpi_tensors *tensors, const char *name,
                                                       const char *const *strings, uint64_t n, skimp_error *error);

@@ -268,6 +268,21 @@ out:
     return status;
 }
 
+/* Do these tensors say that they are a model, of an estimator that is known here? */
+static skimp_status check_model(const skimp_model *model, const char *path, skimp_error *error)
+{
+    const char *name = skimpi_tensors_meta(model->tensors, "estimator");
+    if (name == NULL || skimpi_tensors_meta(model->tensors, "skimp_version") == NULL) {
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "these tensors are no skimp model");
+    }
+    const skimpi_estimator_class *class = skimpi_estimator_class_find(name);
+    if (class == NULL || class->info.kind == SKIMP_TRANSFORMER) {
+        return skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL,
+                              "this model's estimator '%.64s' is not known here", name);
+    }
+    return SKIMP_OK;
+}
+
 skimp_status skimp_model_load(skimp_model **out, skimp_budget *parent, const char *path, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
@@ -279,15 +294,58 @@ skimp_status skimp_model_load(skimp_model **out, skimp_budget *parent, const cha
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_MODEL, 1, sizeof *model, (void **)&model, error));
     model->budget = budget;
     SKIMPI_TRY(skimpi_tensors_read(&model->tensors, budget, path, error));
-    const char *name = skimpi_tensors_meta(model->tensors, "estimator");
-    if (name == NULL || skimpi_tensors_meta(model->tensors, "skimp_version") == NULL) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "these tensors are no skimp model"));
+    SKIMPI_TRY(check_model(model, path, error));
+    *out = model;
+out:
+    if (status != SKIMP_OK) {
+        if (model != NULL) {
+            skimp_model_destroy(model);
+        } else {
+            skimpi_budget_end(budget);
+        }
     }
-    const skimpi_estimator_class *class = skimpi_estimator_class_find(name);
-    if (class == NULL || class->info.kind == SKIMP_TRANSFORMER) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL,
-                                  "this model's estimator '%.64s' is not known here", name));
+    return status;
+}
+
+static const char *const dtype_names[] = {
+    [SKIMPI_F64] = "F64", [SKIMPI_F32] = "F32", [SKIMPI_I64] = "I64", [SKIMPI_U64] = "U64",
+    [SKIMPI_I32] = "I32", [SKIMPI_U32] = "U32", [SKIMPI_U8] = "U8"
+};
+#define N_DTYPES (sizeof dtype_names / sizeof *dtype_names)
+
+static skimp_status borrow_array(skimp_model *model, const skimp_array *array, skimp_error *error)
+{
+    unsigned dtype = 0;
+    while (dtype < N_DTYPES && strcmp(dtype_names[dtype], array->dtype) != 0) {
+        dtype++;
     }
+    if (dtype == N_DTYPES || array->n_dims > 4 || array->data == NULL) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "array '%s': type '%s' in %u dimensions is not one of a model",
+                           array->name, array->dtype, array->n_dims);
+    }
+    return skimpi_tensors_borrow(model->tensors, array->name, (skimpi_dtype)dtype, array->n_dims, array->shape,
+                                 array->data, error);
+}
+
+skimp_status skimp_model_of_arrays(skimp_model **out, skimp_budget *parent, const skimp_setting *meta, size_t n_meta,
+                                   const skimp_array *arrays, size_t n_arrays, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimp_budget *budget = NULL;
+    skimp_model *model = NULL;
+    const skimp_budget_options options = { .size = sizeof options, .parent = parent };
+    *out = NULL;
+    SKIMPI_TRY(skimp_budget_create(&budget, &options, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_MODEL, 1, sizeof *model, (void **)&model, error));
+    model->budget = budget;
+    SKIMPI_TRY(skimpi_tensors_create(&model->tensors, budget, error));
+    for (size_t i = 0; i < n_meta; i++) {
+        SKIMPI_TRY(skimpi_tensors_set_meta(model->tensors, meta[i].name, meta[i].value, error));
+    }
+    for (size_t i = 0; i < n_arrays; i++) {
+        SKIMPI_TRY(borrow_array(model, &arrays[i], error));
+    }
+    SKIMPI_TRY(check_model(model, NULL, error));
     *out = model;
 out:
     if (status != SKIMP_OK) {
@@ -337,16 +395,12 @@ bool skimp_model_meta(const skimp_model *model, size_t i, const char **key, cons
 
 bool skimp_model_array(const skimp_model *model, size_t i, skimp_array *out)
 {
-    static const char *const names[] = {
-        [SKIMPI_F64] = "F64", [SKIMPI_F32] = "F32", [SKIMPI_I64] = "I64", [SKIMPI_U64] = "U64",
-        [SKIMPI_I32] = "I32", [SKIMPI_U32] = "U32", [SKIMPI_U8] = "U8"
-    };
     if (i >= skimpi_tensors_count(model->tensors)) {
         return false;
     }
     const skimpi_tensor *tensor = skimpi_tensors_at(model->tensors, i);
     *out = (skimp_array){
-        .name = tensor->name, .dtype = names[tensor->dtype], .n_dims = tensor->n_dims, .data = tensor->data
+        .name = tensor->name, .dtype = dtype_names[tensor->dtype], .n_dims = tensor->n_dims, .data = tensor->data
     };
     memcpy(out->shape, tensor->shape, sizeof out->shape);
     return true;
