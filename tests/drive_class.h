@@ -178,6 +178,23 @@ static inline drive_chunks *drive_make(const drive_data *data, uint32_t chunk_ro
     return c;
 }
 
+/* What the reading would have counted of n_columns dense columns of x; the caller's. NaN: missing. */
+static inline skimpi_column_spread *drive_spreads(drive_chunks *c, const drive_data *data)
+{
+    skimpi_column_spread *spreads = drive_own(c, data->n_columns * sizeof *spreads);
+    double *column = drive_own(c, (data->n_rows + 1) * sizeof *column);
+    for (size_t j = 0; j < data->n_columns; j++) {
+        size_t missing = 0;
+        for (size_t i = 0; i < data->n_rows; i++) {
+            column[i] = data->x[i * data->n_columns + j];
+            missing += column[i] != column[i];
+        }
+        skimpi_column_spread_find(column, data->n_rows, missing, data->kinds != NULL && data->kinds[j] == 'f',
+                                  &spreads[j]);
+    }
+    return spreads;
+}
+
 static inline skimp_budget *drive_budget(uint64_t limit)
 {
     skimp_budget_options options = { .size = sizeof options, .limit = limit };

@@ -13,13 +13,15 @@ static const char *const weekday_names[WEEKDAYS] = { "mon", "tue", "wed", "thu",
 typedef struct table_options {
     unsigned rows, columns; /* numeric columns x0 … */
     bool text;              /* a text column "day" */
+    unsigned categories;    /* of it, with long names; 0: the days of the week */
     bool text_label;        /* labels "no", "yes", "maybe" rather than 0, 1, 2 */
     unsigned classes;       /* 0: a number to regress on */
     unsigned missing_every; /* every so many values of x0 are missing; 0: none */
     bool weight;            /* a column "w" */
     bool reversed;          /* columns in the opposite order */
     bool no_header;
-    char separator; /* 0: a comma */
+    char separator;   /* 0: a comma */
+    unsigned padding; /* bytes of a text column "padding", to be dropped, or of a comment: several chunks of few rows */
     uint64_t seed;
 } table_options;
 
@@ -45,16 +47,29 @@ static inline void table_next(const table_options *o, skimpi_random *random, tab
     row->class = place < 0 ? 0 : place >= classes ? classes - 1 : (unsigned)place;
 }
 
+static inline void print_padding(FILE *file, const table_options *o)
+{
+    for (unsigned i = 0; i < o->padding; i++) {
+        fputc('p', file);
+    }
+}
+
 static inline void print_column(FILE *file, const table_options *o, const table_row *row, unsigned column,
                                 unsigned number)
 {
     static const char *const labels[] = { "no", "yes", "maybe", "never" };
-    if (column < o->columns) {
+    if (column == o->columns + 3) {
+        print_padding(file, o);
+    } else if (column < o->columns) {
         if (column != 0 || o->missing_every == 0 || number % o->missing_every != 0) {
             fprintf(file, "%.8g", row->x[column]);
         }
     } else if (column == o->columns) {
-        fprintf(file, "%s", weekday_names[row->day]);
+        if (o->categories > 0) {
+            fprintf(file, "\"a category with \"\"quite\"\" a long name, %u\"", number * 7919 % o->categories);
+        } else {
+            fprintf(file, "%s", weekday_names[row->day]);
+        }
     } else if (column == o->columns + 1) {
         fprintf(file, "%g", row->weight);
     } else if (o->classes == 0) {
@@ -68,7 +83,7 @@ static inline void print_column(FILE *file, const table_options *o, const table_
 
 static inline void print_name(FILE *file, const table_options *o, unsigned column)
 {
-    static const char *const names[] = { "day", "w", "y" };
+    static const char *const names[] = { "day", "w", "y", "padding" };
     if (column < o->columns) {
         fprintf(file, "x%u", column);
     } else {
@@ -80,7 +95,7 @@ static inline void write_table(const char *name, table_options o)
 {
     FILE *file = fopen(in_temporary(name), "w");
     assert_non_null(file);
-    const unsigned all = o.columns + 3;
+    const unsigned all = o.columns + 3 + (o.padding > 0);
     skimpi_random random;
     skimpi_random_seed(&random, o.seed + 1);
     for (unsigned r = 0; r < o.rows + !o.no_header; r++) {
@@ -129,6 +144,10 @@ static inline void write_svmlight(const char *name, table_options o)
             if (j == r % o.columns || skimpi_random_below(&random, 3) == 0) {
                 fprintf(file, " %u:%.6g", j + 1, row.x[j]);
             }
+        }
+        if (o.padding > 0) {
+            fprintf(file, " # ");
+            print_padding(file, &o);
         }
         fputc('\n', file);
     }
@@ -199,6 +218,11 @@ static inline void begin_setup(job_setup *setup, const char *estimator, const ch
 static inline void add_step(job_setup *setup, const char *step)
 {
     setup->steps[setup->options.n_steps++] = step;
+}
+
+static inline void add_drop(job_setup *setup, const char *column)
+{
+    setup->drop[setup->options.n_drop++] = column;
 }
 
 static inline void add_param(job_setup *setup, const char *name, const char *value)

@@ -69,6 +69,8 @@ def show(name: str, values) -> None:
 def linear(name: str, model, x, y, weight=None) -> None:
     model.fit(x, y, sample_weight=weight)
     show(f"expected_{name}", np.append(model.coef_, model.intercept_))
+    if hasattr(model, "singular_"):
+        show(f"expected_{name}_singular", np.append(model.rank_, model.singular_))
 
 
 def main() -> None:

@@ -28,6 +28,9 @@ static inline void store_repair(uint8_t *bytes, size_t size)
     trailer.file_bytes = size;
     trailer.footer_checksum = skimpi_checksum(bytes + trailer.footer_offset, trailer.footer_bytes);
     memcpy(trailer.magic, bytes, sizeof(trailer.magic));
+    uint32_t version;
+    memcpy(&version, bytes + offsetof(skimpi_store_head, version), sizeof(version));
+    trailer.version = version == 2 ? 0 : version;
     trailer.checksum = skimpi_checksum(&trailer, offsetof(skimpi_store_trailer, checksum));
     memcpy(bytes + body, &trailer, sizeof(trailer));
     for (uint64_t at = SKIMPI_STORE_FILE_HEAD; trailer.footer_offset - at >= sizeof(skimpi_chunk_header);) {

@@ -234,6 +234,33 @@ static void every_ancestor_must_have_room(void **state)
 }
 
 /* Every pair of sizes across the kinds of blocks: contents stay, what is gained is zero, the ledger is right. */
+/* A budget that is made one of its own takes its charges with it, and lasts longer than those that it belonged to. */
+static void detaching_takes_the_charges_along(void **state)
+{
+    (void)state;
+    skimp_budget *root = new_budget(1024 * KIB, 0, NULL), *child = new_budget(0, 0, root);
+    skimp_error error = SKIMP_ERROR_INIT;
+    const uint64_t before = skimp_budget_in_use(root) - skimp_budget_in_use(child);
+    void *model, *other;
+    assert_int_equal(skimp_alloc(child, SKIMP_TAG_MODEL, 600 * KIB, 1, &model, NULL), SKIMP_OK);
+    assert_int_equal(skimp_alloc(child, SKIMP_TAG_OUTPUT, 600 * KIB, 1, &other, &error), SKIMP_ERROR_BUDGET);
+    assert_int_equal(error.limit, 1024 * KIB);
+    const uint64_t held = skimp_budget_in_use(child), peak = skimp_budget_peak(root);
+    skimpi_budget_detach(child);
+    assert_int_equal(skimp_budget_in_use(root), before);
+    assert_int_equal(skimp_budget_tag_in_use(root, SKIMP_TAG_MODEL), 0);
+    assert_int_equal(skimp_budget_peak(root), peak);
+    assert_int_equal(skimp_budget_in_use(child), held);
+    assert_int_equal(skimp_budget_destroy(root), 0);
+    /* The limit of those before is none of its own. */
+    assert_int_equal(skimp_budget_limit(child), UINT64_MAX);
+    assert_int_equal(skimp_alloc(child, SKIMP_TAG_OUTPUT, 600 * KIB, 1, &other, NULL), SKIMP_OK);
+    skimpi_budget_detach(child);
+    skimp_free(child, SKIMP_TAG_MODEL, model, 600 * KIB, 1);
+    skimp_free(child, SKIMP_TAG_OUTPUT, other, 600 * KIB, 1);
+    assert_int_equal(skimp_budget_destroy(child), 0);
+}
+
 static void resizing_keeps_contents_and_zeroes_the_rest(void **state)
 {
     static const size_t sizes[] = {
@@ -592,6 +619,7 @@ int main(void)
         cmocka_unit_test(refuses_what_passes_the_limit_and_says_so),
         cmocka_unit_test(hostile_sizes_are_refused),
         cmocka_unit_test(every_ancestor_must_have_room),
+        cmocka_unit_test(detaching_takes_the_charges_along),
         cmocka_unit_test(resizing_keeps_contents_and_zeroes_the_rest),
         cmocka_unit_test(a_mapped_block_grows_in_the_room_of_the_difference),
         cmocka_unit_test(reclaims_at_the_soft_limit_the_largest_first),

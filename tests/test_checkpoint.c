@@ -10,6 +10,7 @@
 
 #include "temporary_directory.h"
 #include "job_data.h"
+#include "sanitizers.h"
 
 #define HEADER 40 /* bytes before the state; the last 8 are the checksum */
 
@@ -54,7 +55,10 @@ static void stop_at(void *context, const skimp_progress *progress)
     s->job->last_progress = -INFINITY; /* come again at the next chunk, not in a tenth of a second */
 }
 
-/* A fit of every estimator, stopped after each pass in turn and gone on with, with steps before it. */
+/*
+ * A fit of every estimator, stopped after each pass in turn and gone on with, with steps before it.  There are several
+ * chunks, so that most stops are in the middle of a pass; what was done of it is done again.
+ */
 static void resumes_at_every_pass(void **state)
 {
     (void)state;
@@ -70,9 +74,11 @@ static void resumes_at_every_pass(void **state)
     snprintf(checkpoint, sizeof checkpoint, "%s", in_temporary("checkpoint"));
     for (unsigned c = 0; c < sizeof cases / sizeof *cases; c++) {
         const skimp_estimator_info *info = skimp_estimator_find(cases[c].estimator);
-        const table_options table = {
-            .rows = 400, .columns = 6, .classes = info->kind == SKIMP_CLASSIFIER ? 2 : 0, .text = true
-        };
+        const table_options table = { .rows = 400,
+                                      .columns = 6,
+                                      .classes = info->kind == SKIMP_CLASSIFIER ? 2 : 0,
+                                      .text = true,
+                                      .padding = cases[c].sparse ? 1600 : 3200 };
         job_setup setup;
         if (cases[c].sparse) {
             write_svmlight("data", table);
@@ -81,15 +87,25 @@ static void resumes_at_every_pass(void **state)
         }
         begin_setup(&setup, cases[c].estimator, "data", cases[c].sparse ? NULL : "y");
         setup.options.format = cases[c].sparse ? "svmlight" : "csv";
-        setup.options.n_threads = 1;
+        setup.options.n_threads = 1 + c % 2;
         add_step(&setup, "max_abs_scaler");
+        if (!cases[c].sparse) {
+            add_drop(&setup, "padding");
+        }
         if (cases[c].param != NULL) {
             add_param(&setup, cases[c].param, cases[c].value);
         }
-        skimp_model *expected = fit_setup(&setup);
+        skimp_model *expected = fit_setup(&setup), *model = NULL;
+        skimp_error error = SKIMP_ERROR_INIT;
+        skimp_job *job = NULL;
         setup.options.checkpoint = checkpoint;
         unlink(checkpoint);
-        skimp_model *model = fit_setup(&setup);
+        assert_ok(skimp_job_create(&job, &setup.options, &error));
+        assert_ok(skimp_job_fit(job, &model, &error));
+        assert_true(skimpi_store_summary(job->store)->n_chunks >= 3);
+        assert_false(skimp_job_report(job)->resumed);
+        const double all_passes = skimp_job_report(job)->passes;
+        skimp_job_destroy(job);
         assert_same_models(expected, model);
         skimp_model_destroy(model);
         const uint64_t passes = passes_in(checkpoint);
@@ -97,8 +113,6 @@ static void resumes_at_every_pass(void **state)
         unsigned stopped = 0;
 
         for (unsigned stop = 1; stop <= passes; stop++) {
-            skimp_error error = SKIMP_ERROR_INIT;
-            skimp_job *job = NULL;
             unlink(checkpoint);
             model = NULL;
             stopper s = { .passes = stop };
@@ -112,7 +126,8 @@ static void resumes_at_every_pass(void **state)
             skimp_job_destroy(job);
             setup.options.progress = NULL;
             setup.options.cancel = NULL;
-            assert_true(passes_in(checkpoint) >= stop);
+            const uint64_t done = passes_in(checkpoint);
+            assert_true(done >= stop);
             if (status == SKIMP_OK) {
                 skimp_model_destroy(model); /* nothing was left to stop */
             } else {
@@ -123,6 +138,7 @@ static void resumes_at_every_pass(void **state)
             assert_ok(skimp_job_create(&job, &setup.options, &error));
             assert_ok(skimp_job_fit(job, &model, &error));
             assert_true(skimp_job_report(job)->resumed);
+            assert_true(skimp_job_report(job)->passes == all_passes - (double)done); /* and only what was left */
             skimp_job_destroy(job);
             assert_same_models(expected, model);
             skimp_model_destroy(model);
@@ -174,6 +190,13 @@ static void refuses_others(void **state)
     }
 }
 
+/* Some 200 places of a file, or a tenth of them: what is done with a file so small is the same for many of them. */
+static size_t places_apart(size_t n, bool fewer)
+{
+    const size_t places = fewer ? 20 : 200;
+    return n > 2 * places ? n / places : 1;
+}
+
 /* Any byte changed, the file cut anywhere, or no checkpoint at all. */
 static void refuses_hostile(void **state)
 {
@@ -190,8 +213,8 @@ static void refuses_hostile(void **state)
         skimp_model_destroy(fit_setup(&setup));
         size_t n;
         char *bytes = read_whole(checkpoint, &n);
-        const size_t step = n > 400 ? n / 200 : 1;
-        for (size_t i = 0; i < n; i += i < 48 ? 1 : step) {
+        const size_t step = places_apart(n, SANITIZED), lies_apart = places_apart(n, UNDER_TSAN);
+        for (size_t i = 0; i < n; i += i < HEADER ? 1 : step) {
             bytes[i] ^= 0x41;
             write_file("checkpoint", bytes, n);
             assert_int_equal(try_fit(&setup, &error), SKIMP_ERROR_DATA);
@@ -200,7 +223,7 @@ static void refuses_hostile(void **state)
             assert_int_equal(try_fit(&setup, &error), SKIMP_ERROR_DATA);
         }
         /* A true checksum over a state that lies: refused, or gone on with to some model. */
-        for (size_t i = HEADER; i < n; i += step) {
+        for (size_t i = HEADER; i < n; i += lies_apart) {
             bytes[i] ^= 0x41;
             const uint64_t sum = XXH3_64bits_withSeed(bytes + HEADER, n - HEADER, XXH3_64bits(bytes, HEADER - 8));
             memcpy(bytes + HEADER - 8, &sum, sizeof sum);
@@ -225,6 +248,7 @@ static void refuses_hostile(void **state)
 
 int main(void)
 {
+    prefer_memory();
     const struct CMUnitTest tests[] = { TEST(resumes_at_every_pass), TEST(refuses_others), TEST(refuses_hostile) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -402,6 +402,51 @@ static void plans_and_reports(void **state)
     skimp_model_destroy(model);
 }
 
+/* Mean and variance are counted as the data is read: who wants them takes no pass, where nothing changes them on the way. */
+static void spreads_need_no_pass(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *steps[2];
+        unsigned missing_every, more;
+        double holdout;
+    } cases[] = {
+        { { NULL }, 0, 0, 0 },
+        { { "standard_scaler" }, 0, 0, 0 },
+        { { "simple_imputer", "standard_scaler" }, 0, 0, 0 },
+        { { "simple_imputer", "standard_scaler" }, 10, 1, 0 }, /* what is filled in counts */
+        { { "simple_imputer", "standard_scaler@x1,x2" }, 10, 0, 0 },
+        { { "simple_imputer" }, 10, 0, 0 },
+        { { "standard_scaler", "standard_scaler" }, 0, 1, 0 },
+        { { "standard_scaler@x0,x2", "standard_scaler@x1" }, 0, 0, 0 },
+        { { "max_abs_scaler", "standard_scaler" }, 0, 2, 0 },
+        { { "standard_scaler" }, 0, 1, 0.3 },
+    };
+    double passes = 0;
+    for (unsigned c = 0; c < sizeof cases / sizeof *cases; c++) {
+        job_setup setup;
+        skimp_error error = SKIMP_ERROR_INIT;
+        skimp_job *job = NULL;
+        skimp_model *model = NULL;
+        write_table("t.csv",
+                    (table_options){ .rows = 700, .columns = 3, .seed = 4, .missing_every = cases[c].missing_every });
+        begin_setup(&setup, "ridge", "t.csv", "y");
+        for (unsigned i = 0; i < 2 && cases[c].steps[i] != NULL; i++) {
+            add_step(&setup, cases[c].steps[i]);
+        }
+        setup.options.holdout = cases[c].holdout;
+        assert_ok(skimp_job_create(&job, &setup.options, &error));
+        assert_ok(skimp_job_fit(job, &model, &error));
+        const double found = skimp_job_report(job)->passes;
+        passes = c == 0 ? found : passes;
+        if (found != passes + cases[c].more) {
+            fail_msg("case %u: %g passes, not %g", c, found, passes + cases[c].more);
+        }
+        skimp_job_destroy(job);
+        skimp_model_destroy(model);
+    }
+}
+
 /* ---- several files, and stores ------------------------------------------------------------------------------------------ */
 
 static void reads_several_files(void **state)
@@ -634,10 +679,11 @@ static void parses_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(refuses_options),   TEST(refuses_steps),     TEST(copies_options),        TEST(refuses_data),
-        TEST(drops_rows),        TEST(holds_out),         TEST(same_without_held_out), TEST(weighs_classes),
-        TEST(runs_once),         TEST(plans_and_reports), TEST(reads_several_files),   TEST(fits_stores),
-        TEST(keeps_comparisons), TEST(stops_when_told),   TEST(recognises_files),      TEST(parses_sizes),
+        TEST(refuses_options), TEST(refuses_steps),     TEST(copies_options),        TEST(refuses_data),
+        TEST(drops_rows),      TEST(holds_out),         TEST(same_without_held_out), TEST(weighs_classes),
+        TEST(runs_once),       TEST(plans_and_reports), TEST(spreads_need_no_pass),  TEST(reads_several_files),
+        TEST(fits_stores),     TEST(keeps_comparisons), TEST(stops_when_told),       TEST(recognises_files),
+        TEST(parses_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include "temporary_directory.h"
 #include "job_data.h"
+#include "sanitizers.h"
 
 typedef struct shape {
     const char *estimator, *steps[2];
@@ -19,6 +20,24 @@ typedef struct shape {
     bool checkpoint;
     unsigned hash_bits, threads;
 } shape;
+
+/* As many chunks of fewer rows where each row takes longer. */
+static table_options lengthened(table_options table)
+{
+    if (UNDER_TSAN && table.rows >= 10000 && table.categories == 0) {
+        table.rows /= 6;
+        table.padding = 250;
+    }
+    return table;
+}
+
+/* Under a sanitizer, iterations enough to use all the memory, and for the threads to meet. */
+static void add_iterations(job_setup *setup, const char *estimator)
+{
+    if (UNDER_TSAN && (strncmp(estimator, "sgd", 3) == 0 || strcmp(estimator, "logistic_regression") == 0)) {
+        add_param(setup, "max_iter", "2");
+    }
+}
 
 static void setup_shape(job_setup *setup, const shape *s)
 {
@@ -33,6 +52,10 @@ static void setup_shape(job_setup *setup, const shape *s)
     setup->options.holdout = s->holdout;
     setup->options.hash_bits = s->hash_bits;
     setup->options.n_threads = s->threads;
+    add_iterations(setup, s->estimator);
+    if (s->form == 'c' && lengthened(s->table).padding > 0) {
+        add_drop(setup, "padding");
+    }
     if (s->checkpoint) {
         static char path[2048];
         snprintf(path, sizeof path, "%s", in_temporary("checkpoint"));
@@ -44,11 +67,11 @@ static void setup_shape(job_setup *setup, const shape *s)
 static void write_shape(const shape *s)
 {
     if (s->form == 's') {
-        write_svmlight("data", s->table);
+        write_svmlight("data", lengthened(s->table));
     } else if (s->form == 'n') {
         write_npy("data", s->table);
     } else {
-        write_table(s->form == 'k' ? "csv" : "data", s->table);
+        write_table(s->form == 'k' ? "csv" : "data", lengthened(s->table));
     }
     if (s->form == 'k') {
         job_setup setup;
@@ -56,6 +79,9 @@ static void write_shape(const shape *s)
         skimp_job *job = NULL;
         begin_setup(&setup, NULL, "csv", "y");
         setup.options.format = "csv";
+        if (lengthened(s->table).padding > 0) {
+            add_drop(&setup, "padding");
+        }
         assert_ok(skimp_job_create(&job, &setup.options, &error));
         assert_ok(skimp_job_convert(job, in_temporary("data"), &error));
         skimp_job_destroy(job);
@@ -79,7 +105,7 @@ static void describe(const shape *s, const skimp_plan *plan, const skimp_report 
 }
 
 /* Runs with a budget, and demands that it is within plan and budget. */
-static void fits_within(const shape *s, uint64_t budget, const skimp_model *expected)
+static skimp_model *fits_within(const shape *s, uint64_t budget)
 {
     job_setup setup;
     skimp_error error = SKIMP_ERROR_INIT;
@@ -98,12 +124,16 @@ static void fits_within(const shape *s, uint64_t budget, const skimp_model *expe
                  status == SKIMP_OK ? "more than was planned" : error.message);
     }
     assert_true(report->charged_peak_bytes <= budget);
-    if (expected != NULL) {
-        assert_same_models(expected, model);
-    }
     skimp_job_destroy(job);
-    skimp_model_destroy(model);
     assert_int_equal(skimpi_leaked_bytes(), 0);
+    return model;
+}
+
+static void fits_the_same_within(const shape *s, uint64_t budget, const skimp_model *expected)
+{
+    skimp_model *model = fits_within(s, budget);
+    assert_same_models(expected, model);
+    skimp_model_destroy(model);
 }
 
 static void holds_for(const shape *s)
@@ -114,15 +144,13 @@ static void holds_for(const shape *s)
     const skimp_plan *plan = NULL;
     write_shape(s);
     setup_shape(&setup, s);
-    skimp_model *expected = fit_setup(&setup);
-    setup_shape(&setup, s);
     assert_ok(skimp_job_create(&job, &setup.options, &error));
     assert_ok(skimp_job_plan(job, &plan, &error));
     const uint64_t minimum = plan->minimum_bytes, peak = plan->peak_bytes;
     skimp_job_destroy(job);
-    fits_within(s, setup.options.max_memory, expected);
-    fits_within(s, peak, expected);
-    fits_within(s, minimum, expected);
+    skimp_model *expected = fits_within(s, setup.options.max_memory);
+    fits_the_same_within(s, peak, expected);
+    fits_the_same_within(s, minimum, expected);
 
     /* 64 KiB less: refused, naming a budget that works; nothing was read. */
     setup_shape(&setup, s);
@@ -137,7 +165,9 @@ static void holds_for(const shape *s)
     assert_int_equal(error.limit, setup.options.max_memory);
     assert_true(error.minimum_bytes >= minimum - (16u << 10) && error.minimum_bytes <= minimum + (64u << 10));
     skimp_job_destroy(job);
-    fits_within(s, error.minimum_bytes, expected);
+    if (error.minimum_bytes != minimum) {
+        fits_the_same_within(s, error.minimum_bytes, expected);
+    }
     skimp_model_destroy(expected);
 }
 
@@ -212,6 +242,16 @@ static void plans_hold(void **state)
           .table = { .rows = 20000, .columns = 6 },
           .threads = 3,
           .holdout = 0.2 },
+        /* Mostly texts: the categories, the names of their features, the model's lists of both. */
+        { .estimator = "sgd_regressor",
+          .form = 'c',
+          .table = { .rows = 12000, .columns = 2, .text = true, .categories = 4000 },
+          .threads = 2,
+          .steps = { "standard_scaler" } },
+        { .estimator = "sgd_classifier",
+          .form = 'k',
+          .table = { .rows = 12000, .columns = 2, .classes = 2, .text = true, .categories = 9000 },
+          .threads = 1 },
     };
     for (unsigned i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         holds_for(&shapes[i]);
@@ -230,7 +270,7 @@ static void write_surprise(const char *name, unsigned rows)
     skimpi_random_seed(&random, 5);
     for (unsigned r = 0; r < rows; r++) {
         const unsigned class = (unsigned)skimpi_random_below(&random, 2);
-        if (r < rows / 1000 * 377 || r > rows / 1000 * 393) {
+        if (r < rows / 1000 * 412 || r > rows / 1000 * 428) {
             fprintf(file, "%u,common,%u\n", class * 2 + (unsigned)skimpi_random_below(&random, 7), class);
         } else {
             fprintf(file, "%u,a rather long and rare category %u,%u\n",
@@ -248,7 +288,7 @@ static void plans_again(void **state)
     skimp_job *job = NULL;
     skimp_model *model = NULL;
     const skimp_plan *plan = NULL;
-    write_surprise("t.csv", 400000);
+    write_surprise("t.csv", 250000);
     /* Without a tight budget it works, whatever was assumed. */
     begin_setup(&setup, "sgd_classifier", "t.csv", "y");
     add_param(&setup, "max_iter", "2");
@@ -260,7 +300,10 @@ static void plans_again(void **state)
     skimp_job_destroy(job);
     assert_true(features > assumed);
 
-    /* In a budget that grows from what was planned: refused with a better figure each time, until it is done. */
+    /*
+     * In the budget that was planned: refused with a better figure, once when the categories are more than there is room
+     * for, and once when all of them are known, which is the last time.
+     */
     uint64_t budget = minimum;
     unsigned tries = 0;
     for (skimp_status status = SKIMP_ERROR_BUDGET; status != SKIMP_OK; tries++) {
@@ -278,7 +321,7 @@ static void plans_again(void **state)
         }
         assert_int_equal(status, SKIMP_ERROR_BUDGET);
         assert_true(error.minimum_bytes > budget);
-        assert_true(tries < 12);
+        assert_true(tries < 2);
         budget = error.minimum_bytes;
     }
     assert_true(tries >= 1);
@@ -328,9 +371,12 @@ static void applies_within(void **state)
     (void)state;
     static const char *const estimators[] = { "logistic_regression", "sgd_classifier" };
     job_setup setup;
-    write_table("t.csv", (table_options){ .rows = 30000, .columns = 5, .classes = 3, .text = true });
+    write_table("t.csv",
+                lengthened((table_options){ .rows = 30000, .columns = 5, .classes = 3, .text = true, .padding = 1 }));
     for (unsigned e = 0; e < 2; e++) {
         begin_setup(&setup, estimators[e], "t.csv", "y");
+        add_drop(&setup, "padding");
+        add_iterations(&setup, estimators[e]);
         skimp_model *model = fit_setup(&setup);
         predict_file(model, "t.csv", "expected", e == 0);
         for (unsigned what = 0; what < 2; what++) { /* predict, score */

@@ -11,6 +11,7 @@
 
 #include "drive_class.h"
 #include "expected_data.h"
+#include "hostile_model.h"
 #include "sklearn_expected.h"
 
 extern const skimpi_estimator_class skimpi_class_linear_regression, skimpi_class_ridge;
@@ -90,6 +91,63 @@ static void test_parity(void **state)
     data_free(&d);
 }
 
+/* `expected`: the rank, then the singular values (those that are rounding there are rounding here). */
+static void expect_singular(const char *const *pairs, const regression_data *d, bool weighted, const double *expected)
+{
+    drive_data data = {
+        .n_rows = d->n, .n_columns = d->p, .x = d->x, .target = d->y, .weight = weighted ? d->weight : NULL
+    };
+    size_t n = d->n < d->p ? d->n : d->p;
+    drive_chunks *c = drive_make(&data, 30);
+    drive_fit fit = { .checkpoint = true };
+    drive_well(LINEAR, pairs, c, 3, &fit);
+    skimpi_tensors *tensors;
+    drive_reload(LINEAR, &fit, c, &tensors);
+    assert_true(drive_tensor(tensors, "0.rank_", 0) == expected[0]);
+    assert_int_equal(skimpi_tensors_find(tensors, "0.singular_")->n_values, n);
+    for (size_t k = 0; k < n; k++) {
+        drive_near(drive_tensor(tensors, "0.singular_", k), expected[1 + k], 1e-12, 1e-14 * expected[1]);
+    }
+    skimpi_tensors_destroy(tensors);
+    drive_end(LINEAR, &fit);
+    drive_release(c);
+}
+
+static void test_rank_and_singular_values(void **state)
+{
+    (void)state;
+    static const char *const through_zero[] = { "fit_intercept", "false", NULL };
+    regression_data d = data_regression(1, 100, 6), few = data_regression(3, 5, 9), collinear = data_collinear(2, 80);
+    expect_singular(no_pairs, &d, false, expected_linear_singular);
+    expect_singular(no_pairs, &d, true, expected_linear_weighted_singular);
+    expect_singular(through_zero, &d, false, expected_linear_through_zero_singular);
+    expect_singular(no_pairs, &collinear, false, expected_collinear_singular);
+    expect_singular(no_pairs, &collinear, true, expected_collinear_weighted_singular);
+    expect_singular(no_pairs, &few, false, expected_few_rows_singular);
+    /* Columns 1e6 u and 0.6 u + 0.8 v, u ⊥ v: the small one would lose four digits if squares were taken. */
+    double x[8], y[4] = { 1, 2, 3, 5 };
+    for (int i = 0; i < 4; i++) {
+        double u = i < 2 ? 0.5 : -0.5, v = i % 2 == 0 ? 0.5 : -0.5;
+        x[2 * i] = 1e6 * u;
+        x[2 * i + 1] = 0.6 * u + 0.8 * v;
+    }
+    drive_data units = { .n_rows = 4, .n_columns = 2, .x = x, .target = y };
+    drive_chunks *c = drive_make(&units, 4);
+    drive_fit fit = { 0 };
+    drive_well(LINEAR, no_pairs, c, 1, &fit);
+    skimpi_tensors *tensors;
+    drive_reload(LINEAR, &fit, c, &tensors);
+    double first = drive_tensor(tensors, "0.singular_", 0), second = drive_tensor(tensors, "0.singular_", 1);
+    drive_near(first * second, 8e5, 1e-9, 0);
+    drive_near(first * first + second * second, 1e12 + 1, 1e-13, 0);
+    skimpi_tensors_destroy(tensors);
+    drive_end(LINEAR, &fit);
+    drive_release(c);
+    data_free(&d);
+    data_free(&few);
+    data_free(&collinear);
+}
+
 static void test_positive(void **state)
 {
     (void)state;
@@ -98,6 +156,36 @@ static void test_positive(void **state)
     static const char *const ridge_positive[] = { "positive", "true", "alpha", "20", "solver", "lbfgs", NULL };
     expect(LINEAR, positive, &d, NULL, false, expected_linear_positive, 1e-9);
     expect(RIDGE, ridge_positive, &d, NULL, false, expected_ridge_positive, 1e-5);
+    data_free(&d);
+}
+
+/* What a ridge model says of its making, in scikit-learn's words. */
+static void test_ridge_names_its_solver(void **state)
+{
+    (void)state;
+    regression_data d = data_collinear(2, 80);
+    static const struct {
+        const char *pairs[5];
+        const char *solver;
+    } cases[] = {
+        { { "solver", "sag" }, "cholesky" },
+        { { "positive", "true" }, "lbfgs" },
+        { { "alpha", "0" }, "svd" }, /* collinear columns */
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        drive_data data = { .n_rows = d.n, .n_columns = d.p, .x = d.x, .target = d.y };
+        drive_chunks *c = drive_make(&data, 30);
+        drive_fit fit = { 0 };
+        drive_well(RIDGE, cases[k].pairs, c, 2, &fit);
+        skimpi_tensors *tensors;
+        drive_reload(RIDGE, &fit, c, &tensors);
+        assert_string_equal(skimpi_tensors_find(tensors, "0.solver_")->data, cases[k].solver);
+        assert_true(drive_tensor(tensors, "0.n_iter_", 0) == 1);
+        assert_null(skimpi_tensors_find(tensors, "0.singular_"));
+        skimpi_tensors_destroy(tensors);
+        drive_end(RIDGE, &fit);
+        drive_release(c);
+    }
     data_free(&d);
 }
 
@@ -407,6 +495,12 @@ static void test_wide(void **state)
         if (kind == 2) {
             assert_true(size < 1e-4); /* 400 rows, 1100 columns */
         }
+        if (kind == 0) {
+            assert_string_equal(skimpi_tensors_find(tensors, "0.solver_")->data, "sparse_cg");
+            assert_true(drive_tensor(tensors, "0.n_iter_", 0) == (double)outcome.n_iter);
+        }
+        assert_true((skimpi_tensors_find(tensors, "0.solver_") != NULL) == (kind == 0));
+        assert_null(skimpi_tensors_find(tensors, "0.singular_")); /* nor is there a matrix to have them of */
         skimpi_tensors_destroy(tensors);
         drive_end(class_, &fit);
         drive_release(c);
@@ -499,6 +593,7 @@ static void test_refuses(void **state)
     void *self = NULL;
     assert_int_equal(LINEAR->load(&self, fit.budget, tensors, "0.", &other, fit.params, NULL), SKIMP_ERROR_DATA);
     assert_null(self);
+    hostile_claim(LINEAR, tensors, "0.", c->problem, fit.params, "0.coef_");
     skimpi_tensors_destroy(tensors);
     drive_end(LINEAR, &fit);
     drive_release(c);
@@ -543,7 +638,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parity),
+        cmocka_unit_test(test_rank_and_singular_values),
         cmocka_unit_test(test_positive),
+        cmocka_unit_test(test_ridge_names_its_solver),
         cmocka_unit_test(test_positive_is_optimal),
         cmocka_unit_test(test_collinear),
         cmocka_unit_test(test_scales_and_offsets),

@@ -3,6 +3,7 @@
  * Logistic regression over hand-made chunks: scikit-learn's optima, the same bits for any order of lanes and any resumed
  * fit, memory as planned, hostile numbers, hostile bytes.
  */
+#include "hostile_model.h"
 #include "logistic_data.h"
 
 #include "logistic_expected.h"
@@ -281,6 +282,7 @@ static void predictions_agree_with_each_other(void **state)
         assert_int_equal(class->save(f.self, tensors, "1.", NULL), SKIMP_OK);
         void *loaded;
         assert_int_equal(class->load(&loaded, budget, tensors, "1.", &d.problem, params, NULL), SKIMP_OK);
+        hostile_claim(class, tensors, "1.", d.problem, params, "1.coef_");
         const char *why = NULL;
         assert_int_equal(class->outputs(loaded, SKIMPI_PREDICT_LABEL, &why), 1);
         assert_int_equal(class->outputs(loaded, SKIMPI_PREDICT_DECISION, &why), outputs);

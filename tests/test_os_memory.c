@@ -40,6 +40,8 @@ static void resident_memory_follows_what_is_touched(void **state)
     assert_int_equal(skimpi_os_memory_now(&during, NULL), SKIMP_OK);
     assert_in_range(during.resident, before.resident + 60 * MIB, before.resident + 72 * MIB + SHADOW);
     assert_in_range(skimpi_os_resident(), during.resident - MIB, during.resident + MIB);
+    assert_in_range(skimpi_os_resident_exact(), during.resident - MIB, during.resident + MIB);
+    assert_in_range(skimpi_os_peak(), during.peak, during.peak + MIB);
     assert_true(during.peak + MIB >= during.resident);
     skimpi_os_unmap(block, 64 * MIB);
     assert_int_equal(skimpi_os_memory_now(&after, NULL), SKIMP_OK);
@@ -117,10 +119,8 @@ static void pages_are_populated_with_zeros(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resident_memory_follows_what_is_touched),
-        cmocka_unit_test(the_image_is_code_and_libraries),
-        cmocka_unit_test(the_image_can_be_made_resident),
-        cmocka_unit_test(pages_move_with_their_contents),
+        cmocka_unit_test(resident_memory_follows_what_is_touched), cmocka_unit_test(the_image_is_code_and_libraries),
+        cmocka_unit_test(the_image_can_be_made_resident),          cmocka_unit_test(pages_move_with_their_contents),
         cmocka_unit_test(pages_are_populated_with_zeros),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

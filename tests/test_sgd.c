@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "hostile_model.h"
 #include "loss/loss.h"
 #include "sgd_data.h"
 #include "solver/sgd.h"
@@ -198,6 +199,29 @@ static void test_sorted_files_are_as_good(void **state)
         free_fitted(&sorted);
         free_data(&s);
     }
+}
+
+/* A file of one tile: its order means nothing, so that a sorted one is as good to the last epoch of a long rate. */
+static void test_small_files_are_mixed_whole(void **state)
+{
+    (void)state;
+    double reached[2];
+    data_set s = make_data(160, 4, 2, 13);
+    for (unsigned sorted = 0; sorted < 2; sorted++) {
+        reached[sorted] = 0;
+        for (unsigned seed = 0; seed < 8; seed++) {
+            const char seed_text[] = { (char)('0' + seed), 0 };
+            const setting settings[] = { { "loss", "log_loss" }, { "max_iter", "20" }, { "learning_rate", "constant" },
+                                         { "eta0", "3" },        { "tol", "null" },    { "random_state", seed_text },
+                                         { NULL, NULL } };
+            fitted f = fit_data(budget, "sgd_classifier", settings, &s, 160, DENSE_F32, false);
+            reached[sorted] += f.outcome.objective / 8;
+            free_fitted(&f);
+        }
+        sort_data(&s);
+    }
+    assert_true(reached[1] < 1.03 * reached[0]);
+    free_data(&s);
 }
 
 /* Columns from 1e-6 to 1e6 with offsets; then from 1e-30 to 1e30. Every schedule stays finite and no worse than a few points. */
@@ -404,7 +428,8 @@ static void test_vectors_agree_with_plain_code(void **state)
             .n_problems = 1,
             .is_classifier = true,
         };
-        double w[2][WIDTH], b[2], objective;
+        double w[2][WIDTH], b[2];
+        skimpi_sgd_epoch epoch;
         for (unsigned plain = 0; plain < 2; plain++) {
             skimpi_sgd *sgd;
             skimpi_random r;
@@ -444,7 +469,7 @@ static void test_vectors_agree_with_plain_code(void **state)
                                        .weight = 1 + i % 2 };
                 skimpi_sgd_step(sgd, &row);
             }
-            assert_true(skimpi_sgd_end_pass(sgd, &objective));
+            assert_true(skimpi_sgd_end_pass(sgd, &epoch));
             b[plain] = skimpi_sgd_weights(sgd, 0, w[plain]);
             skimpi_sgd_destroy(sgd);
         }
@@ -537,6 +562,48 @@ static void test_weights_tilt(void **state)
     read_model(&f, w, &weighted);
     free_fitted(&f);
     assert_true(weighted > plain + 1); /* log 5 = 1.6 */
+    free_data(&s);
+}
+
+/*
+ * What weights are measured in is nothing to the bound of adaptive steps, nor to when the losses without weights stop
+ * improving: small weights stop as soon as ones do, large ones no sooner.
+ */
+static void test_weights_of_any_unit(void **state)
+{
+    (void)state;
+    static const double units[] = { 0.01, 1, 100 };
+    static const setting fixed[] = { { "loss", "log_loss" }, { "penalty", "null" }, { "alpha", "1e-12" },
+                                     { "tol", "null" },      { "max_iter", "4" },   { NULL, NULL } };
+    static const setting by_rule[] = {
+        { "loss", "log_loss" }, { "penalty", "null" }, { "alpha", "1e-12" }, { "tol", "1e-4" }, { NULL, NULL }
+    };
+    data_set s = make_data(2000, 3, 2, 31);
+    double w[3][3], b[3];
+    uint64_t n_iter[3];
+    s.weight = malloc(s.n * sizeof(double));
+    for (unsigned u = 0; u < 3; u++) {
+        for (uint32_t i = 0; i < s.n; i++) {
+            s.weight[i] = units[u] * (0.5 + i % 3);
+        }
+        fitted f = fit_data(budget, "sgd_classifier", fixed, &s, 100, DENSE_F32, false);
+        read_model(&f, w[u], &b[u]);
+        free_fitted(&f);
+        for (uint32_t i = 0; i < s.n; i++) {
+            s.weight[i] = units[u];
+        }
+        f = fit_data(budget, "sgd_classifier", by_rule, &s, 100, DENSE_F32, false);
+        n_iter[u] = f.outcome.n_iter;
+        free_fitted(&f);
+    }
+    for (unsigned u = 0; u < 3; u += 2) {
+        assert_true(fabs(b[u] - b[1]) < 1e-3);
+        for (unsigned j = 0; j < 3; j++) {
+            assert_true(fabs(w[u][j] - w[1][j]) < 1e-3);
+        }
+    }
+    assert_true(n_iter[0] == n_iter[1] && n_iter[2] >= n_iter[1]);
+    assert_true(n_iter[1] > 8); /* more than the fewest that n_iter_no_change allows */
     free_data(&s);
 }
 
@@ -750,7 +817,9 @@ static void test_save_and_load(void **state)
     (void)state;
     for (unsigned regression = 0; regression < 2; regression++) {
         data_set s = make_data(300, 4, regression ? 0 : 3, 53);
-        static const setting settings[] = { { "max_iter", "5" }, { NULL, NULL } };
+        static const setting settings[] = { { "max_iter", "5" },
+                                            { "early_stopping", "true" }, /* t_ counts validation rows too */
+                                            { NULL, NULL } };
         fitted f = fit_data(budget, regression ? "sgd_regressor" : "sgd_classifier", settings, &s, 50, DENSE_F32,
                             false),
                again = f;
@@ -762,6 +831,7 @@ static void test_save_and_load(void **state)
         assert_int_equal(*(const int64_t *)skimpi_tensors_find(tensors, "n_iter_")->data, (int64_t)f.outcome.n_iter);
         assert_true(*(const double *)skimpi_tensors_find(tensors, "t_")->data == (double)(f.outcome.n_iter * 300 + 1));
         f.class->destroy(again.self);
+        hostile_claim(f.class, tensors, "", f.problem, f.params, "coef_");
         f.problem.n_features = 5; /* a model of other data */
         assert_int_equal(f.class->load(&again.self, budget, tensors, "", &f.problem, f.params, NULL), SKIMP_ERROR_DATA);
         skimpi_tensors_destroy(tensors);
@@ -852,6 +922,7 @@ int main(void)
         cmocka_unit_test(test_objectives_of_regressors),
         cmocka_unit_test(test_passive_aggressive_and_perceptron),
         cmocka_unit_test(test_sorted_files_are_as_good),
+        cmocka_unit_test(test_small_files_are_mixed_whole),
         cmocka_unit_test(test_any_scale),
         cmocka_unit_test(test_offsets_and_constant_columns),
         cmocka_unit_test(test_any_chunks),
@@ -862,6 +933,7 @@ int main(void)
         cmocka_unit_test(test_several_classes),
         cmocka_unit_test(test_binary_probabilities),
         cmocka_unit_test(test_weights_tilt),
+        cmocka_unit_test(test_weights_of_any_unit),
         cmocka_unit_test(test_class_weights_of_one_against_the_rest),
         cmocka_unit_test(test_class_weights_of_two_classes),
         cmocka_unit_test(test_stopping),

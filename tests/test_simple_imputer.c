@@ -181,11 +181,18 @@ static void test_transform(void **state)
         { { "missing_values", "NaN", "fill_value", "9" }, { 2.5, 0, 3.5 }, true },
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        for (int form = 0; form < 2; form++) {
-            data.kinds = form == 0 ? "ddd" : "fdf";
+        for (int form = 0; form < 4; form++) { /* 2, 3: what the reading counted is known; means need no more */
+            data.kinds = form % 2 == 0 ? "ddd" : "fdf";
             drive_chunks *c = drive_make(&data, 3);
             drive_fit fit = { 0 };
+            if (form >= 2) {
+                c->problem.has_spreads = true;
+                c->problem.spreads = drive_spreads(c, &data);
+            }
             drive_well(IMPUTER, cases[k].pairs, c, 2, &fit);
+            assert_true(IMPUTER->only_fills(fit.params));
+            const bool is_search = k == 1 || k == 2;
+            assert_true((fit.passes == 0) == (form >= 2 && !is_search));
             assert_true(drive_warned(&fit, "x1") == cases[k].warns);
             skimpi_tensors *tensors;
             drive_reload(IMPUTER, &fit, c, &tensors);
@@ -215,7 +222,10 @@ static void test_number_stands_for_missing(void **state)
     static const char *const pairs[] = { "missing_values", "-999.1", NULL };
     drive_chunks *c = drive_make(&data, 4);
     drive_fit fit = { 0 };
+    c->problem.has_spreads = true; /* of all numbers, -999.1 among them: of no use */
+    c->problem.spreads = drive_spreads(c, &data);
     drive_well(IMPUTER, pairs, c, 1, &fit);
+    assert_true(fit.passes == 1 && !IMPUTER->only_fills(fit.params));
     IMPUTER->transform(fit.self, &c->chunks[0]);
     assert_true(c->chunks[0].dense[0].f32[2] == 4);
     assert_true(c->chunks[0].dense[1].f64[0] == 4);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Newton's method on small problems with known optima: exact, singular, bordered, not finite. */
+#include "kernel/kernel.h"
 #include "solver_toys.h"
 
 static void reaches_the_optimum(void **state)
@@ -76,6 +77,121 @@ static void levels_hand_their_point_on(void **state)
     skimpi_solver_newton.solution(block, &solution);
     assert_int_equal(solution.stop, SKIMPI_STOP_CONVERGED);
     assert_true(solution.n_iter < 4 && toy_optimality(&t, solution.point) <= options.tol);
+    free(block);
+}
+
+/* Answers requests at coarse levels from one problem and at the last from another; the samples' rows are a stride's share of a million. */
+typedef struct level_trace {
+    uint64_t strides[64];
+    bool is_zero[64]; /* asked for at w = 0 */
+    unsigned n;
+} level_trace;
+
+static void run_levels(const toy *samples, const toy *all, void *block, level_trace *trace)
+{
+    for (trace->n = 0; trace->n < 64; trace->n++) {
+        skimpi_request request;
+        skimpi_solver_newton.request(block, &request);
+        if (request.kind == SKIMPI_REQUEST_DONE) {
+            return;
+        }
+        trace->strides[trace->n] = request.stride;
+        trace->is_zero[trace->n] = skimpi_norm_inf(all->n, request.point) == 0.0;
+        const toy *t = request.stride > 1 ? samples : all;
+        double gradient[16], scale = 1.0 / (double)t->rows;
+        skimpi_answer answer = { .gradient = gradient, .rows = 1e6 / (double)request.stride };
+        answer.value = scale * toy_evaluate(t, request.point, gradient);
+        for (size_t j = 0; j < t->n; j++) {
+            gradient[j] *= scale;
+            answer.optimality = fmax(answer.optimality, fabs(gradient[j]));
+            for (size_t k = 0; k <= j && request.kind == SKIMPI_REQUEST_HESSIAN; k++) {
+                double sum = j == k ? t->ridge : 0.0;
+                for (size_t i = 0; i < t->rows; i++) {
+                    sum += toy_curvature(t, i, request.point) * t->a[i * t->n + j] * t->a[i * t->n + k];
+                }
+                request.hessian[j * t->n + k] = sum * scale;
+            }
+        }
+        skimpi_solver_newton.step(block, &answer);
+    }
+    fail_msg("64 passes and no end");
+}
+
+/* Samples that are like all the data: the passes over all of it are two or three, whatever they are of the samples. */
+static void levels_are_chosen_by_what_they_save(void **state)
+{
+    (void)state;
+    enum { N = 6, ROWS = 300 };
+    double a[ROWS * N], b[N], near[N];
+    toy_fill(a, b, ROWS, N, 9);
+    toy all = { .n = N, .rows = ROWS, .a = a, .b = b, .ridge = 0.5 }, samples = all;
+    memcpy(near, b, sizeof near);
+    samples.b = near;
+    for (int far = 0; far < 2; far++) {
+        for (size_t j = 0; j < N; j++) { /* off by what chance would do, or ten times as much */
+            near[j] = b[j] + (far ? 0.1 : 0.01) * (j % 2 == 0 ? 1.0 : -1.0);
+        }
+        skimpi_solver_options options;
+        toy_options(&all, &options);
+        options.tol = 1e-7;
+        options.n_levels = 7;
+        for (unsigned level = 0; level < 7; level++) {
+            options.stride[level] = 64u >> level;
+            options.penalty_factor[level] = 1.0;
+        }
+        void *block = toy_block(&skimpi_solver_newton, &options);
+        level_trace trace;
+        run_levels(&samples, &all, block, &trace);
+        unsigned whole = 0, levels = 1;
+        for (unsigned i = 0; i < trace.n; i++) {
+            whole += trace.strides[i] == 1;
+            levels += i > 0 && trace.strides[i] != trace.strides[i - 1];
+            assert_true(i == 0 || trace.strides[i] <= trace.strides[i - 1]);
+            assert_true(trace.is_zero[i] == (i == 0));
+        }
+        assert_true(whole >= 2 && whole <= 3);
+        assert_true(levels >= 3 && levels <= 5); /* the first, the one that checks it, the last; not all seven */
+        skimpi_solution solution;
+        skimpi_solver_newton.solution(block, &solution);
+        assert_int_equal(solution.stop, SKIMPI_STOP_CONVERGED);
+        assert_true(toy_optimality(&all, solution.point) <= 1e-7 * ROWS);
+        free(block);
+    }
+}
+
+/* A sample whose solution is far from that of all the data is forgotten: at once, once, and for w = 0. */
+static void samples_that_lead_astray_are_left(void **state)
+{
+    (void)state;
+    enum { N = 6, ROWS = 300 };
+    double a[ROWS * N], b[N], other[N];
+    toy_fill(a, b, ROWS, N, 10);
+    for (size_t j = 0; j < N; j++) {
+        other[j] = -b[j];
+    }
+    toy all = { .n = N, .rows = ROWS, .a = a, .b = b, .ridge = 0.5 }, samples = all;
+    samples.b = other;
+    skimpi_solver_options options;
+    toy_options(&all, &options);
+    options.n_levels = 4;
+    for (unsigned level = 0; level < 4; level++) {
+        options.stride[level] = 8u >> level;
+        options.penalty_factor[level] = 1.0;
+    }
+    void *block = toy_block(&skimpi_solver_newton, &options);
+    level_trace trace;
+    run_levels(&samples, &all, block, &trace);
+    unsigned zeros = 0, whole = 0;
+    for (unsigned i = 0; i < trace.n; i++) {
+        whole += trace.strides[i] == 1;
+        zeros += trace.strides[i] == 1 && trace.is_zero[i];
+        assert_true(!trace.is_zero[i] || i == 0 || (trace.strides[i] == 1 && whole == 2));
+    }
+    assert_int_equal(zeros, 1);
+    skimpi_solution solution;
+    skimpi_solver_newton.solution(block, &solution);
+    assert_int_equal(solution.stop, SKIMPI_STOP_CONVERGED);
+    assert_true(toy_optimality(&all, solution.point) <= options.tol * ROWS);
     free(block);
 }
 
@@ -168,6 +284,8 @@ int main(void)
         cmocka_unit_test(a_quadratic_takes_one_step),
         cmocka_unit_test(singular_hessians_are_bent),
         cmocka_unit_test(levels_hand_their_point_on),
+        cmocka_unit_test(levels_are_chosen_by_what_they_save),
+        cmocka_unit_test(samples_that_lead_astray_are_left),
         cmocka_unit_test(numbers_that_overflow_are_told),
         cmocka_unit_test(borders_are_the_same_newton),
     };

@@ -256,6 +256,49 @@ static void damage_is_found(void **state)
     }
 }
 
+/* What columns spread is kept; files of the version before, which had none of it, are still read. */
+static void spreads_are_kept(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 2; which++) {
+        skimp_budget *budget = data_budget(UINT64_MAX);
+        skimpi_schema *schema = NULL;
+        skimpi_store *store = NULL;
+        skimp_error error = SKIMP_ERROR_INIT;
+        assert_int_equal(write_store(budget, which, 3, 200, NULL, &error), SKIMP_OK);
+        assert_int_equal(skimpi_store_open(&store, budget, PATH, &schema, &error), SKIMP_OK);
+        const skimpi_summary *summary = skimpi_store_summary(store);
+        assert_true(summary->has_spreads);
+        for (uint32_t j = 0; which == 0 && j < schema->n_numeric; j++) {
+            const skimpi_column_spread *s = &summary->spreads[j];
+            const skimpi_column_summary *column = &summary->numeric[j];
+            assert_true(s->count == (double)(summary->n_rows - column->n_missing));
+            if (column->n_infinite == 0 && s->count > 0) {
+                const double half = (column->maximum - column->minimum) / 2;
+                assert_true(s->mean >= column->minimum - 1e-6 * half && s->mean <= column->maximum + 1e-6 * half);
+                assert_true(s->squares >= 0 && s->squares <= s->count * half * half * (1 + 1e-6));
+            }
+        }
+        skimpi_store_destroy(store);
+        skimpi_schema_destroy(schema);
+        if (which == 1) {
+            size_t size;
+            uint8_t *bytes = read_file(PATH, &size);
+            bytes[offsetof(skimpi_store_head, version)] = 2; /* of sparse data there is nothing else to leave out */
+            store_repair(bytes, size);
+            memory_file file = memory_file_make(bytes, size);
+            assert_int_equal(skimpi_store_open(&store, budget, file.path, &schema, &error), SKIMP_OK);
+            assert_false(skimpi_store_summary(store)->has_spreads);
+            skimpi_store_destroy(store);
+            skimpi_schema_destroy(schema);
+            memory_file_close(&file);
+            free(bytes);
+        }
+        assert_int_equal(skimp_budget_destroy(budget), 0);
+        assert_int_equal(unlink(PATH), 0);
+    }
+}
+
 /* Bytes changed and all checksums made right: an error or a sound chunk, never harm (store_look_at aborts on that). */
 static void deceit_does_no_harm(void **state)
 {
@@ -340,7 +383,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_written_is_opened), cmocka_unit_test(the_file_appears_whole_or_not_at_all),
         cmocka_unit_test(every_allocation_may_fail),  cmocka_unit_test(damage_is_found),
-        cmocka_unit_test(deceit_does_no_harm),        cmocka_unit_test(areas_that_lie_are_found),
+        cmocka_unit_test(spreads_are_kept),           cmocka_unit_test(deceit_does_no_harm),
+        cmocka_unit_test(areas_that_lie_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

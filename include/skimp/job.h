@@ -15,8 +15,8 @@
  *     if (skimp_job_create(&job, &options, &error) == SKIMP_OK &&
  *         skimp_job_fit(job, &model, &error) == SKIMP_OK) { … skimp_model_save(model, "m.safetensors", &error) … }
  *
- * Ownership: strings and arrays in options are copied by create.  What a job returns (plan, report) is the job's and
- * lives as long as it; a model holds its own memory in its own budget and outlives the job.
+ * Ownership: strings and arrays in options are copied by create (of data, what skimp/data.h says).  What a job returns
+ * (plan, report) is the job's and lives as long as it; a model holds its own memory in its own budget and outlives the job.
  * Threads: different jobs are independent; one job is used by one thread at a time, but skimp_cancel may be set by any
  * thread or signal handler.
  */
@@ -28,6 +28,7 @@
 #include <stdint.h>
 
 #include "skimp/budget.h"
+#include "skimp/data.h"
 #include "skimp/params.h"
 #include "skimp/status.h"
 
@@ -63,6 +64,7 @@ typedef struct skimp_job_options {
     const char *const *steps;
     size_t n_steps; /* in order: "simple_imputer", "standard_scaler@x1,x2", "NAME@text" */
     /* data */
+    const skimp_data *data; /* arrays that the caller holds, in place of inputs: skimp/data.h */
     const char *const *inputs;
     size_t n_inputs;    /* one data set in several files; "-": standard input; a kept store alone */
     const char *format; /* NULL: from name and first bytes; "csv", "tsv", "svmlight", "npy", "store" */
@@ -110,11 +112,11 @@ typedef struct skimp_plan {
     uint64_t peak_bytes;              /* upper bound of the peak */
     uint64_t minimum_bytes;           /* smallest budget that works */
     uint64_t memory[SKIMP_TAG_COUNT]; /* peak by tag; their sum is at least peak_bytes (not all peak at once) */
-    uint64_t disk_bytes;              /* spill or kept store */
+    uint64_t disk_bytes;              /* spill or kept store; row state, also in checkpoints */
     double passes_expected, passes_max;
     double seconds;      /* rough */
     uint64_t chunk_rows; /* rows of a chunk */
-    const char *store;   /* "memory", "disk", "file" (a kept store is the input) */
+    const char *store; /* "memory", "disk", "file" (a kept store is the input), "caller" (arrays: nothing is stored) */
     unsigned threads;
     uint64_t rows, features, nonzeros; /* expected, features after encoding */
 } skimp_plan;

@@ -8,6 +8,7 @@
 #define SKIMP_SKIMP_H
 
 #include "skimp/budget.h"
+#include "skimp/data.h"
 #include "skimp/job.h"
 #include "skimp/params.h"
 #include "skimp/status.h"

@@ -130,6 +130,14 @@ static inline uint64_t skimpi_mix64(uint64_t x)
     return x ^ (x >> 31);
 }
 
+/* ---- budgets ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * Makes a budget below others one of its own: what is charged to it, all of which came through it, leaves the charge of the
+ * others.  Nothing may reclaim for it, and no one else may use it meanwhile.
+ */
+void skimpi_budget_detach(skimp_budget *budget);
+
 /* ---- fault injection (tests) --------------------------------------------------------------------------------------
  * Fails the n-th allocation or charge from now (1 is the next), once or for good; 0 switches it off.  Returns how many
  * were made since the last call.  Exported from the library for tests only.

@@ -488,6 +488,20 @@ uint64_t skimp_budget_destroy(skimp_budget *budget)
     return leaked;
 }
 
+void skimpi_budget_detach(skimp_budget *budget)
+{
+    if (budget->parent == NULL) {
+        return;
+    }
+    for (unsigned tag = 0; tag < SKIMP_TAG_COUNT; tag++) {
+        give_back(budget->parent, (skimp_tag)tag, load(&budget->tag_in_use[tag]));
+    }
+    budget->parent = NULL;
+    budget->root = budget;
+    pthread_mutex_init(&budget->ledger, NULL);
+    pthread_mutex_init(&budget->round, NULL);
+}
+
 uint64_t skimp_budget_limit(const skimp_budget *budget)
 {
     uint64_t limit = UINT64_MAX;

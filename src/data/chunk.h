@@ -4,7 +4,8 @@
  *
  * A chunk is a list of columns and blocks over one feature space 0 … n_features - 1 (after encoding): dense columns
  * (float or double, contiguous, one array a column), one-hot columns given by their codes (never expanded), and at most
- * one CSR block.  The memory belongs to the worker that decoded it; transformers change it in place.
+ * one CSR block.  The memory belongs to the worker that decoded it; transformers change it in place.  (Where nothing will,
+ * and the decoder was told so, a CSR block may be the caller's arrays themselves: arrays.h.)
  * Everything a chunk holds is a function of the data alone, so that sums over it are the same for any budget or threads.
  */
 #ifndef SKIMPI_CHUNK_H

@@ -228,6 +228,28 @@ out:
     return status;
 }
 
+skimp_status skimpi_input_open_caller(skimpi_input **out, skimp_budget *budget, const char *name, uint64_t bytes,
+                                      bool in_order, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    void *block;
+    skimpi_input *input = NULL;
+    *out = NULL;
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, 1, sizeof *input, &block, error));
+    input = block;
+    input->budget = budget;
+    input->fd = -1;
+    input->is_regular = !in_order;
+    input->opened.size = bytes;
+    SKIMPI_TRY(skimpi_string_copy(budget, SKIMP_TAG_INPUT, name, strlen(name), &input->name, error));
+    *out = input;
+out:
+    if (status != SKIMP_OK) {
+        skimpi_input_close(input);
+    }
+    return status;
+}
+
 static void release_peeked(skimpi_input *input)
 {
     skimp_free(input->budget, SKIMP_TAG_INPUT, input->peeked, input->peeked_capacity, 1);
@@ -435,7 +457,7 @@ out:
 skimp_status skimpi_input_check_unchanged(skimpi_input *input, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    if (!input->is_regular) {
+    if (!input->is_regular || input->fd < 0) {
         return SKIMP_OK;
     }
     skimpi_os_stat now;

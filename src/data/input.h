@@ -23,6 +23,12 @@ SKIMP_CHECKED skimp_status skimpi_input_open(skimpi_input **out, skimp_budget *b
 /* The same; a read of a silent pipe ends with CANCELLED soon after *cancel is set (NULL: never). It must outlive the input. */
 SKIMP_CHECKED skimp_status skimpi_input_open_cancellable(skimpi_input **out, skimp_budget *budget, const char *path,
                                                          const volatile int *cancel, skimp_error *error);
+/*
+ * What stands for arrays that the caller holds, `bytes` of them: nothing is read from it, but it is seekable (or in_order:
+ * not), has a name and a size.
+ */
+SKIMP_CHECKED skimp_status skimpi_input_open_caller(skimpi_input **out, skimp_budget *budget, const char *name,
+                                                    uint64_t bytes, bool in_order, skimp_error *error);
 void skimpi_input_close(skimpi_input *input);
 
 const char *skimpi_input_name(const skimpi_input *input); /* as the user gave it; "standard input" for "-" */

@@ -51,6 +51,7 @@ typedef struct skimpi_sample {
     double row_bytes;           /* mean bytes of a row */
     uint64_t longest_row;       /* bytes */
     double nonzeros_per_row;    /* sparse */
+    uint64_t unit_nonzeros;     /* sparse: most of any unit, where it is known exactly; else 0 */
     uint64_t n_sparse_features; /* sparse: largest index seen in the sample + 1 */
     uint32_t *
         categories; /* per category column: distinct values expected (bound, from the sample's growth); owned by the reader */

@@ -27,6 +27,8 @@ uint64_t skimpi_store_bytes(const skimpi_schema *schema, uint64_t encoded, skimp
     uint64_t bytes = skimp_alloc_cost(sizeof(skimpi_store));
     uint64_t summaries = skimpi_mul_sat(skimpi_summary_columns(schema), sizeof(skimpi_column_summary));
     bytes = skimpi_add_sat(bytes, skimp_alloc_cost(summaries));
+    bytes = skimpi_add_sat(bytes,
+                           skimp_alloc_cost((uint64_t)skimpi_summary_spreads(schema) * sizeof(skimpi_column_spread)));
     bytes = skimpi_add_sat(bytes, skimp_alloc_cost((uint64_t)schema->n_category * sizeof(uint64_t)));
     if (place == SKIMPI_PLACE_MEMORY && encoded != 0) {
         uint64_t extents = (encoded - 1) / SKIMPI_EXTENT_BYTES + 1;
@@ -60,6 +62,9 @@ skimp_status skimpi_store_new(skimpi_store **out, skimp_budget *budget, const sk
     }
     skimpi_column_summary_init(&store->summary.target);
     skimpi_column_summary_init(&store->summary.weight);
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_STORE, skimpi_summary_spreads(schema), sizeof(skimpi_column_spread),
+                           &block, error));
+    store->summary.spreads = block;
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_STORE, schema->n_category, sizeof(uint64_t), &block, error));
     store->summary.category_missing = block;
     *out = store;
@@ -164,6 +169,8 @@ void skimpi_store_destroy(skimpi_store *store)
     skimp_free(budget, SKIMP_TAG_STORE, summary->target_counts, summary->n_target_values, sizeof(uint64_t));
     skimp_free(budget, SKIMP_TAG_STORE, summary->numeric, skimpi_summary_columns(store->schema),
                sizeof(skimpi_column_summary));
+    skimp_free(budget, SKIMP_TAG_STORE, summary->spreads, skimpi_summary_spreads(store->schema),
+               sizeof(skimpi_column_spread));
     skimp_free(budget, SKIMP_TAG_STORE, summary->category_missing, store->schema->n_category, sizeof(uint64_t));
     skimpi_string_free(budget, SKIMP_TAG_STORE, store->path);
     skimpi_string_free(budget, SKIMP_TAG_STORE, store->spill_directory);

@@ -17,6 +17,7 @@
 #define SKIMPI_STORE_H
 
 #include "data/chunk.h"
+#include "data/column_spread.h"
 #include "data/reader.h"
 
 typedef struct skimpi_store skimpi_store;
@@ -47,13 +48,20 @@ typedef struct skimpi_summary {
     uint64_t rows_bad, rows_missing; /* skipped, dropped */
     skimpi_column_summary *numeric;  /* per numeric slot; sparse: one, of all values */
     skimpi_column_summary target, weight;
-    uint64_t *category_missing; /* per category slot */
-    double *target_values;      /* distinct targets, ascending; NULL when more than SKIMPI_MAX_CLASSES */
-    uint64_t *target_counts;    /* rows of each */
+    skimpi_column_spread *spreads; /* per numeric slot of a table, of the numbers as they are kept */
+    bool has_spreads;              /* not of arrays that the caller holds, nor of kept stores of version 2 */
+    uint64_t *category_missing;    /* per category slot */
+    double *target_values;         /* distinct targets, ascending; NULL when more than SKIMPI_MAX_CLASSES */
+    uint64_t *target_counts;       /* rows of each */
     uint32_t n_target_values;
 } skimpi_summary;
 
-typedef enum skimpi_place { SKIMPI_PLACE_MEMORY, SKIMPI_PLACE_SPILL, SKIMPI_PLACE_FILE } skimpi_place;
+typedef enum skimpi_place {
+    SKIMPI_PLACE_MEMORY,
+    SKIMPI_PLACE_SPILL,
+    SKIMPI_PLACE_FILE,
+    SKIMPI_PLACE_CALLER /* arrays that the caller holds (arrays.h): nothing is stored */
+} skimpi_place;
 
 typedef struct skimpi_store_options {
     skimpi_place place;
@@ -116,6 +124,7 @@ typedef struct skimpi_decoder_options {
     bool
         with_weight; /* chunk->weight is never NULL: ones where the data has no weights (class weights are multiplied in) */
     bool with_values; /* CSR values are never left out: ones are written out for transformers to change */
+    bool read_only;   /* the CSR block will not be changed: of the caller's arrays, it may be these themselves */
 } skimpi_decoder_options;
 SKIMP_CHECKED skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store,
                                                  const skimpi_decoder_options *options, skimp_error *error);

@@ -15,7 +15,8 @@
 #include "data/dictionary.h"
 #include "data/store_internal.h"
 
-#define VERSION 2u
+#define VERSION 3u
+#define OLDEST 2u /* that is still read: without the spread of columns */
 #define WINDOW_BYTES ((size_t)64 << 10)
 #define MAX_HASH_BITS 30u
 #define NO_TEXT UINT32_MAX
@@ -339,6 +340,7 @@ typedef struct summary_record {
 } summary_record;
 _Static_assert(sizeof(summary_record) == 104, "no padding");
 _Static_assert(sizeof(skimpi_column_summary) == 48, "no padding");
+_Static_assert(sizeof(skimpi_column_spread) == 24, "no padding");
 
 static uint64_t index_entries(uint64_t n_chunks, unsigned shift)
 {
@@ -365,6 +367,7 @@ static skimp_status put_summary(window *w, const skimpi_store *store, skimp_erro
     SKIMPI_TRY(put(w, s->numeric, skimpi_summary_columns(store->schema) * sizeof(*s->numeric), error));
     SKIMPI_TRY(put(w, &s->target, sizeof(s->target), error));
     SKIMPI_TRY(put(w, &s->weight, sizeof(s->weight), error));
+    SKIMPI_TRY(put(w, s->spreads, skimpi_summary_spreads(store->schema) * sizeof(*s->spreads), error));
     SKIMPI_TRY(put(w, s->category_missing, store->schema->n_category * sizeof(*s->category_missing), error));
     SKIMPI_TRY(put(w, s->target_values, s->n_target_values * sizeof(*s->target_values), error));
     SKIMPI_TRY(put(w, s->target_counts, s->n_target_values * sizeof(*s->target_counts), error));
@@ -424,7 +427,17 @@ out:
     return status;
 }
 
-static skimp_status get_summary(window *w, skimpi_store *store, skimp_error *error)
+/* No more values than rows, and sums of squares that could be some. */
+static bool spreads_are_sound(const skimpi_summary *s, uint32_t n)
+{
+    bool sound = true;
+    for (uint32_t j = 0; j < n; j++) {
+        sound &= s->spreads[j].count >= 0 && s->spreads[j].count <= (double)s->n_rows && !(s->spreads[j].squares < 0);
+    }
+    return sound;
+}
+
+static skimp_status get_summary(window *w, skimpi_store *store, uint32_t version, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_summary *s = &store->summary;
@@ -448,6 +461,14 @@ static skimp_status get_summary(window *w, skimpi_store *store, skimp_error *err
     SKIMPI_TRY(get(w, s->numeric, skimpi_summary_columns(store->schema) * sizeof(*s->numeric), error));
     SKIMPI_TRY(get(w, &s->target, sizeof(s->target), error));
     SKIMPI_TRY(get(w, &s->weight, sizeof(s->weight), error));
+    s->has_spreads = version > OLDEST;
+    if (s->has_spreads) {
+        uint32_t spreads = skimpi_summary_spreads(store->schema);
+        SKIMPI_TRY(get(w, s->spreads, spreads * sizeof(*s->spreads), error));
+        if (!spreads_are_sound(s, spreads)) {
+            return damaged(w->path, "the spread of a column contradicts itself", error);
+        }
+    }
     SKIMPI_TRY(get(w, s->category_missing, store->schema->n_category * sizeof(*s->category_missing), error));
     SKIMPI_TRY(get_targets(w, store, r.n_target_values, error));
     uint64_t n = index_entries(r.n_chunks, r.index_shift);
@@ -512,7 +533,7 @@ out:
 skimp_status skimpi_store_file_finish(skimpi_store *store, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    skimpi_store_trailer trailer = { .footer_offset = SKIMPI_STORE_FILE_HEAD + store->end };
+    skimpi_store_trailer trailer = { .footer_offset = SKIMPI_STORE_FILE_HEAD + store->end, .version = VERSION };
     window w;
     SKIMPI_TRY(window_open(&w, store->budget, store->fd, store->path, trailer.footer_offset, error));
     SKIMPI_TRY(put_schema(&w, store->schema, error));
@@ -538,7 +559,8 @@ out:
 
 /* ---- opening ------------------------------------------------------------------------------------------------------- */
 
-static skimp_status check_file(int fd, const char *path, skimpi_store_trailer *trailer, skimp_error *error)
+static skimp_status check_file(int fd, const char *path, skimpi_store_trailer *trailer, uint32_t *version,
+                               skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_os_stat stat;
@@ -549,10 +571,12 @@ static skimp_status check_file(int fd, const char *path, skimpi_store_trailer *t
     if (got != sizeof(head) || memcmp(head.magic, magic, sizeof(magic)) != 0) {
         return skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "is not a chunk store");
     }
-    if (head.version != VERSION) {
+    if (head.version < OLDEST || head.version > VERSION) {
         return skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL,
-                              "is a chunk store of version %u; this program reads version %u", head.version, VERSION);
+                              "is a chunk store of version %u; this program reads versions %u to %u", head.version,
+                              OLDEST, VERSION);
     }
+    *version = head.version;
     if (stat.size < SKIMPI_STORE_FILE_HEAD + sizeof(*trailer)) {
         return damaged(path, "it was cut short", error);
     }
@@ -561,8 +585,8 @@ static skimp_status check_file(int fd, const char *path, skimpi_store_trailer *t
         trailer->checksum != skimpi_checksum(trailer, offsetof(skimpi_store_trailer, checksum))) {
         return damaged(path, "its end is missing; it was cut short, or has something after it", error);
     }
-    bool sound = trailer->file_bytes == stat.size && trailer->footer_offset >= SKIMPI_STORE_FILE_HEAD &&
-                 trailer->footer_offset % SKIMPI_CHUNK_ALIGN == 0 &&
+    bool sound = trailer->version == (head.version == OLDEST ? 0 : head.version) && trailer->file_bytes == stat.size &&
+                 trailer->footer_offset >= SKIMPI_STORE_FILE_HEAD && trailer->footer_offset % SKIMPI_CHUNK_ALIGN == 0 &&
                  trailer->footer_offset <= stat.size - sizeof(*trailer) &&
                  trailer->footer_bytes == stat.size - sizeof(*trailer) - trailer->footer_offset;
     return sound ? SKIMP_OK : damaged(path, "its trailer contradicts its length", error);
@@ -604,17 +628,18 @@ skimp_status skimpi_store_open(skimpi_store **out, skimp_budget *budget, const c
     skimpi_store_trailer trailer;
     window w = { 0 };
     int fd = -1;
+    uint32_t version = 0;
     *out = NULL;
     *schema = NULL;
     SKIMPI_TRY(skimpi_os_open(&fd, path, error));
-    SKIMPI_TRY(check_file(fd, path, &trailer, error));
+    SKIMPI_TRY(check_file(fd, path, &trailer, &version, error));
     SKIMPI_TRY(window_open(&w, budget, fd, path, trailer.footer_offset, error));
     SKIMPI_TRY(check_footer(&w, &trailer, error));
     SKIMPI_TRY(get_schema(&w, schema, error));
     SKIMPI_TRY(skimpi_store_new(&store, budget, *schema, error));
     SKIMPI_TRY(skimpi_string_copy(budget, SKIMP_TAG_STORE, path, strlen(path), &store->path, error));
     store->end = trailer.footer_offset - SKIMPI_STORE_FILE_HEAD;
-    SKIMPI_TRY(get_summary(&w, store, error));
+    SKIMPI_TRY(get_summary(&w, store, version, error));
     store->place = SKIMPI_PLACE_FILE;
     store->finished = true;
     store->fd = fd;

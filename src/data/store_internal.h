@@ -38,7 +38,7 @@ typedef struct skimpi_store_trailer { /* the last bytes of a kept file */
     uint64_t footer_checksum; /* XXH3-64 */
     uint64_t file_bytes;
     char magic[16];
-    uint64_t reserved;
+    uint64_t version;  /* as in the head, where no checksum guards it; 0 in version 2 */
     uint64_t checksum; /* XXH3-64 of the 56 bytes before it */
 } skimpi_store_trailer;
 _Static_assert(sizeof(skimpi_store_trailer) == 64, "the trailer is 64 bytes");
@@ -66,6 +66,19 @@ struct skimpi_store {
 
     skimpi_summary summary;
     skimpi_target_set targets;
+
+    struct skimpi_arrays *arrays; /* CALLER: where the chunks come from; else NULL */
+};
+
+struct skimpi_decoder {
+    skimpi_store *store;
+    skimpi_decoder_options options;
+    skimpi_chunk chunk;
+    uint64_t total; /* bytes of this block */
+    uint8_t *area;  /* decoded columns */
+    uint64_t area_bytes, area_used;
+    uint8_t *file;       /* the chunk as it is in a file; NULL while the store is in memory */
+    uint64_t file_bytes; /* of a block of its own, for a store that moved to disk later; else 0 */
 };
 
 /* Where the chunks of a place start in its file. */
@@ -106,6 +119,14 @@ skimpi_area skimpi_chunk_area(const skimpi_schema *schema, const skimpi_chunk_he
 
 void skimpi_column_summary_init(skimpi_column_summary *summary);
 uint32_t skimpi_summary_columns(const skimpi_schema *schema); /* entries of summary->numeric */
+static inline uint32_t skimpi_summary_spreads(const skimpi_schema *schema) /* and of summary->spreads */
+{
+    return schema->sparse ? 0 : schema->n_numeric;
+}
+
+/* Chunk `index` of a store of the caller's arrays (arrays_store.c). */
+SKIMP_CHECKED skimp_status skimpi_arrays_read(skimpi_store *store, skimpi_decoder *decoder, uint64_t index,
+                                              skimp_error *error);
 
 /* Writes schema, summary and index after the chunks, and the trailer; the file then takes its name. */
 SKIMP_CHECKED skimp_status skimpi_store_file_begin(skimpi_store *store, skimp_error *error);

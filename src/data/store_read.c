@@ -4,7 +4,7 @@
  *
  * From a file, a chunk is read into the decoder's buffer, and the chunk handed out points straight into it wherever a
  * column is stored as it is needed; the rest is decoded beside it.  From memory, all columns are decoded (or copied: the
- * chunk may be changed in place, the store may not).
+ * chunk may be changed in place, the store may not).  Of a store of the caller's arrays, chunks are made by arrays_store.c.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -15,17 +15,6 @@
 /* While a file is scanned, this much ahead is asked for, in steps. */
 #define AHEAD_STEP ((uint64_t)4 << 20)
 #define AHEAD_DISTANCE ((uint64_t)8 << 20)
-
-struct skimpi_decoder {
-    skimpi_store *store;
-    skimpi_decoder_options options;
-    skimpi_chunk chunk;
-    uint64_t total; /* bytes of this block */
-    uint8_t *area;  /* decoded columns */
-    uint64_t area_bytes, area_used;
-    uint8_t *file;       /* the chunk as it is in a file; NULL while the store is in memory */
-    uint64_t file_bytes; /* of a block of its own, for a store that moved to disk later; else 0 */
-};
 
 /* ---- the decoder --------------------------------------------------------------------------------------------------- */
 
@@ -570,6 +559,19 @@ static skimp_status enter(skimpi_store *store, skimpi_decoder *decoder, skimp_er
     }
 }
 
+static skimp_status read_arrays(skimpi_store *store, skimpi_scan *scan, skimpi_decoder *decoder, uint64_t index,
+                                skimpi_chunk **chunk, skimp_error *error)
+{
+    skimp_status status = skimpi_arrays_read(store, decoder, index, error);
+    if (status == SKIMP_OK) {
+        *chunk = &decoder->chunk;
+        if (scan != NULL) {
+            atomic_fetch_add(&scan->bytes_done, store->summary.store_bytes / store->summary.n_chunks);
+        }
+    }
+    return status;
+}
+
 skimp_status skimpi_scan_next(skimpi_store *store, skimpi_scan *scan, skimpi_decoder *decoder, skimpi_chunk **chunk,
                               bool *done, skimp_error *error)
 {
@@ -577,6 +579,11 @@ skimp_status skimpi_scan_next(skimpi_store *store, skimpi_scan *scan, skimpi_dec
     skimpi_chunk_header header;
     *chunk = NULL;
     *done = false;
+    if (store->arrays != NULL) {
+        const uint64_t claimed = atomic_fetch_add(&scan->next, 1);
+        *done = claimed >= store->summary.n_chunks;
+        return *done ? SKIMP_OK : read_arrays(store, scan, decoder, claimed, chunk, error);
+    }
     SKIMPI_TRY(enter(store, decoder, error));
     pthread_mutex_lock(&store->lock);
     uint64_t offset = scan->position;
@@ -612,6 +619,9 @@ skimp_status skimpi_store_read_chunk(skimpi_store *store, skimpi_decoder *decode
     *chunk = NULL;
     if (index >= store->summary.n_chunks) {
         return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "there is no chunk %" PRIu64, index);
+    }
+    if (store->arrays != NULL) {
+        return read_arrays(store, NULL, decoder, index, chunk, error);
     }
     SKIMPI_TRY(enter(store, decoder, error));
     uint64_t at = index >> store->index_shift << store->index_shift;

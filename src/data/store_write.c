@@ -17,6 +17,7 @@ struct skimpi_encoder {
     uint64_t offset; /* its place */
     skimpi_area area;
     skimpi_column_summary *numeric;
+    skimpi_column_spread *spreads; /* of the chunk */
     uint64_t *category_missing;
     skimpi_column_summary target, weight;
     uint64_t rows_bad, rows_missing;
@@ -27,6 +28,7 @@ struct skimpi_encoder {
 static uint64_t own_bytes(const skimpi_schema *schema)
 {
     uint64_t bytes = skimpi_mul_sat(skimpi_summary_columns(schema), sizeof(skimpi_column_summary));
+    bytes += (uint64_t)skimpi_summary_spreads(schema) * sizeof(skimpi_column_spread);
     return skimpi_add_sat(sizeof(skimpi_encoder) + (uint64_t)schema->n_category * sizeof(uint64_t), bytes);
 }
 
@@ -50,7 +52,8 @@ skimp_status skimpi_encoder_create(skimpi_encoder **out, skimpi_store *store, ui
     encoder = block;
     encoder->store = store;
     encoder->numeric = (skimpi_column_summary *)(encoder + 1);
-    encoder->category_missing = (uint64_t *)(encoder->numeric + n);
+    encoder->spreads = (skimpi_column_spread *)(encoder->numeric + n);
+    encoder->category_missing = (uint64_t *)(encoder->spreads + skimpi_summary_spreads(schema));
     for (uint32_t i = 0; i < n; i++) {
         skimpi_column_summary_init(&encoder->numeric[i]);
     }
@@ -127,14 +130,18 @@ static void note(skimpi_column_summary *summary, const skimpi_column_scan *scan,
     }
 }
 
-/* One column of numbers: summary, descriptor, bytes. Returns where the next one starts. */
-static uint8_t *encode_numbers(skimpi_chunk_column *column, skimpi_column_summary *summary, const skimpi_raw *raw,
-                               const double *values, uint64_t first_line, bool exact, uint8_t *at)
+/* One column of numbers: summary, spread (of features), descriptor, bytes. Returns where the next one starts. */
+static uint8_t *encode_numbers(skimpi_chunk_column *column, skimpi_column_summary *summary,
+                               skimpi_column_spread *spread, const skimpi_raw *raw, const double *values,
+                               uint64_t first_line, bool exact, uint8_t *at)
 {
     skimpi_column_scan scan;
     skimpi_column_scan_run(values, raw->n_rows, &scan);
     note(summary, &scan, raw, values, first_line);
     *column = skimpi_encoding_choose(&scan, exact);
+    if (spread != NULL) { /* of the numbers as they are kept */
+        skimpi_column_spread_find(values, raw->n_rows, scan.n_missing, column->encoding == SKIMPI_ENC_F32, spread);
+    }
     return at + skimpi_encode_numbers(column, values, raw->n_rows, at);
 }
 
@@ -143,8 +150,8 @@ static uint8_t *encode_table(skimpi_encoder *encoder, const skimpi_raw *raw, uin
 {
     const skimpi_schema *schema = encoder->store->schema;
     for (uint32_t j = 0; j < schema->n_numeric; j++) {
-        at = encode_numbers(&columns[j], &encoder->numeric[j], raw, raw->numeric + (size_t)j * raw->capacity,
-                            first_line, false, at);
+        at = encode_numbers(&columns[j], &encoder->numeric[j], &encoder->spreads[j], raw,
+                            raw->numeric + (size_t)j * raw->capacity, first_line, false, at);
     }
     for (uint32_t j = 0; j < schema->n_category; j++) {
         uint64_t missing;
@@ -229,12 +236,12 @@ skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *ra
     skimpi_chunk_column *column = columns + (schema->sparse ? 3 : schema->n_numeric + schema->n_category);
     if (schema->target >= 0) {
         const uint8_t *bytes = at;
-        at = encode_numbers(column, &encoder->target, raw, raw->target, first_line, true, at);
+        at = encode_numbers(column, &encoder->target, NULL, raw, raw->target, first_line, true, at);
         SKIMPI_TRY(count_targets(encoder, raw, column, bytes, error));
         column++;
     }
     if (schema->weight >= 0) {
-        at = encode_numbers(column, &encoder->weight, raw, raw->weight, first_line, true, at);
+        at = encode_numbers(column, &encoder->weight, NULL, raw, raw->weight, first_line, true, at);
     }
     *header = (skimpi_chunk_header){
         .magic = SKIMPI_CHUNK_MAGIC, .n_rows = raw->n_rows, .nonzeros = raw->nonzeros, .n_columns = n_columns
@@ -276,6 +283,9 @@ skimp_status skimpi_store_place_chunk(skimpi_store *store, skimpi_encoder *encod
     summary->largest_area = (skimpi_area){ skimpi_max_u64(summary->largest_area.memory, encoder->area.memory),
                                            skimpi_max_u64(summary->largest_area.file, encoder->area.file),
                                            skimpi_max_u64(summary->largest_area.ones, encoder->area.ones) };
+    for (uint32_t j = 0; j < skimpi_summary_spreads(store->schema); j++) {
+        skimpi_column_spread_merge(&summary->spreads[j], &encoder->spreads[j]);
+    }
     /* Another thread may be moving what is below the end to disk. */
     pthread_rwlock_rdlock(&store->content);
     store->end = end;
@@ -352,6 +362,7 @@ skimp_status skimpi_store_finish(skimpi_store *store, skimpi_encoder *const *enc
         summary->rows_bad += encoders[e]->rows_bad;
         summary->rows_missing += encoders[e]->rows_missing;
     }
+    summary->has_spreads = true;
     summary->store_bytes = store->end;
     SKIMPI_TRY(skimpi_target_set_take(&store->targets, &summary->target_values, &summary->target_counts,
                                       &summary->n_target_values, error));

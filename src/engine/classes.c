@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "data/dictionary.h"
 #include "data/number.h"
 #include "engine/engine.h"
@@ -99,6 +103,31 @@ void skimpi_classes_destroy(skimpi_classes *classes)
     *classes = (skimpi_classes){ 0 };
 }
 
+/* Two numbers become 0 and 1, without a branch: what classes come in is anyone's guess. */
+static bool map_two(double low, double high, uint32_t n, double *target)
+{
+    unsigned unknown = 0;
+    uint32_t i = 0;
+#if defined(__SSE2__)
+    const __m128d lows = _mm_set1_pd(low), highs = _mm_set1_pd(high), one = _mm_set1_pd(1), two = _mm_set1_pd(2);
+    __m128d known = _mm_cmpeq_pd(one, one);
+    for (; i + 2 <= n; i += 2) {
+        const __m128d value = _mm_loadu_pd(target + i);
+        const __m128d is_high = _mm_cmpeq_pd(value, highs);
+        const __m128d is_either = _mm_or_pd(is_high, _mm_cmpeq_pd(value, lows));
+        known = _mm_and_pd(known, is_either);
+        _mm_storeu_pd(target + i, _mm_or_pd(_mm_and_pd(is_high, one), _mm_andnot_pd(is_either, two)));
+    }
+    unknown = _mm_movemask_pd(known) != 3;
+#endif
+    for (; i < n; i++) {
+        const int is_high = target[i] == high, is_low = target[i] == low;
+        unknown |= !(is_high | is_low);
+        target[i] = 2 - is_high - 2 * is_low;
+    }
+    return unknown == 0;
+}
+
 bool skimpi_classes_map(const skimpi_classes *classes, uint32_t n, double *target)
 {
     bool known = true;
@@ -109,12 +138,7 @@ bool skimpi_classes_map(const skimpi_classes *classes, uint32_t n, double *targe
             known &= is_code;
         }
     } else if (classes->n_classes == 2) {
-        const double low = classes->values[0], high = classes->values[1];
-        for (uint32_t i = 0; i < n; i++) {
-            const double value = target[i];
-            target[i] = value == high ? 1 : value == low ? 0 : 2;
-            known &= target[i] < 2;
-        }
+        known = map_two(classes->values[0], classes->values[1], n, target);
     } else {
         for (uint32_t i = 0; i < n; i++) {
             uint32_t from = 0, to = classes->n_classes;

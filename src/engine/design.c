@@ -112,11 +112,38 @@ void skimpi_design_finish_codes(const skimpi_design *design, skimpi_chunk *chunk
     }
 }
 
+/* At most: hashed features' numbers have five digits, and NUL comes twice while they are printed. */
+static uint64_t name_bytes(const skimpi_design *design, const skimpi_schema *schema)
+{
+    const bool is_hashed = schema->hash_bits > 0 && schema->n_category > 0;
+    uint64_t bytes = is_hashed ? (uint64_t)(sizeof("hash_65535") + 1) << schema->hash_bits : 0;
+    for (uint32_t c = 0; c < schema->n_columns; c++) {
+        const skimpi_column *column = &schema->columns[c];
+        const uint64_t own = column->role == SKIMPI_ROLE_FEATURE ? strlen(column->name) : 0;
+        if (column->role != SKIMPI_ROLE_FEATURE || (column->type != SKIMPI_TYPE_NUMERIC && schema->hash_bits > 0)) {
+            continue;
+        }
+        if (column->type == SKIMPI_TYPE_NUMERIC) {
+            bytes += own + 1;
+            continue;
+        }
+        const uint32_t n = design->rank_sizes[column->slot];
+        bytes += design->n_codes[column->slot] * (own + 2) + (design->n_codes[column->slot] > n ? strlen("nan") : 0);
+        for (uint32_t code = 0; code < n; code++) {
+            size_t length = 0;
+            (void)skimpi_dictionary_text(schema->dictionaries[column->slot], code, &length);
+            bytes += length;
+        }
+    }
+    return bytes;
+}
+
 skimp_status skimpi_design_names(const skimpi_design *design, const skimpi_schema *schema, skimpi_buffer *out,
                                  skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     uint32_t *sorted = NULL;
+    SKIMPI_TRY(skimpi_buffer_reserve(out, out->length + name_bytes(design, schema), error)); /* what was planned */
     for (uint32_t c = 0; c < schema->n_columns; c++) {
         const skimpi_column *column = &schema->columns[c];
         if (column->role != SKIMPI_ROLE_FEATURE) {

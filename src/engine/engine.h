@@ -3,9 +3,10 @@
  * Inside the engine: what its files share.
  *
  *   job.c         options copied, inputs opened, roles and parameters checked
+ *   job_arrays.c  the same of arrays that the caller holds, and the first look at all of them
  *   pipeline.c    steps and estimator by name, parameters, columns of each step
  *   design.c      the encoded feature space: which feature each column becomes
- *   plan.c        memory, passes and disk before the data is read
+ *   plan.c        memory, passes and disk before the data is read; job_rows.c: what row state takes of them
  *   pass.c        one pass over the store: workers, lanes, transforms; windows.c: the passes of sequential estimators
  *   fit.c         runs a plan: ingest, classes, steps, estimator
  *   checkpoint.c  state at a pass boundary, in a file
@@ -15,7 +16,9 @@
 #ifndef SKIMPI_ENGINE_H
 #define SKIMPI_ENGINE_H
 
+#include "data/arrays.h"
 #include "data/ingest.h"
+#include "data/row_state.h"
 #include "estimator/estimator.h"
 #include "skimp/job.h"
 
@@ -56,6 +59,11 @@ void skimpi_pipeline_transform(const skimpi_pipeline *pipeline, unsigned n, skim
 void skimpi_stage_view(const skimpi_stage *stage, const skimpi_chunk *chunk, skimpi_chunk *out,
                        skimpi_dense_column *view);
 bool skimpi_stage_has_param(const skimpi_stage *stage, const char *name);
+/*
+ * Do the columns of a step come to it as they are in the data?  summary: of the data; NULL: it is yet to be read, and taken to
+ * have no missing values.
+ */
+bool skimpi_pipeline_sees_data(const skimpi_pipeline *pipeline, unsigned step, const skimpi_summary *summary);
 /* May a missing value stay in this numeric slot (a step takes it away)? */
 bool skimpi_pipeline_may_miss(const skimpi_pipeline *pipeline, uint32_t slot);
 
@@ -123,6 +131,9 @@ typedef struct skimpi_forecast {
     uint32_t unit_rows;    /* rows of a unit: buffers of the ingest */
     uint64_t unit_nonzeros;
     uint64_t features, n_dense, n_code_columns, n_sparse, categories, category_memory;
+    uint64_t names, names_json;                             /* bytes of all features' names; listed in JSON */
+    uint64_t new_categories, new_texts;                     /* in a unit, at most: how many, their bytes */
+    uint64_t column_names, category_texts, most_categories; /* bytes in a model; categories of one column, at most */
     uint32_t classes;
     uint64_t store_bytes, chunk_bytes; /* encoded: in all, of the largest chunk */
     skimpi_area area;                  /* of decoders */
@@ -131,9 +142,12 @@ typedef struct skimpi_forecast {
 /* How a job will run: what plan computes and fit does. */
 typedef struct skimpi_layout {
     unsigned workers;
-    bool in_memory;
-    skimpi_needs needs; /* of the estimator */
-    uint64_t program, threads, input, parse, categories, store, chunks, statistics, accumulators, solver, model, other;
+    bool in_memory;      /* the store */
+    bool rows_in_memory; /* the row state */
+    uint64_t row_bytes;  /* of a row's state, the most that a stage asks for; 0: none does */
+    skimpi_needs needs;  /* of the estimator */
+    uint64_t program, threads, input, parse, categories, store, row_state, chunks, statistics, accumulators, solver,
+        model, other; /* row_state: in memory; its buffers of chunks are in chunks */
     uint64_t peak, minimum, disk;
     bool in_container; /* the container's limit is the budget: spilled pages are written back early */
 } skimpi_layout;
@@ -160,8 +174,9 @@ struct skimp_job {
     uint32_t n_code_columns;
     skimpi_schema *schema;
     skimpi_sample sample;
-    skimpi_store *store; /* kept store given as input, or the one being filled */
+    skimpi_store *store; /* kept store given as input, the caller's arrays as one, or the one being filled */
     bool store_is_input;
+    skimpi_arrays *arrays; /* options.data; else NULL */
 
     skimpi_pipeline pipeline;
     skimpi_forecast forecast;
@@ -208,12 +223,32 @@ void skimpi_job_progress(skimp_job *job, uint64_t bytes_done, uint64_t bytes_tot
 void skimpi_job_phase(skimp_job *job, const char *phase);
 void skimpi_job_finish_report(skimp_job *job); /* peaks, seconds, tags */
 
-/* After the ingest: what is known now must fit as well: fewer workers, the store to disk, or BUDGET with the new smallest. */
+/* After the ingest: what is known now must fit as well: fewer workers, the store or the row state to disk, or BUDGET with the new smallest. */
 skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error);
+/* Does the spread of a step's columns need no pass, as the reading gathers it (before the data is read: will it)? */
+bool skimpi_job_has_spreads(const skimp_job *job, unsigned step);
 /* What every reading of the job's inputs has in common; store, observer and progress are the caller's to add. */
 void skimpi_job_ingest_options(const skimp_job *job, skimpi_ingest_options *options);
 /* Reads the inputs into a store at `place`; fills job->store. */
 skimp_status skimpi_job_ingest(skimp_job *job, const skimpi_store_options *options, skimp_error *error);
+
+/* ---- arrays of the caller ---------------------------------------------------------------------------------------------- */
+
+extern const char *const skimpi_job_data_name;
+/* In place of the first input: the arrays checked, the schema, a reader of them. */
+skimp_status skimpi_job_open_data(skimp_job *job, skimp_error *error);
+/* skimpi_schema_assign, of arrays too: their own target and weight take their roles (the weight in a fit only). */
+skimp_status skimpi_job_assign(const skimp_job *job, const skimpi_roles *roles, bool is_fit, skimp_error *error);
+/* Once the roles are known: binds the arrays, and makes them the store where the job can read them so. */
+skimp_status skimpi_job_take_arrays(skimp_job *job, skimp_error *error);
+/* May a store that the arrays are turned into be in memory? */
+bool skimpi_job_may_hold_arrays(const skimp_job *job);
+/* Looks at every value, in place of an ingest: completes the store's summary. */
+skimp_status skimpi_job_scan_arrays(skimp_job *job, skimp_error *error);
+/* Errors of scikit-learn's wording for values that nothing can be learnt from: of all; of a column ("X", "y", "sample_weight"). */
+skimp_status skimpi_job_check_arrays(const skimp_job *job, skimp_error *error);
+skimp_status skimpi_job_check_values(const skimpi_column_summary *summary, const char *what, const char *column,
+                                     bool may_miss, skimp_error *error);
 
 /* What is expected of inputs that a model is run over; the schema has its roles. */
 skimp_status skimpi_job_forecast(skimp_job *job, skimp_error *error);
@@ -239,6 +274,7 @@ typedef struct skimpi_reading {
     uint32_t mask_rows;
     double holdout;
     uint64_t holdout_seed;
+    skimpi_row_state *row_state; /* of the stage that is being fitted; NULL: it keeps none */
 } skimpi_reading;
 
 skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skimpi_store *store,
@@ -279,6 +315,8 @@ uint64_t skimpi_windows_bytes(const skimp_job *job, const skimpi_forecast *forec
                               unsigned workers, unsigned window);
 skimp_status skimpi_windows_create(skimpi_windows **out, skimpi_reading *reading, unsigned window, skimp_error *error);
 void skimpi_windows_destroy(skimpi_windows *windows);
+/* Chunks of windows that are at hand at once. */
+unsigned skimpi_windows_decoders(unsigned workers, unsigned window, uint64_t n_chunks);
 skimp_status skimpi_windows_pass(skimpi_windows *windows, skimpi_stage *stage, const skimpi_pass *pass, void *scratch,
                                  skimp_error *error);
 
@@ -288,18 +326,34 @@ static inline bool skimpi_held_out(uint64_t row, uint64_t seed, double share)
     return (double)(skimpi_mix64(row ^ skimpi_mix64(seed)) >> 11) * 0x1p-53 < share;
 }
 
+/* ---- row state ----------------------------------------------------------------------------------------------------------- */
+
+/* Adds to the layout what row state takes; of steps and estimator, which come one after the other, the one that asks for most. */
+void skimpi_job_plan_row_state(const skimp_job *job, const skimpi_forecast *forecast, skimpi_layout *layout);
+/* Room on disk for what the layout spills and for row state in checkpoints, before the data is read. Nothing without row state. */
+skimp_status skimpi_job_check_disk(const skimp_job *job, skimp_error *error);
+/* Makes the row state that a stage needs, all zeros, for its passes to find in the reading. */
+skimp_status skimpi_reading_keep_row_state(skimpi_reading *reading, const skimpi_needs *needs, bool has_checkpoint,
+                                           skimp_error *error);
+
 /* ---- checkpoint --------------------------------------------------------------------------------------------------------- */
 
 /* Bound of the memory that writing or reading the state of an estimator with so many state_bytes takes. */
 uint64_t skimpi_checkpoint_bytes(uint64_t state_bytes);
 /* Identifies job and data: a checkpoint of another is refused. */
 uint64_t skimpi_checkpoint_signature(const skimp_job *job, const skimpi_summary *summary);
+/* rows: the row state, all of which is written; NULL: there is none. */
 skimp_status skimpi_checkpoint_write(const char *path, skimp_budget *budget, uint64_t signature, uint64_t passes,
-                                     const skimpi_estimator_class *class, const void *self, skimp_error *error);
-/* *found false when there is no file. */
+                                     const skimpi_estimator_class *class, const void *self, skimpi_row_state *rows,
+                                     skimp_error *error);
+/* *found false when there is no file. rows: as it was created. */
 skimp_status skimpi_checkpoint_read(const char *path, skimp_budget *budget, uint64_t signature,
-                                    const skimpi_estimator_class *class, void *self, uint64_t *passes, bool *found,
-                                    skimp_error *error);
+                                    const skimpi_estimator_class *class, void *self, skimpi_row_state *rows,
+                                    uint64_t *passes, bool *found, skimp_error *error);
+/* On disk, for row state of so many bytes: it is written anew beside the last checkpoint, which the new one then replaces. */
+uint64_t skimpi_checkpoint_disk_bytes(uint64_t row_state_bytes);
+/* Refuses a directory that has no room for them. */
+skimp_status skimpi_checkpoint_check_disk(const char *path, uint64_t row_state_bytes, skimp_error *error);
 
 /* ---- models ------------------------------------------------------------------------------------------------------------- */
 
@@ -308,6 +362,9 @@ struct skimp_model {
     skimpi_tensors *tensors;
 };
 
+uint64_t skimpi_model_json_bytes(const char *text, size_t length); /* of a text in the metadata, quotes and all */
+/* What making a model takes, of which `arrays` are those that steps and estimator save. */
+uint64_t skimpi_model_bytes(const skimp_job *job, const skimpi_forecast *f, uint64_t arrays);
 skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi_design *design,
                                  const skimpi_classes *classes, skimp_error *error);
 

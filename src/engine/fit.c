@@ -119,20 +119,12 @@ static skimp_status check_holdout(const skimp_job *job, const skimpi_summary *su
                           (unsigned long long)summary->n_rows);
 }
 
-static skimp_status check_data(const skimp_job *job, skimp_error *error)
+static skimp_status check_values(const skimp_job *job, const char *file, const char *target, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = job->schema;
     const skimpi_summary *summary = skimpi_store_summary(job->store);
-    const char *file = job->options.n_inputs == 1 ? job->options.inputs[0] : NULL;
     const char *hint = "impute it (--step simple_imputer), drop such rows (--on-missing drop), or --drop the column";
-    if (summary->n_rows == 0) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, NULL, "no rows"));
-    }
-    SKIMPI_TRY(check_holdout(job, summary, file, error));
-    if (schema->target < 0 && job->pipeline.estimator.class != NULL) {
-        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "no target: name the column to be learnt (--target)"));
-    }
     if (schema->sparse) {
         SKIMPI_TRY(
             check_column(&summary->numeric[0], file, NULL, skimpi_pipeline_may_miss(&job->pipeline, 0), hint, error));
@@ -141,7 +133,6 @@ static skimp_status check_data(const skimp_job *job, skimp_error *error)
         SKIMPI_TRY(check_column(&summary->numeric[slot], file, schema->columns[schema->numeric[slot]].name,
                                 skimpi_pipeline_may_miss(&job->pipeline, slot), hint, error));
     }
-    const char *target = schema->sparse || schema->target < 0 ? "label" : schema->columns[schema->target].name;
     SKIMPI_TRY(check_column(&summary->target, file, target, false,
                             "a row without a target teaches nothing: drop such rows (--on-missing drop)", error));
     if (schema->weight >= 0) {
@@ -152,6 +143,25 @@ static skimp_status check_data(const skimp_job *job, skimp_error *error)
                                       summary->weight.minimum));
         }
     }
+out:
+    return status;
+}
+
+static skimp_status check_data(const skimp_job *job, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_schema *schema = job->schema;
+    const skimpi_summary *summary = skimpi_store_summary(job->store);
+    const char *file = job->options.n_inputs == 1 ? job->options.inputs[0] : NULL;
+    const char *target = schema->sparse || schema->target < 0 ? "label" : schema->columns[schema->target].name;
+    if (summary->n_rows == 0) {
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, NULL, "no rows"));
+    }
+    SKIMPI_TRY(check_holdout(job, summary, file, error));
+    if (schema->target < 0 && job->pipeline.estimator.class != NULL) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "no target: name the column to be learnt (--target)"));
+    }
+    SKIMPI_TRY(job->arrays != NULL ? skimpi_job_check_arrays(job, error) : check_values(job, file, target, error));
     if (job->pipeline.estimator.class != NULL && job->pipeline.estimator.class->info.kind == SKIMP_REGRESSOR &&
         schema->target_type == SKIMPI_TYPE_CATEGORY) {
         SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, target,
@@ -317,12 +327,15 @@ static skimp_status run_passes(skimpi_reading *reading, skimpi_stage *stage, uns
     const char *checkpoint = is_estimator ? job->options.checkpoint : NULL;
     uint64_t passes = 0;
     skimpi_windows *windows = NULL;
+    if (needs->row_state_bytes > 0) {
+        SKIMPI_TRY(skimpi_reading_keep_row_state(reading, needs, checkpoint != NULL, error));
+    }
     if (needs->window > 0) {
         SKIMPI_TRY(skimpi_windows_create(&windows, reading, needs->window, error));
     }
     if (checkpoint != NULL) {
-        SKIMPI_TRY(skimpi_checkpoint_read(checkpoint, job->budget, signature, stage->class, stage->fitted, &passes,
-                                          &job->report.resumed, error));
+        SKIMPI_TRY(skimpi_checkpoint_read(checkpoint, job->budget, signature, stage->class, stage->fitted,
+                                          reading->row_state, &passes, &job->report.resumed, error));
     }
     for (;;) {
         skimpi_pass pass = { 0 };
@@ -359,11 +372,13 @@ static skimp_status run_passes(skimpi_reading *reading, skimpi_stage *stage, uns
         passes++;
         if (checkpoint != NULL) {
             SKIMPI_TRY(skimpi_checkpoint_write(checkpoint, job->budget, signature, passes, stage->class, stage->fitted,
-                                               error));
+                                               reading->row_state, error));
         }
     }
 out:
     skimpi_windows_destroy(windows);
+    skimpi_row_state_destroy(reading->row_state);
+    reading->row_state = NULL;
     return status;
 }
 
@@ -442,6 +457,7 @@ static skimp_status fit_steps(skimp_job *job, fit_state *fit, skimp_error *error
         skimpi_stage *stage = &job->pipeline.steps[i];
         const char **names = NULL;
         const uint32_t n = job->schema->sparse ? 0 : stage->n_inputs;
+        const bool has_spreads = skimpi_job_has_spreads(job, i);
         if (fit->names != NULL) {
             SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_CATEGORIES, n, sizeof *names, (void **)&names, error));
             for (uint32_t k = 0; k < n; k++) {
@@ -460,6 +476,9 @@ static skimp_status fit_steps(skimp_job *job, fit_state *fit, skimp_error *error
             .weighted = job->schema->weight >= 0,
             .n_threads = job->layout.workers,
             .feature_names = names,
+            .has_spreads = has_spreads,
+            .spreads = has_spreads ? summary->spreads : NULL,
+            .slots = stage->slots,
         };
         status = skimpi_fit_stage(&fit->reading, stage, i, &problem, 0, error);
         skimp_free(job->budget, SKIMP_TAG_CATEGORIES, names, n, sizeof *names);
@@ -520,6 +539,7 @@ skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *err
     if (job->schema->target < 0) {
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "no target: name the column to be learnt (--target)"));
     }
+    SKIMPI_TRY(skimpi_job_check_disk(job, error));
     if (!job->store_is_input) {
         const skimpi_store_options options = {
             .place = job->layout.in_memory ? SKIMPI_PLACE_MEMORY : SKIMPI_PLACE_SPILL,
@@ -530,6 +550,8 @@ skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *err
         };
         SKIMPI_TRY(skimpi_job_ingest(job, &options, error));
         job->report.passes = 1;
+    } else if (job->arrays != NULL) {
+        SKIMPI_TRY(skimpi_job_scan_arrays(job, error));
     }
     SKIMPI_TRY(check_data(job, error));
     const skimpi_summary *summary = skimpi_store_summary(job->store);

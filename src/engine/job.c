@@ -44,8 +44,14 @@ static skimp_status check_options(const skimp_job_options *options, skimp_error 
             "skimp_job_options.size is %zu, this library's is %zu: initialise with SKIMP_JOB_OPTIONS_INIT",
             options->size, sizeof(skimp_job_options));
     }
-    if (options->n_inputs == 0) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "no input file");
+    if (options->data != NULL ? options->n_inputs > 0 : options->n_inputs == 0) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                           options->data != NULL ? "data and inputs: give one of them" : "no input file");
+    }
+    if (options->data != NULL && options->data->size != sizeof *options->data) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                           "skimp_data.size is %zu, this library's is %zu: initialise with SKIMP_DATA_INIT",
+                           options->data->size, sizeof *options->data);
     }
     bool whole = !has_null(options->inputs, options->n_inputs) && !has_null(options->steps, options->n_steps) &&
                  !has_null(options->drop, options->n_drop);
@@ -87,6 +93,9 @@ skimp_status skimpi_job_open_inputs(skimp_job *job, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimp_job_options *options = &job->options;
+    if (options->data != NULL) {
+        return skimpi_job_open_data(job, error);
+    }
     SKIMPI_TRY(skimpi_input_open_cancellable(&job->input, job->budget, options->inputs[0], options->cancel, error));
     const char *bytes = NULL;
     size_t got = 0;
@@ -194,7 +203,7 @@ skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
         .hash_bits = options->hash_bits,
     };
     if (!job->store_is_input) {
-        SKIMPI_TRY(skimpi_schema_assign(schema, &roles, options->inputs[0], error));
+        SKIMPI_TRY(skimpi_job_assign(job, &roles, true, error));
         skimpi_job_settle(job);
     } else {
         /* The roles of a kept store were given when it was made. */
@@ -218,6 +227,9 @@ skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
         for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
             job->may_miss[schema->numeric[slot]] = skimpi_pipeline_may_miss(&job->pipeline, slot);
         }
+    }
+    if (job->arrays != NULL) {
+        SKIMPI_TRY(skimpi_job_take_arrays(job, error));
     }
     job->has_roles = true;
 out:
@@ -243,6 +255,10 @@ skimp_status skimp_job_create(skimp_job **out, const skimp_job_options *options,
     *out = NULL;
     SKIMPI_TRY(check_options(options, error));
     own = *options;
+    if (options->data != NULL) {
+        own.inputs = &skimpi_job_data_name; /* what messages call it */
+        own.n_inputs = 1;
+    }
     skimp_process_memory(&resident, &peak);
     SKIMPI_TRY(budget_limit(options, resident, &limit, error));
     const skimp_budget_options budget_options = { .size = sizeof budget_options, .limit = limit };
@@ -290,6 +306,7 @@ void skimp_job_destroy(skimp_job *job)
     }
     skimpi_input_close(job->input);
     skimpi_store_destroy(job->store);
+    skimpi_arrays_destroy(job->arrays);
     skimp_free(budget, SKIMP_TAG_OTHER, job->may_miss, job->n_may_miss, 1);
     skimp_free(budget, SKIMP_TAG_OTHER, job->code_features, job->n_code_columns, sizeof *job->code_features);
     skimp_free(budget, SKIMP_TAG_OTHER, job->code_sizes, job->n_code_columns, sizeof *job->code_sizes);
@@ -379,8 +396,7 @@ void skimpi_job_progress(skimp_job *job, uint64_t bytes_done, uint64_t bytes_tot
 
 void skimpi_job_finish_report(skimp_job *job)
 {
-    uint64_t resident = 0, peak = 0;
-    skimp_process_memory(&resident, &peak);
+    const uint64_t peak = skimpi_os_peak();
     skimp_report *report = &job->report;
     report->seconds = skimpi_os_seconds() - job->started;
     report->peak_bytes = job->options.whole_process ? peak : peak > job->base_resident ? peak - job->base_resident : 0;
@@ -425,5 +441,5 @@ bool skimp_job_column(const skimp_job *job, size_t i, skimp_column_info *out)
 
 const char *skimp_job_format(const skimp_job *job)
 {
-    return job->store_is_input ? "store" : job->reader_class->name;
+    return job->arrays != NULL ? "arrays" : job->store_is_input ? "store" : job->reader_class->name;
 }

@@ -18,6 +18,17 @@
 #include "engine/engine.h"
 
 #define METADATA_NAMES_MAX (1u << 20) /* bytes of feature names that go into the metadata too */
+#define SMALL_PARTS (16u << 10)       /* parameters and the like, the list of the arrays and their names */
+
+uint64_t skimpi_model_json_bytes(const char *text, size_t length)
+{
+    uint64_t bytes = length + 2;
+    for (size_t i = 0; i < length; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        bytes += c == '"' || c == '\\' ? 1 : c < 0x20 ? 5 : 0;
+    }
+    return bytes;
+}
 
 static skimp_status append_json_text(skimpi_buffer *out, const char *text, size_t length, skimp_error *error)
 {
@@ -68,15 +79,37 @@ out:
     return status;
 }
 
-static skimp_status save_metadata(skimpi_tensors *tensors, const skimp_job *job, const skimpi_design *design,
+static skimp_status list_names(skimpi_tensors *tensors, const skimpi_buffer *names, skimpi_buffer *text,
+                               skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const char *separator = "[", *const end = names->data + names->length;
+    uint64_t bytes = sizeof("[]");
+    for (const char *at = names->data; at < end; at += strlen(at) + 1) {
+        bytes += skimpi_model_json_bytes(at, strlen(at)) + strlen(", ");
+    }
+    SKIMPI_TRY(skimpi_buffer_reserve(text, bytes, error)); /* what was planned */
+    for (const char *at = names->data; at < end; at += strlen(at) + 1) {
+        SKIMPI_TRY(skimpi_buffer_append(text, separator, strlen(separator), error));
+        SKIMPI_TRY(append_json_text(text, at, strlen(at), error));
+        separator = ", ";
+    }
+    SKIMPI_TRY(skimpi_buffer_append(text, "]", 1, error));
+    SKIMPI_TRY(set_meta_buffer(tensors, "feature_names", text, error));
+out:
+    return status;
+}
+
+static skimp_status save_metadata(skimp_model *model, const skimp_job *job, const skimpi_design *design,
                                   skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = job->schema;
+    skimpi_tensors *tensors = model->tensors;
     skimpi_buffer text, names;
     char number[32];
-    skimpi_buffer_init(&text, job->budget, SKIMP_TAG_MODEL);
-    skimpi_buffer_init(&names, job->budget, SKIMP_TAG_MODEL);
+    skimpi_buffer_init(&text, model->budget, SKIMP_TAG_MODEL);
+    skimpi_buffer_init(&names, model->budget, SKIMP_TAG_MODEL);
     SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "skimp_version", skimp_version(), error));
     SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "estimator", job->pipeline.estimator.class->info.name, error));
     SKIMPI_TRY(append_params(&text, job->pipeline.estimator.params, error));
@@ -105,14 +138,7 @@ static skimp_status save_metadata(skimpi_tensors *tensors, const skimp_job *job,
         SKIMPI_TRY(skimpi_design_names(design, schema, &names, error));
     }
     if (names.length > 0 && names.length <= METADATA_NAMES_MAX) {
-        const char *separator = "[";
-        for (const char *at = names.data, *end = at + names.length; at < end; at += strlen(at) + 1) {
-            SKIMPI_TRY(skimpi_buffer_append(&text, separator, strlen(separator), error));
-            SKIMPI_TRY(append_json_text(&text, at, strlen(at), error));
-            separator = ", ";
-        }
-        SKIMPI_TRY(skimpi_buffer_append(&text, "]", 1, error));
-        SKIMPI_TRY(set_meta_buffer(tensors, "feature_names", &text, error));
+        SKIMPI_TRY(list_names(tensors, &names, &text, error));
     }
 out:
     skimpi_buffer_free(&text);
@@ -134,44 +160,46 @@ out:
     return status;
 }
 
-static skimp_status save_categories(skimpi_tensors *tensors, const skimp_job *job, const skimpi_design *design,
+static skimp_status save_categories(skimp_model *model, const skimp_job *job, const skimpi_design *design,
                                     uint32_t ordinal, uint32_t slot, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_dictionary *dictionary = job->schema->dictionaries[slot];
     const uint32_t n = skimpi_dictionary_size(dictionary);
     uint32_t *sorted = NULL;
-    skimpi_buffer text;
-    char name[64];
-    skimpi_buffer_init(&text, job->budget, SKIMP_TAG_MODEL);
-    SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_MODEL, n, sizeof *sorted, (void **)&sorted, error));
+    uint64_t bytes = n; /* a NUL after each */
+    char name[64], *to = NULL;
+    SKIMPI_TRY(skimp_alloc(model->budget, SKIMP_TAG_MODEL, n, sizeof *sorted, (void **)&sorted, error));
     for (uint32_t code = 0; code < n; code++) {
+        size_t length = 0;
+        (void)skimpi_dictionary_text(dictionary, code, &length);
+        bytes += length;
         sorted[design->ranks[slot][code]] = code;
     }
+    snprintf(name, sizeof name, "categories.%u", ordinal);
+    SKIMPI_TRY(skimpi_tensors_add(model->tensors, name, SKIMPI_U8, 1, &bytes, (void **)&to, error));
     for (uint32_t k = 0; k < n; k++) {
         size_t length = 0;
         const char *category = skimpi_dictionary_text(dictionary, sorted[k], &length);
-        SKIMPI_TRY(skimpi_buffer_append(&text, category, length, error));
-        SKIMPI_TRY(skimpi_buffer_append(&text, "", 1, error));
+        memcpy(to, category, length);
+        to += length + 1;
     }
-    snprintf(name, sizeof name, "categories.%u", ordinal);
-    SKIMPI_TRY(add_text(tensors, name, &text, error));
 out:
-    skimp_free(job->budget, SKIMP_TAG_MODEL, sorted, n, sizeof *sorted);
-    skimpi_buffer_free(&text);
+    skimp_free(model->budget, SKIMP_TAG_MODEL, sorted, n, sizeof *sorted);
     return status;
 }
 
-static skimp_status save_columns(skimpi_tensors *tensors, const skimp_job *job, const skimpi_design *design,
+static skimp_status save_columns(skimp_model *model, const skimp_job *job, const skimpi_design *design,
                                  skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = job->schema;
+    skimpi_tensors *tensors = model->tensors;
     skimpi_buffer names;
     uint8_t *types = NULL, *missing = NULL;
     uint32_t *places = NULL;
     const uint64_t n = (uint64_t)schema->n_numeric + schema->n_category, n_category = schema->n_category;
-    skimpi_buffer_init(&names, job->budget, SKIMP_TAG_MODEL);
+    skimpi_buffer_init(&names, model->budget, SKIMP_TAG_MODEL);
     SKIMPI_TRY(skimpi_tensors_add(tensors, "column_types", SKIMPI_U8, 1, &n, (void **)&types, error));
     SKIMPI_TRY(skimpi_tensors_add(tensors, "column_places", SKIMPI_U32, 1, &n, (void **)&places, error));
     SKIMPI_TRY(skimpi_tensors_add(tensors, "category_missing", SKIMPI_U8, 1, &n_category, (void **)&missing, error));
@@ -188,7 +216,7 @@ static skimp_status save_columns(skimpi_tensors *tensors, const skimp_job *job, 
         if (column->type == SKIMPI_TYPE_CATEGORY) {
             if (schema->hash_bits == 0) {
                 missing[ordinal] = design->n_codes[column->slot] > design->rank_sizes[column->slot];
-                SKIMPI_TRY(save_categories(tensors, job, design, ordinal, column->slot, error));
+                SKIMPI_TRY(save_categories(model, job, design, ordinal, column->slot, error));
             }
             ordinal++;
         }
@@ -199,12 +227,13 @@ out:
     return status;
 }
 
-static skimp_status save_classes(skimpi_tensors *tensors, const skimp_job *job, const skimpi_classes *classes,
+static skimp_status save_classes(skimp_model *model, const skimp_job *job, const skimpi_classes *classes,
                                  skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
+    skimpi_tensors *tensors = model->tensors;
     skimpi_buffer text;
-    skimpi_buffer_init(&text, job->budget, SKIMP_TAG_MODEL);
+    skimpi_buffer_init(&text, model->budget, SKIMP_TAG_MODEL);
     if (classes->is_text) {
         for (uint32_t k = 0; k < classes->n_classes; k++) {
             size_t length = 0;
@@ -225,6 +254,24 @@ out:
     return status;
 }
 
+/*
+ * The metadata come first, with the names and then their list and its copy; then the columns, with their names; and the
+ * categories, with a column's order.  Of what is put together in, the texts are as long as they are here.
+ */
+uint64_t skimpi_model_bytes(const skimp_job *job, const skimpi_forecast *f, uint64_t arrays)
+{
+    const skimpi_schema *schema = job->schema;
+    const uint64_t n_columns = schema->sparse ? 0 : (uint64_t)schema->n_numeric + schema->n_category;
+    const bool has_names = !schema->sparse && schema->hash_bits == 0 && f->features <= SKIMPI_MAX_NAMED_FEATURES;
+    const uint64_t names = has_names ? skimp_alloc_cost(f->names) : 0;
+    const uint64_t list = has_names && f->names <= METADATA_NAMES_MAX ? skimp_alloc_cost(f->names_json) : 0;
+    const uint64_t columns = skimp_alloc_cost(f->column_names);
+    const uint64_t order = skimp_alloc_cost(f->most_categories * sizeof(uint32_t));
+    uint64_t kept = skimpi_add_sat(arrays, list + columns + skimpi_add_sat(f->category_texts, SMALL_PARTS));
+    kept = skimpi_add_sat(kept, n_columns * (2 + (1 + job->pipeline.n_steps) * sizeof(uint32_t)));
+    return skimpi_add_sat(kept, skimpi_max_u64(names + list, skimpi_max_u64(order, columns + columns / 2)));
+}
+
 skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi_design *design,
                                  const skimpi_classes *classes, skimp_error *error)
 {
@@ -232,15 +279,17 @@ skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi
     skimp_budget *budget = NULL;
     skimp_model *model = NULL;
     char prefix[96];
-    const skimp_budget_options options = { .size = sizeof options, .limit = skimp_budget_limit(job->budget) };
+    const skimp_budget_options options = { .size = sizeof options,
+                                           .limit = skimp_budget_limit(job->budget),
+                                           .parent = job->budget };
     *out = NULL;
     SKIMPI_TRY(skimp_budget_create(&budget, &options, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_MODEL, 1, sizeof *model, (void **)&model, error));
     model->budget = budget;
     SKIMPI_TRY(skimpi_tensors_create(&model->tensors, budget, error));
-    SKIMPI_TRY(save_metadata(model->tensors, job, design, error));
-    SKIMPI_TRY(save_columns(model->tensors, job, design, error));
-    SKIMPI_TRY(save_classes(model->tensors, job, classes, error));
+    SKIMPI_TRY(save_metadata(model, job, design, error));
+    SKIMPI_TRY(save_columns(model, job, design, error));
+    SKIMPI_TRY(save_classes(model, job, classes, error));
     for (unsigned i = 0; i < job->pipeline.n_steps; i++) {
         const skimpi_stage *stage = &job->pipeline.steps[i];
         const uint64_t n = stage->n_inputs;
@@ -254,6 +303,8 @@ skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi
         SKIMPI_TRY(stage->class->save(stage->fitted, model->tensors, prefix, error));
     }
     SKIMPI_TRY(job->pipeline.estimator.class->save(job->pipeline.estimator.fitted, model->tensors, "", error));
+    /* It outlives the job, which is charged for it as long as it lasts. */
+    skimpi_budget_detach(budget);
     SKIMPI_TRY(skimp_budget_charge(job->budget, SKIMP_TAG_MODEL, skimp_budget_in_use(budget), error));
     job->model_charge = skimp_budget_in_use(budget);
     *out = model;

@@ -181,11 +181,17 @@ out:
 
 /* ---- columns ----------------------------------------------------------------------------------------------------------- */
 
+/* Columns of the inputs; of arrays those of the data, without the target and the weight that came with them. */
+static uint32_t input_columns(const skimp_job *job)
+{
+    return job->arrays != NULL ? skimpi_arrays_columns(job->arrays) : job->schema->n_columns;
+}
+
 /* Are the names made up (x0, x1, …), so that columns go by place? */
-static bool has_no_header(const skimpi_schema *schema)
+static bool has_no_header(const skimpi_schema *schema, uint32_t n_columns)
 {
     char name[16];
-    for (uint32_t c = 0; c < schema->n_columns; c++) {
+    for (uint32_t c = 0; c < n_columns; c++) {
         snprintf(name, sizeof name, "x%u", c);
         if (strcmp(schema->columns[c].name, name) != 0) {
             return false;
@@ -250,7 +256,7 @@ static skimp_status take_column(const skimpi_applied *applied, uint32_t c, const
                               "this column holds %s, but the model was trained on numbers",
                               column->type == SKIMPI_TYPE_DATE ? "dates" : "text");
     }
-    if (is_text && !schema->delimited) {
+    if (is_text && !schema->delimited && column->type != SKIMPI_TYPE_CATEGORY) {
         return skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, name,
                               "this column holds numbers, but the model was trained on text");
     }
@@ -290,11 +296,12 @@ static skimp_status match_names(const skimpi_applied *applied, const name_index 
     if (missing == NULL) {
         goto out;
     }
-    const bool is_alike = schema->n_columns == n_model, by_place = has_no_header(schema);
+    const uint32_t n_columns = input_columns(applied->job);
+    const bool is_alike = n_columns == n_model, by_place = has_no_header(schema, n_columns);
     at = names;
     for (uint32_t k = 0; k < n_model; k++) {
         of_column[k] = is_alike ? k : ((const uint32_t *)places->data)[k];
-        if (!by_place || of_column[k] >= schema->n_columns) {
+        if (!by_place || of_column[k] >= n_columns) {
             SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, NULL,
                                       "there is no column '%.100s', which the model was trained on", missing));
         }
@@ -342,7 +349,7 @@ static skimp_status assign_roles(const skimpi_applied *applied, const uint8_t *k
         schema->columns[column].type = SKIMPI_TYPE_CATEGORY;
     }
     const skimpi_roles roles = { .target = target, .keep = keep, .hash_bits = hash_bits };
-    SKIMPI_TRY(skimpi_schema_assign(schema, &roles, job->options.inputs[0], error));
+    SKIMPI_TRY(skimpi_job_assign(job, &roles, false, error));
     if (schema->target >= 0 && keep[schema->target]) {
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM,
                                "'%.100s' is one of the columns that the model predicts from: it cannot be the target",
@@ -403,9 +410,9 @@ static skimp_status load_columns(skimpi_applied *applied, const skimpi_tensors *
     SKIMPI_TRY(meta_number(tensors, "n_features", SKIMPI_MAX_FEATURES, &n_features, error));
     SKIMPI_TRY(skimpi_tensors_need(tensors, "column_types", SKIMPI_U8, 1, &any, &types, error));
     n = types->n_values;
-    if (n > schema->n_columns) {
+    if (n > input_columns(job)) {
         SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, job->options.inputs[0], 0, NULL,
-                                  "%u columns, but the model was trained on %llu", schema->n_columns,
+                                  "%u columns, but the model was trained on %llu", input_columns(job),
                                   (unsigned long long)n));
     }
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, n, sizeof *of_column, (void **)&of_column, error));
@@ -573,7 +580,7 @@ skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, cons
     SKIMPI_TRY(load_classes(applied, tensors, error));
     if (sparse) {
         const skimpi_roles roles = { .target = target };
-        SKIMPI_TRY(skimpi_schema_assign(job->schema, &roles, job->options.inputs[0], error));
+        SKIMPI_TRY(skimpi_job_assign(job, &roles, false, error));
         SKIMPI_TRY(meta_number(tensors, "n_features", SKIMPI_MAX_FEATURES, &applied->n_features, error));
     } else {
         SKIMPI_TRY(load_columns(applied, tensors, target, error));
@@ -673,6 +680,13 @@ static skimp_status check_numbers(const skimpi_applied *applied, const skimpi_ra
     /* Lines can be told where every row of the unit is one. */
     const bool is_line = raw->rows_bad == 0 && raw->rows_missing == 0 &&
                          (raw->lines == 0 || raw->lines == raw->n_rows || raw->lines + 1 == raw->n_rows);
+    if (job->arrays != NULL) {
+        const skimpi_column_summary found = { .n_missing = isnan(values[at]),
+                                              .n_infinite = !isnan(values[at]),
+                                              .first_missing_row = is_line ? raw->first_line + row : 0,
+                                              .first_infinite_row = is_line ? raw->first_line + row : 0 };
+        return skimpi_job_check_values(&found, "X", column, false, error);
+    }
     return skimpi_fail_at(error, SKIMP_ERROR_DATA, job->options.n_inputs == 1 ? job->options.inputs[0] : NULL,
                           is_line ? raw->first_line + row : 0, column,
                           isnan(values[at]) ? "missing value: the model has no step that imputes it; drop such rows "

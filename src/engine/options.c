@@ -41,6 +41,33 @@ static const char *const *copy_texts(bump *b, const char *const *texts, size_t n
     return at;
 }
 
+/* The description of the caller's arrays, not what it points at. */
+static const skimp_data *copy_data(bump *b, const skimp_data *from)
+{
+    const bool is_list = from->kind == SKIMP_DATA_COLUMNS && from->columns != NULL;
+    const size_t n = from->n_columns <= UINT32_MAX ? (size_t)from->n_columns : 0; /* more are refused later */
+    skimp_data *to = take(b, sizeof *to);
+    skimp_data_column *columns = is_list ? take(b, n * sizeof *columns) : NULL;
+    const char *const *names =
+        from->kind == SKIMP_DATA_MATRIX && from->names != NULL ? copy_texts(b, from->names, n) : NULL;
+    for (size_t c = 0; is_list && c < n; c++) {
+        const char *name = copy_text(b, from->columns[c].name);
+        if (columns != NULL) {
+            columns[c] = from->columns[c];
+            columns[c].name = name;
+        }
+    }
+    const char *target = copy_text(b, from->target.name), *weight = copy_text(b, from->weight.name);
+    if (to != NULL) {
+        *to = *from;
+        to->columns = columns;
+        to->names = names;
+        to->target.name = target;
+        to->weight.name = weight;
+    }
+    return to;
+}
+
 static void copy_all(bump *b, const skimp_job_options *from, skimp_job_options *to)
 {
     *to = *from;
@@ -61,6 +88,7 @@ static void copy_all(bump *b, const skimp_job_options *from, skimp_job_options *
     to->drop = copy_texts(b, from->drop, from->n_drop);
     to->spill_dir = copy_text(b, from->spill_dir);
     to->checkpoint = copy_text(b, from->checkpoint);
+    to->data = from->data != NULL ? copy_data(b, from->data) : NULL;
 }
 
 skimp_status skimpi_options_copy(skimp_job_options *to, void **block, size_t *bytes, skimp_budget *budget,

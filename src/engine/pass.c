@@ -17,6 +17,7 @@ static void ask_for_weights_and_values(const skimp_job *job, skimpi_decoder_opti
 {
     const skimpi_stage *estimator = &job->pipeline.estimator;
     options->with_values = job->pipeline.n_steps > 0;
+    options->read_only = job->pipeline.n_steps == 0 && job->options.holdout == 0;
     options->with_weight = estimator->class != NULL && !estimator->class->weighs_classes &&
                            skimpi_stage_has_param(estimator, "class_weight") &&
                            !skimpi_params_is_null(estimator->params, "class_weight");
@@ -201,6 +202,9 @@ static skimp_status pass_worker(void *context, unsigned worker, skimp_error *err
             break;
         }
         SKIMPI_TRY(skimpi_reading_finish_chunk(reading, worker, chunk, options->n_steps, options->rows, error));
+        if (reading->row_state != NULL && chunk->n_rows > 0) {
+            SKIMPI_TRY(skimpi_row_state_open(reading->row_state, worker, chunk, error));
+        }
         const unsigned lane = (unsigned)(ordinal % options->lanes);
         if (!skimpi_turns_wait(state->turns[lane], ordinal / options->lanes)) {
             break; /* another worker failed, and its error is the one to report */
@@ -212,6 +216,9 @@ static skimp_status pass_worker(void *context, unsigned worker, skimp_error *err
         }
         SKIMPI_TRY(status);
         skimpi_turns_pass(state->turns[lane], ordinal / options->lanes);
+        if (reading->row_state != NULL) {
+            SKIMPI_TRY(skimpi_row_state_close(reading->row_state, worker, error));
+        }
         const uint64_t rows = atomic_fetch_add(&state->rows, chunk->n_rows) + chunk->n_rows;
         const uint64_t share = summary->n_chunks > 0 ? summary->store_bytes / summary->n_chunks : 0;
         skimpi_job_progress(reading->job, atomic_fetch_add(&state->bytes, share) + share,

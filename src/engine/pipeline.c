@@ -228,6 +228,23 @@ bool skimpi_pipeline_may_miss(const skimpi_pipeline *pipeline, uint32_t slot)
     return false;
 }
 
+bool skimpi_pipeline_sees_data(const skimpi_pipeline *pipeline, unsigned step, const skimpi_summary *summary)
+{
+    const skimpi_stage *stage = &pipeline->steps[step];
+    for (unsigned i = 0; i < step; i++) {
+        const skimpi_stage *before = &pipeline->steps[i];
+        const bool only_fills = before->class->only_fills != NULL && before->class->only_fills(before->params);
+        for (uint32_t k = 0; k < stage->n_inputs; k++) {
+            const uint32_t slot = stage->slots[k];
+            const bool may_miss = summary != NULL && summary->numeric[slot].n_missing > 0;
+            if (before->has_slot[slot] && (!only_fills || may_miss)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 void skimpi_stage_view(const skimpi_stage *stage, const skimpi_chunk *chunk, skimpi_chunk *out,
                        skimpi_dense_column *view)
 {

@@ -84,6 +84,47 @@ static void place_codes(skimp_job *job)
     }
 }
 
+/* Texts that names and models are made of: as the dictionaries hold them, else as the sample has it. */
+static void forecast_texts(const skimp_job *job, skimpi_forecast *f, bool is_known)
+{
+    const skimpi_schema *schema = job->schema;
+    const bool is_hashed = schema->hash_bits > 0 && schema->n_category > 0;
+    f->names = is_hashed ? (uint64_t)(sizeof("hash_65535") + 1) << schema->hash_bits : 0;
+    f->names_json = sizeof("[]");
+    for (uint32_t c = 0; c < schema->n_columns; c++) {
+        const skimpi_column *column = &schema->columns[c];
+        if (column->role != SKIMPI_ROLE_FEATURE) {
+            continue;
+        }
+        const uint64_t length = strlen(column->name);
+        const uint64_t json = skimpi_model_json_bytes(column->name, length) + strlen(", ");
+        f->column_names += length + 1;
+        if (column->type == SKIMPI_TYPE_NUMERIC) {
+            f->names += length + 1;
+            f->names_json += json;
+        } else if (schema->hash_bits == 0) {
+            const uint64_t n = job->code_sizes[column->slot];
+            uint64_t text = 0, quoted = 0;
+            if (is_known) {
+                const skimpi_dictionary *dictionary = schema->dictionaries[column->slot];
+                text = quoted = strlen("nan");
+                for (uint32_t code = 0; code < skimpi_dictionary_size(dictionary); code++) {
+                    size_t bytes = 0;
+                    const char *category = skimpi_dictionary_text(dictionary, code, &bytes);
+                    text += bytes;
+                    quoted += skimpi_model_json_bytes(category, bytes) - strlen("\"\"");
+                }
+            } else {
+                text = quoted = clamp_u64((double)n * job->sample.category_bytes[column->slot]);
+            }
+            f->names += skimpi_mul_sat(n, length + 2) + text;
+            f->names_json += skimpi_mul_sat(n, json + 1) + quoted;
+            f->category_texts += skimp_alloc_cost(text + n);
+            f->most_categories = skimpi_max_u64(f->most_categories, n);
+        }
+    }
+}
+
 static void forecast_categories(const skimp_job *job, skimpi_forecast *f)
 {
     const skimpi_schema *schema = job->schema;
@@ -98,6 +139,9 @@ static void forecast_categories(const skimp_job *job, skimpi_forecast *f)
         f->categories += n;
         f->category_memory += skimpi_dictionary_bytes(n, text) + skimp_alloc_cost(n * sizeof(uint32_t));
         f->features += n;
+        const uint64_t new = skimpi_min_u64(n, f->unit_rows);
+        f->new_categories += new;
+        f->new_texts += clamp_u64((double)new * job->sample.category_bytes[slot]);
     }
 }
 
@@ -181,7 +225,9 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
             1, skimpi_min_u64(f->rows, job->reader_class->unit_bytes(job->reader, schema) / row_bytes));
         f->unit_bytes = 0;
     }
-    f->unit_nonzeros = clamp_u64(sample->nonzeros_per_row * f->unit_rows * (f->exact ? 1 : 1.1));
+    f->unit_nonzeros = sample->unit_nonzeros > 0
+                           ? sample->unit_nonzeros
+                           : clamp_u64(sample->nonzeros_per_row * f->unit_rows * (f->exact ? 1 : 1.1));
     f->nonzeros = clamp_u64(sample->nonzeros_per_row * (double)f->rows);
     double row_store = sample->target_bytes + (schema->weight >= 0 ? 8 : 0);
     const double chunk_rows = (double)f->rows / (double)skimpi_max_u64(f->chunks, 1);
@@ -198,6 +244,7 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
         f->n_code_columns = schema->n_category;
         forecast_categories(job, f);
         place_codes(job);
+        forecast_texts(job, f, false);
         for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
             row_store += sample->numeric_bytes[slot];
             overhead += padding(sample->numeric_bytes[slot], chunk_rows);
@@ -210,6 +257,7 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
             overhead += padding(bytes, chunk_rows);
         }
     }
+    f->category_memory += job->arrays != NULL ? skimpi_arrays_map_bytes(job->arrays) : 0;
     f->area = expected_area(job, f);
     f->chunk_bytes = clamp_u64(row_store * f->unit_rows + overhead);
     f->store_bytes =
@@ -235,6 +283,9 @@ static void forecast_store(skimp_job *job, skimpi_forecast *f)
     f->area = summary->largest_area;
     f->target_bytes =
         2 * skimp_alloc_cost(summary->n_target_values * sizeof(double)); /* distinct targets and their counts */
+    if (skimpi_store_place(job->store) == SKIMPI_PLACE_CALLER && summary->n_target_values > 0) {
+        f->target_bytes = skimpi_max_u64(f->target_bytes, target_set_bytes(summary->n_target_values)); /* counted for the plan */
+    }
     f->store_bytes = summary->store_bytes;
     f->n_sparse = schema->sparse ? schema->n_sparse_features : 0;
     f->n_dense = schema->n_numeric;
@@ -249,6 +300,9 @@ static void forecast_store(skimp_job *job, skimpi_forecast *f)
         f->features += job->code_sizes[slot];
     }
     place_codes(job);
+    if (!schema->sparse) {
+        forecast_texts(job, f, true);
+    }
     f->features += schema->hash_bits > 0 && schema->n_category > 0 ? (uint64_t)1 << schema->hash_bits : 0;
     f->classes = schema->target_type == SKIMPI_TYPE_CATEGORY && schema->target >= 0
                      ? skimpi_dictionary_size(schema->dictionaries[schema->n_category])
@@ -298,22 +352,30 @@ static skimp_status plan_estimator(const skimp_job *job, skimpi_problem problem,
     const uint32_t least =
         problem.is_exact || seen == 0 ? most : (uint32_t)skimpi_min_u64(most, skimpi_max_u64(seen, 2));
     const uint32_t step = (most - least) / 64 + 1;
+    uint64_t model = 0;
     for (uint32_t n = least;; n = (uint32_t)skimpi_min_u64((uint64_t)n + step, most)) {
         problem.n_classes = n;
         SKIMPI_TRY(stage->class->plan(&problem, stage->params, &layout->needs, error));
-        if (layout->needs.row_state_bytes > 0) {
-            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_INTERNAL, "%s asks for row state, which the engine does not keep",
-                                   stage->name));
-        }
+        layout->row_bytes = skimpi_max_u64(layout->row_bytes, layout->needs.row_state_bytes);
         layout->solver = skimpi_max_u64(layout->solver, layout->needs.state_bytes);
         layout->accumulators = skimpi_max_u64(layout->accumulators, lanes_cost(&layout->needs, problem.n_threads));
-        layout->model = skimpi_max_u64(layout->model, layout->needs.model_bytes);
+        model = skimpi_max_u64(model, layout->needs.model_bytes);
         if (n == most) {
             break;
         }
     }
+    layout->model += model;
 out:
     return status;
+}
+
+bool skimpi_job_has_spreads(const skimp_job *job, unsigned step)
+{
+    /* Until the data has been read, the store has none of what will be known of it. */
+    const bool is_read = job->store != NULL && (job->store_is_input || job->reader == NULL);
+    const skimpi_summary *summary = is_read ? skimpi_store_summary(job->store) : NULL;
+    return !job->schema->sparse && job->options.holdout == 0 && job->arrays == NULL &&
+           (summary == NULL || summary->has_spreads) && skimpi_pipeline_sees_data(&job->pipeline, step, summary);
 }
 
 /* Steps, one after the other: their fitted state stays. */
@@ -329,8 +391,11 @@ static skimp_status plan_steps(const skimp_job *job, skimpi_problem problem, ski
         problem.n_code_columns = 0;
         problem.n_features = problem.n_dense + problem.n_sparse;
         problem.n_classes = 0;
+        problem.has_spreads = skimpi_job_has_spreads(job, i);
         SKIMPI_TRY(stage->class->plan(&problem, stage->params, &needs, error));
         layout->statistics += needs.state_bytes;
+        layout->model += needs.model_bytes;
+        layout->row_bytes = skimpi_max_u64(layout->row_bytes, needs.row_state_bytes);
         largest = skimpi_max_u64(largest, lanes_cost(&needs, problem.n_threads));
         *passes += needs.passes_expected;
     }
@@ -339,29 +404,65 @@ out:
     return status;
 }
 
-/* What the job takes with so many workers and the store here or there. */
-static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, unsigned workers, bool in_memory,
-                            skimpi_layout *layout, skimp_error *error)
+/* How many work, and what is in memory: what a budget decides. */
+typedef struct way {
+    unsigned workers;
+    bool in_memory, rows_in_memory; /* the store; the row state */
+} way;
+
+/*
+ * Ways to run a job, best first; false past the last.  With all workers: everything in memory; the store on disk, which is
+ * only read; the row state on disk instead, which is read and written; both.  Then with fewer and fewer workers, and the
+ * store on disk.  At last one worker and the store in memory, which is best for what is tiny.  may_hold: whether the store
+ * and the row state can be in memory at all (a store that is a file cannot, nor can row state where there is none).
+ */
+static bool nth_way(unsigned i, unsigned most, bool may_hold, bool may_hold_rows, way *found)
+{
+    const unsigned stores = 1 + may_hold, states = 1 + may_hold_rows;
+    const unsigned first = stores * states, fewer = states * (most - 1), last = may_hold ? states : 0;
+    if (i < first) {
+        *found = (way){ most, may_hold && i % stores == 0, may_hold_rows && i / stores == 0 };
+    } else if (i < first + fewer) {
+        const unsigned k = i - first;
+        *found = (way){ most - 1 - k / states, false, may_hold_rows && k % states == 0 };
+    } else {
+        *found = (way){ 1, true, may_hold_rows && (i - first - fewer) % states == 0 };
+    }
+    return i < first + fewer + last;
+}
+
+/* What the job takes in a way. */
+static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, const way *chosen, skimpi_layout *layout,
+                            skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
+    const unsigned workers = chosen->workers;
+    const bool in_memory = chosen->in_memory;
     const skimpi_schema *schema = job->schema;
     const skimpi_problem problem = expected_problem(job, f, workers);
     const bool reads = job->reader != NULL; /* else the data is in the store already */
     double step_passes = 0;
-    *layout = (skimpi_layout){ .workers = workers, .in_memory = in_memory, .program = job->layout.program };
+    *layout = (skimpi_layout){ .workers = workers,
+                               .in_memory = in_memory,
+                               .rows_in_memory = chosen->rows_in_memory,
+                               .program = job->layout.program };
     layout->other =
         skimpi_max_u64(SMALL_BLOCKS, skimp_budget_tag_in_use(job->budget, SKIMP_TAG_OTHER) + FURTHER_BLOCKS);
     layout->threads = (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + skimp_alloc_cost(workers * 2048);
     layout->categories = f->category_memory;
-    const skimpi_place where = in_memory ? SKIMPI_PLACE_MEMORY : SKIMPI_PLACE_SPILL;
+    const skimpi_place where = job->store_is_input ? skimpi_store_place(job->store)
+                               : in_memory         ? SKIMPI_PLACE_MEMORY
+                                                   : SKIMPI_PLACE_SPILL;
     layout->store = skimpi_store_bytes(schema, f->store_bytes, where) + f->target_bytes;
     layout->disk = job->store_is_input || in_memory ? 0 : f->store_bytes;
     if (reads) {
         const skimpi_ingest_cost cost =
             skimpi_ingest_plan(schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row, f->unit_rows,
                                f->unit_nonzeros, workers, true);
-        layout->input = cost.input + skimpi_input_memory(job->input);
-        layout->parse = cost.parse;
+        layout->input = cost.input + (job->arrays != NULL ? skimp_budget_tag_in_use(job->budget, SKIMP_TAG_INPUT)
+                                                          : skimpi_input_memory(job->input));
+        layout->parse = skimpi_add_sat(
+            cost.parse, skimpi_mul_sat(workers, skimpi_raw_fresh_bytes(f->new_categories, f->new_texts)));
     }
     if (job->pipeline.estimator.class != NULL) {
         SKIMPI_TRY(plan_steps(job, problem, layout, &step_passes, error));
@@ -370,6 +471,7 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, unsi
         if (layout->needs.window > 0) {
             layout->chunks += skimpi_windows_bytes(job, f, where, workers, layout->needs.window);
         }
+        skimpi_job_plan_row_state(job, f, layout);
         layout->solver += job->options.checkpoint != NULL ? skimpi_checkpoint_bytes(layout->solver) : 0;
         layout->categories += 2 * skimp_alloc_cost(problem.n_classes * sizeof(double)) +
                               skimp_alloc_cost(problem.n_classes * sizeof(uint32_t));
@@ -382,18 +484,22 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, unsi
             layout->accumulators = skimpi_max_u64(layout->accumulators, scoring);
         }
         if (!schema->sparse && f->features <= SKIMPI_MAX_NAMED_FEATURES) {
-            layout->categories +=
-                skimp_alloc_cost(f->features * 24) +
-                skimp_alloc_cost(f->features * sizeof(char *)); /* names, for warnings and the model */
+            layout->categories += skimp_alloc_cost(f->names) + skimp_alloc_cost(f->features * sizeof(char *));
         }
         layout->needs.passes_expected += step_passes;
         layout->needs.passes_max += step_passes;
     }
+    const uint64_t arrays = layout->model;
+    layout->model = job->pipeline.estimator.class != NULL ? skimpi_model_bytes(job, f, arrays) : 0;
     const uint64_t always = layout->program + layout->threads + layout->other + layout->categories + layout->store;
     const uint64_t reading = skimpi_add_sat(always, layout->input + layout->parse);
-    const uint64_t fitting = skimpi_add_sat(skimpi_add_sat(always, layout->chunks + layout->statistics + layout->model),
+    const uint64_t fitting = skimpi_add_sat(skimpi_add_sat(skimpi_add_sat(always, layout->row_state),
+                                                           skimpi_add_sat(layout->chunks, layout->statistics + arrays)),
                                             skimpi_add_sat(layout->accumulators, layout->solver));
-    layout->peak = skimpi_max_u64(reading, fitting);
+    /* The model is made when chunks, row state and accumulators are gone. */
+    const uint64_t making =
+        skimpi_add_sat(skimpi_add_sat(always, layout->statistics), skimpi_add_sat(layout->solver, layout->model));
+    layout->peak = skimpi_max_u64(skimpi_max_u64(reading, fitting), making);
 out:
     return status;
 }
@@ -425,22 +531,24 @@ static skimp_status choose_layout(skimp_job *job, const skimpi_forecast *f, uint
     unsigned most = job->options.n_threads > 0 ? job->options.n_threads : skimpi_os_cpu_count();
     most = useful_workers(job, f, most);
     /* A store to keep (convert) is never held in memory; one that was given is a file. */
-    const bool may_hold = !job->store_is_input && job->pipeline.estimator.class != NULL;
+    const bool may_hold = !job->store_is_input && job->pipeline.estimator.class != NULL &&
+                          (job->arrays == NULL || skimpi_job_may_hold_arrays(job));
     skimpi_layout least;
-    SKIMPI_TRY(lay_out(job, f, 1, false, &least, error));
-    if (may_hold) {
-        skimpi_layout held;
-        SKIMPI_TRY(lay_out(job, f, 1, true, &held, error));
-        least.peak = skimpi_min_u64(least.peak, held.peak);
+    way one = { .workers = 1 };
+    SKIMPI_TRY(lay_out(job, f, &one, &least, error));
+    const bool may_hold_rows = least.row_bytes > 0;
+    uint64_t smallest = least.peak;
+    for (unsigned i = 0; nth_way(i, 1, may_hold, may_hold_rows, &one); i++) {
+        SKIMPI_TRY(lay_out(job, f, &one, &least, error));
+        smallest = skimpi_min_u64(smallest, least.peak);
     }
-    SKIMPI_TRY(lay_out(job, f, most, may_hold, chosen, error));
-    for (unsigned workers = most; chosen->peak > budget && workers > 0; workers--) {
-        SKIMPI_TRY(lay_out(job, f, workers, false, chosen, error));
-        if (chosen->peak > budget && workers == 1 && may_hold) {
-            SKIMPI_TRY(lay_out(job, f, 1, true, chosen, error));
+    for (unsigned i = 0; nth_way(i, most, may_hold, may_hold_rows, &one); i++) {
+        SKIMPI_TRY(lay_out(job, f, &one, chosen, error));
+        if (chosen->peak <= budget) {
+            break;
         }
     }
-    chosen->minimum = skimpi_round_up(skimpi_add_sat(least.peak, reserve), skimpi_os_page_size());
+    chosen->minimum = skimpi_round_up(skimpi_add_sat(smallest, reserve), skimpi_os_page_size());
     chosen->in_container = reserve > 0;
 out:
     return status;
@@ -466,19 +574,23 @@ static void fill_plan(skimp_job *job, uint64_t limit)
         }
     }
     const double cores = layout->workers;
-    const double read_seconds =
-        job->store_is_input ? 0 : (double)f->text_bytes / (350e6 * cores) + (double)f->rows * 10e-9;
+    const bool in_place = job->store_is_input && job->arrays != NULL; /* looked at once, before the passes */
+    const double read_seconds = in_place              ? (double)f->store_bytes / (5e9 * cores)
+                                : job->store_is_input ? 0
+                                                      : (double)f->text_bytes / (350e6 * cores) + (double)f->rows * 10e-9;
+    const unsigned first_pass = !job->store_is_input || in_place;
     const double pass_seconds = skimpi_max_u64((uint64_t)(layout->needs.seconds_per_pass * 1e6), 0) / 1e6 / cores +
-                                (double)f->store_bytes / (2.5e9 * cores);
+                                (double)f->store_bytes / (2.5e9 * cores) +
+                                2 * (double)skimpi_mul_sat(f->rows, layout->row_bytes) / (2.5e9 * cores);
     job->plan = (skimp_plan){
         .exact = f->exact, .assumed = job->assumed, .n_assumed = n, .budget_bytes = limit, .peak_bytes = layout->peak, .minimum_bytes = layout->minimum,
-        .disk_bytes = layout->disk, .passes_expected = (job->store_is_input ? 0 : 1) + layout->needs.passes_expected,
-        .passes_max = (job->store_is_input ? 0 : 1) + layout->needs.passes_max, .seconds = read_seconds + layout->needs.passes_expected * pass_seconds,
-        .chunk_rows = f->unit_rows, .store = job->store_is_input ? "file" : layout->in_memory ? "memory" : "disk", .threads = layout->workers,
+        .disk_bytes = layout->disk, .passes_expected = first_pass + layout->needs.passes_expected,
+        .passes_max = first_pass + layout->needs.passes_max, .seconds = read_seconds + layout->needs.passes_expected * pass_seconds,
+        .chunk_rows = f->unit_rows, .store = in_place ? "caller" : job->store_is_input ? "file" : layout->in_memory ? "memory" : "disk", .threads = layout->workers,
         .rows = f->rows, .features = f->features, .nonzeros = f->nonzeros,
         .memory = {
             [SKIMP_TAG_PROGRAM] = layout->program, [SKIMP_TAG_THREADS] = layout->threads, [SKIMP_TAG_INPUT] = layout->input,
-            [SKIMP_TAG_PARSE] = layout->parse, [SKIMP_TAG_CATEGORIES] = layout->categories, [SKIMP_TAG_STORE] = layout->store,
+            [SKIMP_TAG_PARSE] = layout->parse, [SKIMP_TAG_CATEGORIES] = layout->categories, [SKIMP_TAG_STORE] = skimpi_add_sat(layout->store, layout->row_state),
             [SKIMP_TAG_CHUNKS] = layout->chunks, [SKIMP_TAG_STATISTICS] = layout->statistics, [SKIMP_TAG_ACCUMULATORS] = layout->accumulators,
             [SKIMP_TAG_SOLVER] = layout->solver, [SKIMP_TAG_MODEL] = layout->model, [SKIMP_TAG_OTHER] = layout->other,
         },
@@ -550,6 +662,7 @@ void skimpi_job_name_minimum(const skimp_job_options *options, skimp_error *erro
             return; /* not to be read twice */
         }
     }
+    roomy.n_inputs = roomy.data != NULL ? 0 : roomy.n_inputs;
     roomy.max_memory = 0;
     roomy.progress = NULL;
     if (skimp_job_create(&job, &roomy, NULL) == SKIMP_OK && skimp_job_plan(job, &plan, NULL) == SKIMP_OK &&
@@ -639,12 +752,11 @@ skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error)
     skimpi_forecast f = { .text_bytes = job->forecast.text_bytes };
     skimpi_layout now, least = { .peak = UINT64_MAX };
     forecast_store(job, &f);
-    /* As it is; then on disk, with fewer and fewer workers; at last one and in memory, which is best for what is tiny. */
-    const unsigned most = job->layout.workers, n_ways = held + most + held;
-    bool in_memory = false, fits = false;
-    for (unsigned way = 0; way < n_ways && !fits; way++) {
-        in_memory = held && (way == 0 || way + 1 == n_ways);
-        SKIMPI_TRY(lay_out(job, &f, !in_memory ? most - (way - held) : way == 0 ? most : 1, in_memory, &now, error));
+    /* As it is, or a way after that: what is on disk, or planned to be, stays there. */
+    way chosen;
+    bool fits = false;
+    for (unsigned i = 0; !fits && nth_way(i, job->layout.workers, held, job->layout.rows_in_memory, &chosen); i++) {
+        SKIMPI_TRY(lay_out(job, &f, &chosen, &now, error));
         least = now.peak < least.peak ? now : least;
         fits = now.peak <= budget;
     }
@@ -658,7 +770,7 @@ skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error)
         }
         goto out;
     }
-    if (held && !in_memory) {
+    if (held && !chosen.in_memory) {
         SKIMPI_TRY(skimpi_store_spill(job->store, error));
     }
     SKIMPI_TRY(shrink_pool(job, now.workers, error));
@@ -673,7 +785,13 @@ out:
 
 skimp_status skimpi_job_forecast(skimp_job *job, skimp_error *error)
 {
-    return forecast_sample(job, &job->forecast, error);
+    skimp_status status = SKIMP_OK;
+    if (job->arrays != NULL) {
+        SKIMPI_TRY(skimpi_arrays_bind(job->arrays, true, error));
+    }
+    SKIMPI_TRY(forecast_sample(job, &job->forecast, error));
+out:
+    return status;
 }
 
 skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t per_worker, uint64_t per_row,

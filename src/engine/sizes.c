@@ -54,11 +54,7 @@ skimp_status skimp_parse_size(const char *text, uint64_t *bytes, skimp_error *er
 
 void skimp_process_memory(uint64_t *resident, uint64_t *peak)
 {
-    skimpi_os_memory memory = { 0 };
     /* Figures for people: where the kernel will not say, they are 0, which reports show as unknown. */
-    if (skimpi_os_memory_now(&memory, NULL) != SKIMP_OK) {
-        memory = (skimpi_os_memory){ 0 };
-    }
-    *resident = memory.resident;
-    *peak = memory.peak;
+    *resident = skimpi_os_resident_exact();
+    *peak = skimpi_os_peak();
 }

@@ -68,6 +68,9 @@ static skimp_status fill_window(window_state *state, uint64_t which, skimp_error
         SKIMPI_TRY(skimpi_store_read_chunk(state->reading->store, state->decoders[at], index, &chunk, error));
         SKIMPI_TRY(skimpi_reading_finish_chunk(state->reading, 0, chunk, state->reading->pipeline->n_steps,
                                                SKIMPI_ROWS_TRAIN, error));
+        if (state->reading->row_state != NULL && chunk->n_rows > 0) {
+            SKIMPI_TRY(skimpi_row_state_open(state->reading->row_state, (unsigned)at, chunk, error));
+        }
         state->chunks[at] = chunk;
     }
 out:
@@ -76,6 +79,7 @@ out:
 
 static skimp_status use_window(window_state *state, uint64_t which, skimp_error *error)
 {
+    skimp_status status = SKIMP_OK;
     const size_t first = (size_t)(which % state->n_sets) * state->window;
     unsigned n = 0;
     for (unsigned k = 0; k < state->window; k++) {
@@ -85,9 +89,15 @@ static skimp_status use_window(window_state *state, uint64_t which, skimp_error 
             state->chunks[first + n++] = chunk;
         }
     }
-    return n == 0 ? SKIMP_OK
-                  : state->stage->class->consume_window(state->stage->fitted, state->pass, state->chunks + first, n,
-                                                        state->scratch, error);
+    if (n > 0) {
+        SKIMPI_TRY(state->stage->class->consume_window(state->stage->fitted, state->pass, state->chunks + first, n,
+                                                       state->scratch, error));
+    }
+    for (unsigned k = 0; k < state->window && state->reading->row_state != NULL; k++) {
+        SKIMPI_TRY(skimpi_row_state_close(state->reading->row_state, (unsigned)first + k, error));
+    }
+out:
+    return status;
 }
 
 /* Worker 1 fills windows while worker 0 uses them; with one worker, in turn. */
@@ -140,6 +150,11 @@ static unsigned window_sets(unsigned workers, unsigned window, uint64_t n_chunks
     return workers > 1 && n_chunks > window ? 2 : 1;
 }
 
+unsigned skimpi_windows_decoders(unsigned workers, unsigned window, uint64_t n_chunks)
+{
+    return window_sets(workers, window, n_chunks) * window_chunks(window, n_chunks);
+}
+
 static unsigned borrowed_decoders(unsigned workers, uint64_t n_decoders)
 {
     return (unsigned)skimpi_min_u64(workers, n_decoders);
@@ -148,8 +163,7 @@ static unsigned borrowed_decoders(unsigned workers, uint64_t n_decoders)
 uint64_t skimpi_windows_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place,
                               unsigned workers, unsigned window)
 {
-    const uint64_t n_decoders =
-        (uint64_t)window_sets(workers, window, forecast->chunks) * window_chunks(window, forecast->chunks);
+    const uint64_t n_decoders = skimpi_windows_decoders(workers, window, forecast->chunks);
     return skimpi_mul_sat(n_decoders - borrowed_decoders(workers, n_decoders),
                           skimpi_reading_decoder_bytes(job, forecast, place)) +
            2 * skimp_alloc_cost(n_decoders * sizeof(void *));

@@ -11,6 +11,15 @@
  * order, whatever the number of threads; at the end the lanes are merged 0 ← 1, 0 ← 2, …  That is the whole contract
  * for threads, machines and files.
  *
+ * *Row state.*  A class may ask for row_state_bytes for each row: dual variables, scores, distances.  They are zeros at
+ * the first pass, come with each chunk as chunk->row_state, and are kept from pass to pass, in memory or on disk as the
+ * budget allows.  consume (and consume_window) reads and writes them in place: until it returns they are the chunk's alone,
+ * and no longer.  Row i of the chunk has the bytes from i × row_state_bytes on, aligned as an array of such elements is (to
+ * the largest power of two in row_state_bytes, 64 at most); nothing lies around them that may be touched.  A row is a row
+ * as the chunk shows it: rows that are held out or were dropped have none.  A chunk shows the same rows in the same order
+ * in every pass.  On disk, what a pass changed is written back, the rest is not; so a pass that only looks should leave
+ * them as they are.  A checkpoint contains them: state_save and state_load have nothing to do with them.
+ *
  * A transformer is fitted the same way (usually in one pass) and has `transform`, which changes a chunk in place.  A
  * sequential estimator (SGD) has consume_window instead of consume.
  */
@@ -18,6 +27,7 @@
 #define SKIMPI_ESTIMATOR_H
 
 #include "data/chunk.h"
+#include "data/column_spread.h"
 #include "data/tensors.h"
 #include "skimp/params.h"
 
@@ -62,7 +72,15 @@ typedef struct skimpi_problem {
     const char *const *feature_names; /* n_features (NULL before the data is read, and when too many): for warnings */
     const double *dense_mean,
         *dense_scale; /* per feature, of the rows as they arrive (after steps), when known; else NULL: hints for conditioning only */
+    bool has_spreads;                    /* steps: `spreads` will be there, so that a pass for them is not needed */
+    const skimpi_column_spread *spreads; /* of the data's columns, where these come to the step as they are; else NULL */
+    const uint32_t *slots;               /* which of them the dense columns are (NULL: all) */
 } skimpi_problem;
+
+static inline const skimpi_column_spread *skimpi_problem_spread(const skimpi_problem *problem, uint64_t j)
+{
+    return &problem->spreads[problem->slots != NULL ? problem->slots[j] : j];
+}
 
 /* Memory and passes. Pure functions of problem and params: `plan` is called with the expected problem, then with the exact one. */
 typedef struct skimpi_needs {
@@ -70,9 +88,9 @@ typedef struct skimpi_needs {
     uint64_t state_bytes;  /* what begin … end_pass charge in all, at most ("solver") */
     uint64_t lane_bytes;   /* of one lane ("accumulators") */
     uint64_t worker_bytes; /* scratch of one worker, 64-byte aligned ("accumulators") */
-    uint64_t row_state_bytes; /* per row, kept beside the chunks and streamed with them; no class asks for it yet, and a
-                                 plan refuses one that does */
-    uint64_t model_bytes;     /* what save adds to the tensors ("model") */
+    /* Per row, kept beside the chunks; 0: none. The engine plans and charges it ("store", "chunks"): no part of state_bytes. */
+    uint64_t row_state_bytes;
+    uint64_t model_bytes; /* what save adds to the tensors ("model") */
     double passes_expected, passes_max;
     double seconds_per_pass; /* estimate, one thread, for the plan's time; 0: unknown */
     unsigned window;         /* sequential: chunks decoded at once for shuffling (0: not sequential) */
@@ -164,6 +182,7 @@ typedef struct skimpi_estimator_class {
     bool accepts_missing; /* transformers: NaN may come in (imputer, scalers) */
     bool removes_missing; /* transformers: no NaN comes out (imputer) */
     bool handles_text;    /* transformers: may be given text columns */
+    bool (*only_fills)(const skimpi_params *params); /* transformers: what is not missing comes out as it is; NULL: no */
 } skimpi_estimator_class;
 
 const skimpi_estimator_class *skimpi_estimator_class_find(const char *name);

@@ -120,6 +120,8 @@ static skimp_status find_shape(const skimpi_problem *problem, const skimpi_param
         .tolerance = skimpi_params_number(params, "tol"),
     };
     shape->narrow = p <= LEAST_SQUARES_NARROW || shape->positive;
+    shape->is_ridge = ridge;
+    shape->has_singular = shape->narrow && !ridge && !shape->positive;
     /* A Gram matrix a lane where it is small; beyond, as many as a modest budget holds. */
     shape->lanes = shape->narrow ? (p <= 64     ? 16
                                     : p <= 256  ? 8
@@ -161,7 +163,7 @@ static uint64_t lay_out(least_squares *self, const least_squares_shape *shape, c
     uint64_t p = shape->n_features,
              vector = skimpi_round_up((size_t)skimpi_min_u64(p, UINT64_MAX / 64), 8) * sizeof(double);
     uint64_t square = shape->narrow ? skimpi_mul_sat(p, vector) : 0;
-    uint64_t sizes[13] = {
+    uint64_t sizes[14] = {
         vector,
         vector,
         vector,
@@ -170,30 +172,32 @@ static uint64_t lay_out(least_squares *self, const least_squares_shape *shape, c
         shape->narrow ? 0 : vector,
         shape->narrow ? 0 : vector,
         shape->narrow ? 0 : vector,
+        shape->has_singular ? vector : 0,
         skimpi_round_up((size_t)skimpi_min_u64(p, UINT64_MAX / 64), 64),
         square,
         shape->positive ? square : 0,
         shape->narrow ? 4 * vector : 0,
         least_squares_point_bytes(shape),
     };
-    uint64_t starts[14] = { 0 };
-    for (unsigned i = 0; i < 13; i++) {
+    uint64_t starts[15] = { 0 };
+    for (unsigned i = 0; i < 14; i++) {
         starts[i + 1] = skimpi_add_sat(starts[i], sizes[i]);
     }
     if (block != NULL) {
-        double **const vectors[8] = { &self->coef,     &self->mean,      &self->scale, &self->step,
-                                      &self->gradient, &self->direction, &self->image, &self->preconditioned };
-        for (unsigned i = 0; i < 8; i++) {
+        double **const vectors[9] = { &self->coef,  &self->mean,           &self->scale,
+                                      &self->step,  &self->gradient,       &self->direction,
+                                      &self->image, &self->preconditioned, &self->singular };
+        for (unsigned i = 0; i < 9; i++) {
             *vectors[i] = (double *)(void *)(block + starts[i]);
         }
-        self->dense = (uint8_t *)block + starts[8];
-        self->matrix = (double *)(void *)(block + starts[9]);
-        self->normal = (double *)(void *)(block + starts[10]);
-        self->work = (double *)(void *)(block + starts[11]);
-        self->point = (unsigned char *)block + starts[12];
-        self->saved_bytes = starts[11];
+        self->dense = (uint8_t *)block + starts[9];
+        self->matrix = (double *)(void *)(block + starts[10]);
+        self->normal = (double *)(void *)(block + starts[11]);
+        self->work = (double *)(void *)(block + starts[12]);
+        self->point = (unsigned char *)block + starts[13];
+        self->saved_bytes = starts[12];
     }
-    return starts[13];
+    return starts[14];
 }
 
 static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs,
@@ -212,7 +216,8 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
             skimpi_add_sat(skimp_alloc_cost(sizeof(least_squares)), skimp_alloc_cost(lay_out(NULL, &shape, NULL))),
         .lane_bytes = least_squares_lane_bytes(&shape),
         .worker_bytes = least_squares_worker_bytes(&shape),
-        .model_bytes = skimpi_add_sat(skimpi_mul_sat(shape.n_features, sizeof(double)), 3 * sizeof(double)),
+        .model_bytes = skimpi_add_sat(skimpi_mul_sat(shape.n_features, (shape.has_singular ? 2 : 1) * sizeof(double)),
+                                      8 * sizeof(double)),
         .passes_expected = shape.narrow ? 2 : 60,
         .passes_max = shape.narrow ? 1 + REFINED_AT_MOST : (double)shape.max_iter + 2 + RESTARTS_AT_MOST,
         .seconds_per_pass = 2e-9 * values + (shape.narrow ? 1e-11 * n * p * p : 0),
@@ -368,6 +373,9 @@ static skimp_status end_narrow(least_squares *self, const void *lane, skimp_erro
             skimpi_warn(self->warnings, "coefficients are exact to %.1g only: columns are nearly collinear",
                         progress->last_step);
         }
+    }
+    if (progress->next == 0 && self->shape.has_singular) {
+        least_squares_singular(self);
     }
 out:
     return status;
@@ -582,7 +590,7 @@ static skimp_status state_load(void *opaque, const void *bytes, size_t n, skimp_
     int32_t most = !self->shape.narrow ? FACTOR_NONE : self->shape.positive ? FACTOR_BOUNDED : FACTOR_EIGEN;
     if (!(first || later) || progress.n_null > self->shape.n_features || progress.factor < least ||
         progress.factor > most || (self->shape.positive && later && progress.factor != FACTOR_BOUNDED) ||
-        progress.n_refined > REFINED_AT_MOST + RESTARTS_AT_MOST) {
+        progress.n_refined > REFINED_AT_MOST + RESTARTS_AT_MOST || !(progress.n_rows >= 0)) {
         return skimpi_fail(error, SKIMP_ERROR_DATA, "a checkpoint of least squares holds impossible values");
     }
     self->progress = progress;
@@ -597,25 +605,49 @@ static skimp_status tensor_name(skimpi_buffer *name, const char *prefix, const c
     return skimpi_buffer_printf(name, error, "%s%s", prefix, attribute);
 }
 
+/* A vector of n numbers (of 8 bytes). */
+static skimp_status add(skimpi_tensors *tensors, skimpi_buffer *name, const char *prefix, const char *attribute,
+                        skimpi_dtype dtype, uint64_t n, const void *values, skimp_error *error)
+{
+    void *data;
+    skimp_status status = SKIMP_OK;
+    SKIMPI_TRY(tensor_name(name, prefix, attribute, error));
+    SKIMPI_TRY(skimpi_tensors_add(tensors, name->data, dtype, 1, &n, &data, error));
+    memcpy(data, values, n * sizeof(double));
+out:
+    return status;
+}
+
+/* scikit-learn's name for what was done. */
+static const char *solver_name(const least_squares *self)
+{
+    return !self->shape.narrow                       ? "sparse_cg"
+           : self->progress.factor == FACTOR_BOUNDED ? "lbfgs"
+           : self->progress.factor == FACTOR_EIGEN   ? "svd"
+                                                     : "cholesky";
+}
+
 static skimp_status save(const void *opaque, skimpi_tensors *tensors, const char *prefix, skimp_error *error)
 {
     const least_squares *self = opaque;
+    const least_squares_progress *progress = &self->progress;
     skimpi_buffer name;
     skimpi_buffer_init(&name, self->budget, SKIMP_TAG_MODEL);
-    void *data;
     skimp_status status = SKIMP_OK;
-    uint64_t one = 1, p = self->shape.n_features;
-    SKIMPI_TRY(tensor_name(&name, prefix, "coef_", error));
-    SKIMPI_TRY(skimpi_tensors_add(tensors, name.data, SKIMPI_F64, 1, &p, &data, error));
-    memcpy(data, self->coef, p * sizeof(double));
-    SKIMPI_TRY(tensor_name(&name, prefix, "intercept_", error));
-    SKIMPI_TRY(skimpi_tensors_add(tensors, name.data, SKIMPI_F64, 1, &one, &data, error));
-    memcpy(data, &self->intercept, sizeof self->intercept);
-    if (self->progress.rank > 0) {
-        int64_t rank = (int64_t)self->progress.rank;
-        SKIMPI_TRY(tensor_name(&name, prefix, "rank_", error));
-        SKIMPI_TRY(skimpi_tensors_add(tensors, name.data, SKIMPI_I64, 1, &one, &data, error));
-        memcpy(data, &rank, sizeof rank);
+    uint64_t p = self->shape.n_features;
+    SKIMPI_TRY(add(tensors, &name, prefix, "coef_", SKIMPI_F64, p, self->coef, error));
+    SKIMPI_TRY(add(tensors, &name, prefix, "intercept_", SKIMPI_F64, 1, &self->intercept, error));
+    if (self->shape.has_singular) {
+        uint64_t rank = progress->rank, n = (uint64_t)fmin((double)p, progress->n_rows);
+        SKIMPI_TRY(add(tensors, &name, prefix, "rank_", SKIMPI_I64, 1, &rank, error));
+        SKIMPI_TRY(add(tensors, &name, prefix, "singular_", SKIMPI_F64, n, self->singular, error));
+    }
+    if (self->shape.is_ridge) {
+        const char *solver = solver_name(self);
+        int64_t n_iter = self->shape.narrow ? 1 : (int64_t)progress->n_iter;
+        SKIMPI_TRY(add(tensors, &name, prefix, "n_iter_", SKIMPI_I64, 1, &n_iter, error));
+        SKIMPI_TRY(tensor_name(&name, prefix, "solver_", error));
+        SKIMPI_TRY(skimpi_tensors_add_strings(tensors, name.data, &solver, 1, error));
     }
 out:
     skimpi_buffer_free(&name);

@@ -7,6 +7,7 @@
  * least_squares.c          the classes, plans, passes, models
  * least_squares_passes.c   what a pass sums over chunks
  * least_squares_solve.c    the systems that are solved between passes
+ * least_squares_singular.c singular values, which scikit-learn's LinearRegression keeps
  */
 #ifndef SKIMPI_LEAST_SQUARES_H
 #define SKIMPI_LEAST_SQUARES_H
@@ -30,6 +31,7 @@ typedef struct least_squares_shape {
     uint64_t n_features, n_dense, n_code_columns;
     uint32_t tile_rows;
     bool narrow, fit_intercept, positive;
+    bool is_ridge, has_singular; /* has_singular: singular values are part of the model */
     double alpha, tolerance;
     uint64_t max_iter; /* of conjugate gradients */
     unsigned lanes;
@@ -79,6 +81,7 @@ typedef struct least_squares {
     double *coef, *mean, *scale, *step,
         *gradient; /* scale: square roots of the diagonal; 0 for a column that is left out */
     double *direction, *image, *preconditioned; /* wide */
+    double *singular;                           /* has_singular: p, descending, once the fit is done */
     uint8_t *dense;                             /* which features are dense columns */
     double *matrix;                             /* narrow: p × p, factored */
     double *normal;                             /* positive: the scaled matrix itself */
@@ -107,5 +110,10 @@ SKIMP_CHECKED skimp_status least_squares_start(least_squares *self, const void *
 /* The correction that the exact gradient asks for: coef += step, and its relative size in progress.last_step. */
 SKIMP_CHECKED skimp_status least_squares_correct(least_squares *self, skimp_error *error);
 void least_squares_warn_constant(least_squares *self);
+
+/* ---- least_squares_singular.c ------------------------------------------------------------------------------------ */
+
+/* The singular values, when no more corrections are wanted: the factored matrix is spoiled. */
+void least_squares_singular(least_squares *self);
 
 #endif

@@ -17,7 +17,8 @@
 #define NEWTON_BINARY 512
 #define NEWTON_MULTINOMIAL 256
 #define BORDER_VALUES (1u << 22) /* floats between a border and the rest: 16 MiB a lane */
-#define NEWTON_EARLY_TOL 1e-5    /* from here on a second sample saves a pass: two are enough */
+#define NEWTON_ROWS 512          /* of a sample, for each parameter; and a chunk, lest its rows are alike */
+#define NEWTON_STRIDE 256        /* of the smallest sample: 2^(SKIMPI_MAX_LEVELS - 1) */
 #define LANES_BYTES (1u << 20)   /* larger lanes are two, lanes of an eighth of it are eight, others four */
 
 static const skimp_param logistic_params[] = {
@@ -155,29 +156,40 @@ static uint64_t power_of_two_below(uint64_t x)
     return power;
 }
 
-static void add_level(skimpi_solver_options *options, uint64_t stride)
+static void add_level(skimpi_solver_options *options, uint64_t stride, double penalty_factor)
 {
     options->stride[options->n_levels] = stride;
-    options->penalty_factor[options->n_levels++] = sqrt((double)stride);
+    options->penalty_factor[options->n_levels++] = penalty_factor;
 }
 
-/* A sample of the chunks is where the solver starts, when it holds rows enough to be of use. */
+/*
+ * A sample of the chunks is where the solver starts, when it holds rows enough to be of use.  Newton's is the smallest such
+ * one, and any larger one may come next: the solver chooses.
+ */
 static void choose_levels(const skimpi_problem *problem, logistic_shape *shape)
 {
     skimpi_solver_options *o = &shape->options;
-    bool is_newton = shape->solver == &skimpi_solver_newton;
-    uint64_t rows = is_newton ? skimpi_max_u64(skimpi_mul_sat(64, shape->n), 16384) : 8192;
-    uint64_t most = skimpi_min_u64(problem->n_rows / rows, problem->n_chunks / 4);
-    uint64_t first = skimpi_min_u64(power_of_two_below(skimpi_max_u64(most, 1)), 32);
-    if (first >= 4) {
-        add_level(o, first);
-    }
-    if (first >= 16 && (!is_newton || o->tol >= NEWTON_EARLY_TOL)) {
-        add_level(o, 8);
+    if (shape->solver == &skimpi_solver_newton) {
+        uint64_t rows = skimpi_max_u64(skimpi_mul_sat(NEWTON_ROWS, shape->n), 16384);
+        uint64_t chunks = skimpi_max_u64(shape->n, 16);
+        uint64_t most = skimpi_min_u64(problem->n_rows / rows, problem->n_chunks / chunks);
+        uint64_t stride = skimpi_min_u64(power_of_two_below(skimpi_max_u64(most, 1)), NEWTON_STRIDE);
+        for (; most >= 4 && stride > 1; stride /= 2) {
+            add_level(o, stride, 1.0);
+        }
+    } else {
+        uint64_t most = skimpi_min_u64(problem->n_rows / 8192, problem->n_chunks / 4);
+        uint64_t first = skimpi_min_u64(power_of_two_below(skimpi_max_u64(most, 1)), 32);
+        if (first >= 4) {
+            add_level(o, first, sqrt((double)first));
+        }
+        if (first >= 16) {
+            add_level(o, 8, sqrt(8.0));
+        }
     }
     o->model_stride =
         skimpi_max_u64(1, skimpi_min_u64(power_of_two_below(skimpi_max_u64(problem->n_chunks / 8, 1)), 8));
-    add_level(o, 1);
+    add_level(o, 1, 1.0);
 }
 
 skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_params *params, logistic_shape *shape,
@@ -222,7 +234,8 @@ skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_p
     o->has_l1 = shape->l1_ratio > 0.0;
     o->l1_rest = shape->intercept_penalty;
     o->tol = skimpi_params_number(params, "tol");
-    o->gap = is_newton ? 1e-7 : 5e-7; /* quasi: its prediction is 1.5 to 6 times too high */
+    /* quasi: its prediction is 1.5 to 6 times too high; with l1, up to 2 times too low */
+    o->gap = is_newton || o->has_l1 ? 1e-7 : 5e-7;
     o->floor = isinf(shape->C) ? 1e-3 : 1e-12;
     o->max_iter = (uint64_t)skimpi_params_number(params, "max_iter");
     choose_levels(problem, shape);
@@ -253,10 +266,13 @@ static void estimate_passes(const skimpi_problem *problem, const logistic_shape 
     double k = (double)shape->n_outputs, most = (double)o->max_iter;
     double cells =
         (double)problem->n_rows * (double)(problem->n_dense + problem->n_code_columns) + (double)problem->nonzeros;
-    for (unsigned level = 0; level + 1 < o->n_levels; level++) {
-        needs->passes_expected += (is_newton ? 6.0 : 10.0) / (double)o->stride[level];
+    for (unsigned level = 0; level + 1 < o->n_levels && !is_newton; level++) {
+        needs->passes_expected += (o->has_l1 ? 20.0 : 10.0) / (double)o->stride[level];
     }
-    needs->passes_expected += is_newton ? (o->has_l1 || o->n_levels == 1 ? 6.0 : 3.0) : 16.0;
+    if (is_newton) { /* the first sample, some larger one, and all the data */
+        needs->passes_expected += o->n_levels == 1 ? 0.0 : 5.0 / (double)o->stride[0] + 0.25;
+    }
+    needs->passes_expected += !is_newton ? (o->has_l1 ? 45.0 : 16.0) : o->n_levels == 1 ? 6.0 : o->has_l1 ? 3.5 : 2.5;
     needs->passes_max = 30.0 + (is_newton ? 4.0 : 8.0) * (most + 1.0);
     /* A row touches its dense columns squared, and each code with all the others. */
     double dense = (double)problem->n_dense, codes = (double)problem->n_code_columns;
@@ -537,12 +553,21 @@ static penalties penalties_of(const logistic *self, const skimpi_request *reques
 {
     const logistic_shape *shape = &self->shape;
     bool is_sample = request->stride > 1;
-    if (isinf(shape->C)) { /* a sample may be separable: it gets a penalty, as if C were 1 */
-        return (penalties){ .l2 = is_sample && request->penalty_factor > 0.0 ? 1.0 / lane->rows : 0.0 };
+    bool is_newton = shape->solver == &skimpi_solver_newton;
+    penalties p = { 0 };
+    if (!isinf(shape->C)) {
+        double weight = is_sample ? lane->weight * ((double)self->problem.n_rows / lane->rows) : lane->weight;
+        double strength = request->penalty_factor / (shape->C * weight);
+        p = (penalties){ .l2 = (1.0 - shape->l1_ratio) * strength, .l1 = shape->l1_ratio * strength };
     }
-    double weight = is_sample ? lane->weight * ((double)self->problem.n_rows / lane->rows) : lane->weight;
-    double strength = request->penalty_factor / (shape->C * weight);
-    return (penalties){ .l2 = (1.0 - shape->l1_ratio) * strength, .l1 = shape->l1_ratio * strength };
+    /*
+     * A sample may be separable by what is rare in it, and coefficients that run away there are a worse start than zeros:
+     * so it has a ridge, as if C were at most 1.
+     */
+    if (is_sample && (is_newton || isinf(shape->C))) {
+        p.l2 = fmax(p.l2, 1.0 / lane->rows);
+    }
+    return p;
 }
 
 /* Least absolute subgradient of g + d l1|w|. */

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "estimator/transformer.h"
+#include "estimator/scaler.h"
 #include "kernel/kernel.h"
 
 typedef struct max_abs_scaler {
@@ -16,6 +16,7 @@ typedef struct max_abs_scaler {
 } max_abs_scaler;
 
 enum { LARGEST, SCALE, N_VECTORS };
+static const char *const names[] = { [LARGEST] = "max_abs_", [SCALE] = "scale_" };
 
 static const skimp_param params_table[] = {
     { .name = "copy",
@@ -48,30 +49,20 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
     return SKIMP_OK;
 }
 
-static skimp_status create(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
-                           skimp_error *error)
+static void configure(max_abs_scaler *self, const skimpi_params *params)
 {
-    skimp_status status = skimpi_transformer_create(out, sizeof(max_abs_scaler), budget, problem, N_VECTORS, error);
-    if (status == SKIMP_OK) {
-        max_abs_scaler *self = *out;
-        self->clip = skimpi_params_number(params, "clip") != 0;
-    }
-    return status;
+    self->clip = skimpi_params_number(params, "clip") != 0;
 }
 
 static skimp_status begin(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
                           skimpi_warnings *warnings, skimp_error *error)
 {
     (void)warnings;
-    return create(out, budget, problem, params, error);
-}
-
-static skimp_status next_pass(void *opaque, skimpi_pass *pass, skimp_error *error)
-{
-    (void)error;
-    const max_abs_scaler *self = opaque;
-    *pass = (skimpi_pass){ .is_done = self->base.passes_done == 1, .kind = 1 };
-    return SKIMP_OK;
+    skimp_status status = skimpi_transformer_create(out, sizeof(max_abs_scaler), budget, problem, N_VECTORS, error);
+    if (status == SKIMP_OK) {
+        configure(*out, params);
+    }
+    return status;
 }
 
 /*
@@ -119,15 +110,6 @@ static void merge(const void *opaque, const skimpi_pass *pass, void *into, const
     }
 }
 
-static void set_scale(max_abs_scaler *self)
-{
-    const double *largest = skimpi_transformer_vector(&self->base, LARGEST);
-    double *scale = skimpi_transformer_vector(&self->base, SCALE);
-    for (uint64_t j = 0; j < self->base.n_features; j++) {
-        scale[j] = largest[j] < 10 * DBL_EPSILON ? 1 : largest[j];
-    }
-}
-
 static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *lane, skimp_error *error)
 {
     (void)pass;
@@ -137,8 +119,8 @@ static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *
     for (uint64_t j = 0; j < self->base.n_features; j++) {
         bool sparse = j >= self->base.n_features - self->base.n_sparse;
         skimpi_transformer_vector(&self->base, LARGEST)[j] = any[j] > 0 || sparse ? largest[j] : (double)NAN;
+        skimpi_transformer_vector(&self->base, SCALE)[j] = largest[j] < 10 * DBL_EPSILON ? 1 : largest[j];
     }
-    set_scale(self);
     self->base.n_rows = (uint64_t)*rows;
     self->base.passes_done = 1;
     return SKIMP_OK;
@@ -148,10 +130,10 @@ static skimp_status save(const void *opaque, skimpi_tensors *tensors, const char
 {
     const max_abs_scaler *self = opaque;
     skimp_status status = SKIMP_OK;
-    SKIMPI_TRY(skimpi_transformer_save(&self->base, tensors, prefix, "max_abs_",
-                                       skimpi_transformer_vector(&self->base, LARGEST), error));
-    SKIMPI_TRY(skimpi_transformer_save(&self->base, tensors, prefix, "scale_",
-                                       skimpi_transformer_vector(&self->base, SCALE), error));
+    for (unsigned k = 0; k < N_VECTORS; k++) {
+        SKIMPI_TRY(skimpi_transformer_save(&self->base, tensors, prefix, names[k],
+                                           skimpi_transformer_vector(&self->base, k), error));
+    }
     SKIMPI_TRY(skimpi_transformer_save_seen(&self->base, tensors, prefix, NULL, error));
 out:
     return status;
@@ -160,18 +142,10 @@ out:
 static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
                          const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
 {
-    skimp_status status = SKIMP_OK;
-    *out = NULL;
-    SKIMPI_TRY(create(out, budget, problem, params, error));
-    max_abs_scaler *self = *out;
-    SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "max_abs_",
-                                       skimpi_transformer_vector(&self->base, LARGEST), error));
-    set_scale(self);
-    self->base.passes_done = 1;
-out:
-    if (status != SKIMP_OK) {
-        skimpi_transformer_destroy(*out);
-        *out = NULL;
+    skimp_status status =
+        skimpi_scaler_load(out, sizeof(max_abs_scaler), names, N_VECTORS, budget, tensors, prefix, problem, error);
+    if (status == SKIMP_OK) {
+        configure(*out, params);
     }
     return status;
 }
@@ -202,19 +176,5 @@ const skimpi_estimator_class skimpi_class_max_abs_scaler = {
               .kind = SKIMP_TRANSFORMER,
               .help = "scale columns by their largest absolute value",
               .params = params_table },
-    .plan = plan,
-    .begin = begin,
-    .next_pass = next_pass,
-    .consume = consume,
-    .merge = merge,
-    .end_pass = end_pass,
-    .progress = skimpi_transformer_progress,
-    .state_save = skimpi_transformer_state_save,
-    .state_load = skimpi_transformer_state_load,
-    .result = skimpi_transformer_result,
-    .save = save,
-    .load = load,
-    .destroy = skimpi_transformer_destroy,
-    .transform = transform,
-    .accepts_missing = true,
+    SKIMPI_SCALER_FUNCTIONS,
 };

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "data/json_value.h"
-#include "estimator/transformer.h"
+#include "estimator/scaler.h"
 #include "kernel/kernel.h"
 
 typedef struct min_max_scaler {
@@ -18,6 +18,8 @@ typedef struct min_max_scaler {
 } min_max_scaler;
 
 enum { LEAST, LARGEST, N_VECTORS };
+/* In the model; it is loaded from the first two. */
+static const char *const names[] = { [LEAST] = "data_min_", [LARGEST] = "data_max_", "data_range_", "scale_", "min_" };
 
 static const skimp_param params_table[] = {
     { .name = "feature_range",
@@ -86,37 +88,25 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
     return SKIMP_OK;
 }
 
-static skimp_status create(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
-                           skimp_error *error)
+static void configure(min_max_scaler *self, const double range[2], const skimpi_params *params)
 {
-    double range[2];
-    *out = NULL;
-    skimp_status status = read_range(params, range, error);
-    if (status == SKIMP_OK) {
-        status = skimpi_transformer_create(out, sizeof(min_max_scaler), budget, problem, N_VECTORS, error);
-    }
-    if (status == SKIMP_OK) {
-        min_max_scaler *self = *out;
-        self->low = range[0];
-        self->high = range[1];
-        self->clip = skimpi_params_number(params, "clip") != 0;
-    }
-    return status;
+    self->low = range[0];
+    self->high = range[1];
+    self->clip = skimpi_params_number(params, "clip") != 0;
 }
 
 static skimp_status begin(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
                           skimpi_warnings *warnings, skimp_error *error)
 {
     (void)warnings;
-    return create(out, budget, problem, params, error);
-}
-
-static skimp_status next_pass(void *opaque, skimpi_pass *pass, skimp_error *error)
-{
-    (void)error;
-    const min_max_scaler *self = opaque;
-    *pass = (skimpi_pass){ .is_done = self->base.passes_done == 1, .kind = 1 };
-    return SKIMP_OK;
+    double range[2];
+    skimp_status status = SKIMP_OK;
+    *out = NULL;
+    SKIMPI_TRY(read_range(params, range, error));
+    SKIMPI_TRY(skimpi_transformer_create(out, sizeof(min_max_scaler), budget, problem, N_VECTORS, error));
+    configure(*out, range, params);
+out:
+    return status;
 }
 
 /* A lane: rows, then the least and the largest value of each feature. */
@@ -190,7 +180,6 @@ static double factor_of(const min_max_scaler *self, uint64_t j)
 /* scikit-learn's attributes are all made of the least and the largest value. */
 static skimp_status save(const void *opaque, skimpi_tensors *tensors, const char *prefix, skimp_error *error)
 {
-    static const char *const names[] = { "data_min_", "data_max_", "data_range_", "scale_", "min_" };
     const min_max_scaler *self = opaque;
     const double *least = skimpi_transformer_vector(&self->base, LEAST),
                  *largest = skimpi_transformer_vector(&self->base, LARGEST);
@@ -218,20 +207,14 @@ out:
 static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
                          const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
 {
+    double range[2];
     skimp_status status = SKIMP_OK;
     *out = NULL;
-    SKIMPI_TRY(create(out, budget, problem, params, error));
-    min_max_scaler *self = *out;
-    SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "data_min_",
-                                       skimpi_transformer_vector(&self->base, LEAST), error));
-    SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "data_max_",
-                                       skimpi_transformer_vector(&self->base, LARGEST), error));
-    self->base.passes_done = 1;
+    SKIMPI_TRY(read_range(params, range, error));
+    SKIMPI_TRY(
+        skimpi_scaler_load(out, sizeof(min_max_scaler), names, N_VECTORS, budget, tensors, prefix, problem, error));
+    configure(*out, range, params);
 out:
-    if (status != SKIMP_OK) {
-        skimpi_transformer_destroy(*out);
-        *out = NULL;
-    }
     return status;
 }
 
@@ -256,20 +239,6 @@ const skimpi_estimator_class skimpi_class_min_max_scaler = {
               .kind = SKIMP_TRANSFORMER,
               .help = "scale columns to a range",
               .params = params_table },
-    .plan = plan,
-    .begin = begin,
-    .next_pass = next_pass,
     .lane_begin = lane_begin,
-    .consume = consume,
-    .merge = merge,
-    .end_pass = end_pass,
-    .progress = skimpi_transformer_progress,
-    .state_save = skimpi_transformer_state_save,
-    .state_load = skimpi_transformer_state_load,
-    .result = skimpi_transformer_result,
-    .save = save,
-    .load = load,
-    .destroy = skimpi_transformer_destroy,
-    .transform = transform,
-    .accepts_missing = true,
+    SKIMPI_SCALER_FUNCTIONS,
 };

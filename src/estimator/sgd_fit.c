@@ -9,9 +9,9 @@
  *     evaluate     (lanes) the objective at the solution
  *
  * A problem (the binary one, the regression, or a class against the rest) stops as scikit-learn says: when n_iter_no_change
- * epochs in a row did not improve the epoch's objective (with early_stopping: the score) by tol; with the schedule
- * "adaptive" its rate is divided by 5 first.  The objective is the one that is minimised, all weights included
- * (scikit-learn's stop looks at the losses without any); the score knows the rows' own weights only, as there.
+ * epochs in a row did not improve the mean loss and penalty of the epoch (with early_stopping: the score) by tol; with the
+ * schedule "adaptive" its rate is divided by 5 first.  The losses count without any weights, as there, and again with
+ * them: it takes both to stop.  The score knows the rows' own weights only.
  */
 #include <math.h>
 #include <string.h>
@@ -20,9 +20,9 @@
 #include "kernel/kernel.h"
 
 #define WINDOW 8 /* chunks that are shuffled together */
+#define TILE_BYTES (256u << 10)
 #define LANES 8
-#define TILE_OUTPUTS 8 /* problems that a lanes pass evaluates at a time, */
-#define TILE_ROWS 256  /* and rows */
+#define TILE_ROWS 256 /* that a lanes pass evaluates at a time */
 
 /* ---- parameters ---------------------------------------------------------------------------------------------------- */
 
@@ -75,6 +75,18 @@ static double number_or(const skimpi_params *params, const char *name, double ot
     return skimpi_params_is_null(params, name) ? otherwise : skimpi_params_number(params, name);
 }
 
+/*
+ * Rows of the tile in which a window's rows are mixed one by one: what TILE_BYTES hold of `width` indices and values
+ * each, so that a small file is one tile and its order means nothing.  CSR entries stay where they are, and a tile of them
+ * should be in the cache together.
+ */
+static uint32_t tile_rows(const skimpi_problem *problem, uint64_t width)
+{
+    uint64_t most = problem->n_sparse > 0 ? 128 : TILE_BYTES / (16 + 8 * skimpi_min_u64(width, TILE_BYTES));
+    uint64_t window = skimpi_round_up(problem->chunk_rows, 16) * WINDOW;
+    return (uint32_t)skimpi_max_u64(skimpi_min_u64(most, window) / 16 * 16, 16);
+}
+
 skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem *problem, const skimpi_params *params,
                                     skimp_error *error)
 {
@@ -102,7 +114,7 @@ skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem 
             .fit_intercept = skimpi_params_number(params, "fit_intercept") != 0,
             .unit = 1,
             .n_features = problem->n_features,
-            .n_problems = is_classifier && problem->n_classes > 2 ? problem->n_classes : 1,
+            .n_problems = skimpi_sgd_problems(is_classifier, problem),
             .is_classifier = is_classifier,
         },
         .max_iter = (uint64_t)skimpi_params_number(params, "max_iter"),
@@ -113,7 +125,7 @@ skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem 
         .shuffle = skimpi_params_number(params, "shuffle") != 0,
         .n_dense = problem->n_dense,
         .n_code_columns = problem->n_code_columns,
-        .tile_rows = (uint32_t)(width > 1024 ? 16 : 128),
+        .tile_rows = tile_rows(problem, width),
     };
     skimpi_sgd_options *o = &plan->options;
     o->intercept_rate = is_sparse && o->schedule != SKIMPI_SGD_OPTIMAL ? 0.01 : 1;
@@ -144,7 +156,7 @@ static uint64_t lane_bytes(const skimpi_sgd_plan *plan)
 
 /* Scratch of a lanes pass: some rows of a chunk, and their margins for some problems. */
 typedef struct sums_scratch {
-    double margins[TILE_OUTPUTS * TILE_ROWS], target[TILE_ROWS], own[TILE_ROWS], weight[TILE_ROWS];
+    double margins[SKIMPI_SGD_TILE_OUTPUTS * TILE_ROWS], target[TILE_ROWS], own[TILE_ROWS], weight[TILE_ROWS];
     uint32_t indptr[TILE_ROWS + 1];
     skimpi_dense_column columns[]; /* skimpi_sgd_view_bytes */
 } sums_scratch;
@@ -206,6 +218,7 @@ skimp_status skimpi_sgd_fit_begin(void **self, skimp_budget *budget, const skimp
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_SOLVER, fit->window_bytes, 1, &fit->window, error));
     for (uint32_t k = 0; k < fit->plan.options.n_problems; k++) {
         fit->problems[k].best = fit->plan.validation_fraction > 0 ? -INFINITY : INFINITY;
+        fit->problems[k].best_weighted = INFINITY;
     }
     *self = fit;
     fit = NULL;
@@ -311,10 +324,8 @@ static void consume_sums(const skimpi_sgd_fit *fit, bool validate, const skimpi_
             lane[o->n_problems + 3] += s->weight[i] * target[i] * target[i];
         }
         skimpi_chunk rows = skimpi_sgd_rows(chunk, start, n, &view);
-        for (uint32_t first = 0; first < o->n_problems; first += TILE_OUTPUTS) {
-            uint32_t outputs = o->n_problems - first < TILE_OUTPUTS ? o->n_problems - first : TILE_OUTPUTS;
-            skimpi_kernels_get()->margins(&rows, outputs, fit->coef + (size_t)first * o->n_features, o->n_features,
-                                          fit->intercept + first, s->margins, TILE_ROWS);
+        for (uint32_t first = 0; first < o->n_problems; first += SKIMPI_SGD_TILE_OUTPUTS) {
+            uint32_t outputs = skimpi_sgd_margins(fit, &rows, first, s->margins, TILE_ROWS);
             for (uint32_t k = 0; k < outputs; k++) {
                 lane[first + k] += sum_of(fit, validate, first + k, n, target, s->margins + k * TILE_ROWS, s);
             }
@@ -369,22 +380,39 @@ static void end_statistics(skimpi_sgd_fit *fit, const skimpi_sgd_moments *lane)
     fit->progress.phase = SKIMPI_SGD_TRAIN;
 }
 
-/* scikit-learn's rule for one problem: did this epoch improve on the best by tol? */
-static void judge(skimpi_sgd_fit *fit, uint32_t k, double value, bool higher_is_better)
+/* A problem whose epoch has improved, or has not. */
+static void count_stale(skimpi_sgd_fit *fit, uint32_t k, bool improved)
 {
     skimpi_sgd_problem *p = &fit->problems[k];
-    if (!skimpi_sgd_is_active(fit->solver, k)) {
-        return;
-    }
-    bool improved = higher_is_better ? value >= p->best + fit->plan.tol : value <= p->best - fit->plan.tol;
     p->stale = improved || fit->plan.tol == -INFINITY ? 0 : p->stale + 1;
-    p->best = higher_is_better ? fmax(p->best, value) : fmin(p->best, value);
     if (p->stale >= fit->plan.n_iter_no_change) {
         p->stale = 0;
         if (!skimpi_sgd_slow_down(fit->solver, k)) {
             skimpi_sgd_stop(fit->solver, k);
         }
     }
+}
+
+/*
+ * scikit-learn's rule, by the losses without any weights; and an epoch that improves what is minimised by as much is no
+ * reason to stop either.
+ */
+static void judge_epoch(skimpi_sgd_fit *fit, uint32_t k)
+{
+    skimpi_sgd_problem *p = &fit->problems[k];
+    const skimpi_sgd_epoch *epoch = &fit->epochs[k];
+    bool improved = epoch->plain <= p->best - fit->plan.tol || epoch->weighted <= p->best_weighted - fit->plan.tol;
+    p->best = fmin(p->best, epoch->plain);
+    p->best_weighted = fmin(p->best_weighted, epoch->weighted);
+    count_stale(fit, k, improved);
+}
+
+static void judge_score(skimpi_sgd_fit *fit, uint32_t k, double score)
+{
+    skimpi_sgd_problem *p = &fit->problems[k];
+    bool improved = score >= p->best + fit->plan.tol;
+    p->best = fmax(p->best, score);
+    count_stale(fit, k, improved);
 }
 
 static void choose_next(skimpi_sgd_fit *fit)
@@ -406,7 +434,7 @@ static skimp_status end_train(skimpi_sgd_fit *fit, skimp_error *error)
 {
     bool validates = fit->plan.validation_fraction > 0;
     fit->progress.n_iter++;
-    if (!skimpi_sgd_end_pass(fit->solver, fit->objectives)) {
+    if (!skimpi_sgd_end_pass(fit->solver, fit->epochs)) {
         return skimpi_fail(error, SKIMP_ERROR_DATA,
                            "%s: the weights are not finite after pass %llu: scale the columns (--step standard_scaler)",
                            fit->name, (unsigned long long)fit->progress.n_iter);
@@ -418,9 +446,9 @@ static skimp_status end_train(skimpi_sgd_fit *fit, skimp_error *error)
     }
     fit->progress.objective = 0;
     for (uint32_t k = 0; k < fit->plan.options.n_problems; k++) {
-        fit->progress.objective += fit->objectives[k];
-        if (!validates) {
-            judge(fit, k, fit->objectives[k], false);
+        fit->progress.objective += fit->epochs[k].objective;
+        if (!validates && skimpi_sgd_is_active(fit->solver, k)) {
+            judge_epoch(fit, k);
         }
     }
     if (validates) {
@@ -441,10 +469,13 @@ static skimp_status end_validate(skimpi_sgd_fit *fit, const double *lane, skimp_
                            "%s: early_stopping kept no row with a weight to validate on: raise validation_fraction",
                            fit->name);
     }
+    fit->progress.validation_rows = lane[n + 1];
     double spread = lane[n + 3] - lane[n + 2] * (lane[n + 2] / weight);
     for (uint32_t k = 0; k < n; k++) {
         bool is_classifier = fit->plan.options.is_classifier;
-        judge(fit, k, is_classifier ? lane[k] / weight : spread > 0 ? 1 - lane[k] / spread : 0, true);
+        if (skimpi_sgd_is_active(fit->solver, k)) {
+            judge_score(fit, k, is_classifier ? lane[k] / weight : spread > 0 ? 1 - lane[k] / spread : 0);
+        }
     }
     choose_next(fit);
     return SKIMP_OK;

@@ -33,12 +33,15 @@ typedef struct skimpi_sgd_progress {
     uint32_t phase, has_layout;
     uint64_t n_iter;
     double objective, converged;
-    double target_spread, steps;
+    double target_spread;
+    double steps;           /* rows trained on, in all epochs together */
+    double validation_rows; /* kept from training */
 } skimpi_sgd_progress;
 
 typedef struct skimpi_sgd_problem {
-    double best;    /* objective, or validation score */
-    uint64_t stale; /* passes without progress */
+    double best;          /* plain loss of an epoch, or validation score */
+    double best_weighted; /* loss with weights */
+    uint64_t stale;       /* passes without progress */
 } skimpi_sgd_problem;
 
 typedef struct skimpi_sgd_column {
@@ -57,11 +60,16 @@ typedef struct skimpi_sgd_fit {
     skimpi_sgd_problem *problems; /* n_problems */
     skimpi_sgd_column *columns;   /* n_dense */
     double *coef, *intercept;     /* n_problems × n_features, n_problems */
-    double *objectives;           /* n_problems */
+    skimpi_sgd_epoch *epochs;     /* n_problems: the last pass */
     void *window;                 /* scratch of consume_window; NULL in a loaded model */
     uint64_t window_bytes;
 } skimpi_sgd_fit;
 
+/* One against the rest where classes are several. */
+static inline uint32_t skimpi_sgd_problems(bool is_classifier, const skimpi_problem *problem)
+{
+    return is_classifier && problem->n_classes > 2 ? problem->n_classes : 1;
+}
 skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem *problem, const skimpi_params *params,
                                     skimp_error *error);
 
@@ -100,6 +108,10 @@ typedef struct skimpi_sgd_view {
 } skimpi_sgd_view;
 uint64_t skimpi_sgd_view_bytes(uint64_t n_dense, uint64_t n_code_columns); /* of columns */
 skimpi_chunk skimpi_sgd_rows(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const skimpi_sgd_view *view);
+/* Margins of some rows for problems first … of the next SKIMPI_SGD_TILE_OUTPUTS, as far as there are; how many. */
+#define SKIMPI_SGD_TILE_OUTPUTS 8u
+uint32_t skimpi_sgd_margins(const skimpi_sgd_fit *fit, const skimpi_chunk *rows, uint32_t first, double *out,
+                            size_t stride);
 /* Takes the solver's weights into coef and intercept, in the units of the data. */
 void skimpi_sgd_take_weights(skimpi_sgd_fit *fit);
 skimp_status skimpi_sgd_allocate_model(skimpi_sgd_fit *fit, skimp_error *error);

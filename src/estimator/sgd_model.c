@@ -11,7 +11,6 @@
 #include "estimator/sgd_fit.h"
 #include "kernel/kernel.h"
 
-#define TILE_OUTPUTS 8
 #define TILE_ROWS 1024
 #define NAME_BYTES 128
 
@@ -21,9 +20,25 @@ uint64_t skimpi_sgd_model_bytes(const skimpi_sgd_plan *plan)
     uint64_t bytes = skimp_alloc_cost(sizeof(skimpi_sgd_fit));
     bytes = skimpi_add_sat(
         bytes, skimp_alloc_cost(skimpi_mul_sat(skimpi_mul_sat(k, plan->options.n_features), sizeof(double))));
-    bytes = skimpi_add_sat(bytes,
-                           2 * skimp_alloc_cost(k * sizeof(double)) + skimp_alloc_cost(k * sizeof(skimpi_sgd_problem)));
+    bytes =
+        skimpi_add_sat(bytes, skimp_alloc_cost(k * sizeof(double)) + skimp_alloc_cost(k * sizeof(skimpi_sgd_problem)) +
+                                  skimp_alloc_cost(k * sizeof(skimpi_sgd_epoch)));
     return skimpi_add_sat(bytes, skimp_alloc_cost(skimpi_mul_sat(plan->n_dense, sizeof(skimpi_sgd_column))));
+}
+
+/* What a loaded model has. */
+static skimp_status allocate_weights(skimpi_sgd_fit *fit, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    size_t k = fit->plan.options.n_problems;
+    void *block;
+    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k, sizeof(double), &block, error));
+    fit->intercept = block;
+    SKIMPI_TRY(
+        skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k * fit->plan.options.n_features, sizeof(double), &block, error));
+    fit->coef = block;
+out:
+    return status;
 }
 
 skimp_status skimpi_sgd_allocate_model(skimpi_sgd_fit *fit, skimp_error *error)
@@ -35,13 +50,9 @@ skimp_status skimpi_sgd_allocate_model(skimpi_sgd_fit *fit, skimp_error *error)
     fit->problems = block;
     SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, fit->plan.n_dense, sizeof(skimpi_sgd_column), &block, error));
     fit->columns = block;
-    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k, sizeof(double), &block, error));
-    fit->objectives = block;
-    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k, sizeof(double), &block, error));
-    fit->intercept = block;
-    SKIMPI_TRY(
-        skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k * fit->plan.options.n_features, sizeof(double), &block, error));
-    fit->coef = block;
+    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k, sizeof(skimpi_sgd_epoch), &block, error));
+    fit->epochs = block;
+    SKIMPI_TRY(allocate_weights(fit, error));
 out:
     return status;
 }
@@ -56,7 +67,7 @@ void skimpi_sgd_fit_destroy(void *self)
     skimpi_sgd_destroy(fit->solver);
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->problems, k, sizeof(skimpi_sgd_problem));
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->columns, fit->plan.n_dense, sizeof(skimpi_sgd_column));
-    skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->objectives, k, sizeof(double));
+    skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->epochs, k, sizeof(skimpi_sgd_epoch));
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->intercept, k, sizeof(double));
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->coef, k * fit->plan.options.n_features, sizeof(double));
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->window, fit->window_bytes, 1);
@@ -102,7 +113,7 @@ skimp_status skimpi_sgd_model_save(const void *self, skimpi_tensors *tensors, co
     uint64_t shape[2] = { k, n }, one = 1;
     bool is_classifier = fit->plan.options.is_classifier;
     int64_t n_iter = (int64_t)fit->progress.n_iter;
-    double t = fit->progress.steps + 1;
+    double t = fit->progress.steps + (double)fit->progress.n_iter * fit->progress.validation_rows + 1;
     /* A regressor's coef_ is a vector. */
     SKIMPI_TRY(add(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1,
                    fit->coef, k * n * sizeof(double), error));
@@ -113,8 +124,8 @@ out:
     return status;
 }
 
-static skimp_status take(const skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
-                         unsigned n_dims, const uint64_t *shape, void *values, size_t bytes, skimp_error *error)
+static skimp_status need(const skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
+                         unsigned n_dims, const uint64_t *shape, const void **values, skimp_error *error)
 {
     char full[NAME_BYTES];
     const skimpi_tensor *tensor;
@@ -122,39 +133,40 @@ static skimp_status take(const skimpi_tensors *tensors, const char *prefix, cons
         return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "the prefix of a model's arrays is too long");
     }
     skimp_status status = skimpi_tensors_need(tensors, full, dtype, n_dims, shape, &tensor, error);
-    if (status == SKIMP_OK) {
-        memcpy(values, tensor->data, bytes);
-    }
+    *values = status == SKIMP_OK ? tensor->data : NULL;
     return status;
 }
 
+/* Nothing is allocated, and no parameter read, before the arrays are known to be as large as the metadata claim. */
 skimp_status skimpi_sgd_model_load(void **self, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
                                    const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_sgd_fit *fit = NULL;
     void *block;
+    bool is_classifier = skimpi_params_info(params)->kind == SKIMP_CLASSIFIER;
+    uint64_t k = skimpi_sgd_problems(is_classifier, problem), n = problem->n_features, one = 1, shape[2] = { k, n };
+    const void *coef = NULL, *intercept = NULL, *n_iter = NULL, *t = NULL;
     *self = NULL;
+    SKIMPI_TRY(need(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1,
+                    &coef, error));
+    SKIMPI_TRY(need(tensors, prefix, "intercept_", SKIMPI_F64, 1, &k, &intercept, error));
+    SKIMPI_TRY(need(tensors, prefix, "n_iter_", SKIMPI_I64, 1, &one, &n_iter, error));
+    SKIMPI_TRY(need(tensors, prefix, "t_", SKIMPI_F64, 1, &one, &t, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_SOLVER, 1, sizeof(*fit), &block, error));
     fit = block;
     fit->budget = budget;
     fit->n_classes = problem->n_classes;
     fit->name = skimpi_params_info(params)->name;
     SKIMPI_TRY(skimpi_sgd_read_params(&fit->plan, problem, params, error));
-    SKIMPI_TRY(skimpi_sgd_allocate_model(fit, error));
-    uint64_t k = fit->plan.options.n_problems, n = fit->plan.options.n_features, one = 1;
-    uint64_t shape[2] = { k, n };
-    bool is_classifier = fit->plan.options.is_classifier;
-    int64_t n_iter = 0;
-    double t = 0;
-    SKIMPI_TRY(take(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1,
-                    fit->coef, k * n * sizeof(double), error));
-    SKIMPI_TRY(take(tensors, prefix, "intercept_", SKIMPI_F64, 1, &k, fit->intercept, k * sizeof(double), error));
-    SKIMPI_TRY(take(tensors, prefix, "n_iter_", SKIMPI_I64, 1, &one, &n_iter, sizeof(n_iter), error));
-    SKIMPI_TRY(take(tensors, prefix, "t_", SKIMPI_F64, 1, &one, &t, sizeof(t), error));
-    fit->progress = (skimpi_sgd_progress){
-        .phase = SKIMPI_SGD_DONE, .n_iter = (uint64_t)n_iter, .objective = NAN, .converged = 1, .steps = t - 1
-    };
+    SKIMPI_TRY(allocate_weights(fit, error));
+    memcpy(fit->coef, coef, k * n * sizeof(double));
+    memcpy(fit->intercept, intercept, k * sizeof(double));
+    fit->progress = (skimpi_sgd_progress){ .phase = SKIMPI_SGD_DONE,
+                                           .n_iter = (uint64_t) * (const int64_t *)n_iter,
+                                           .objective = NAN,
+                                           .converged = 1,
+                                           .steps = *(const double *)t - 1 };
     *self = fit;
     fit = NULL;
 out:
@@ -187,7 +199,7 @@ unsigned skimpi_sgd_model_outputs(const void *self, skimpi_predict_kind kind, co
 
 /* Scratch of predict_class: some rows of a chunk, and their decisions for some classes. */
 typedef struct label_scratch {
-    double margins[TILE_OUTPUTS * TILE_ROWS], best[TILE_ROWS];
+    double margins[SKIMPI_SGD_TILE_OUTPUTS * TILE_ROWS], best[TILE_ROWS];
     uint32_t indptr[TILE_ROWS + 1];
     skimpi_dense_column columns[]; /* skimpi_sgd_view_bytes */
 } label_scratch;
@@ -228,6 +240,16 @@ skimpi_chunk skimpi_sgd_rows(const skimpi_chunk *chunk, uint32_t first, uint32_t
     return view;
 }
 
+uint32_t skimpi_sgd_margins(const skimpi_sgd_fit *fit, const skimpi_chunk *rows, uint32_t first, double *out,
+                            size_t stride)
+{
+    const skimpi_sgd_options *o = &fit->plan.options;
+    uint32_t n = (uint32_t)skimpi_min_u64(o->n_problems - first, SKIMPI_SGD_TILE_OUTPUTS);
+    skimpi_kernels_get()->margins(rows, n, fit->coef + (size_t)first * o->n_features, o->n_features,
+                                  fit->intercept + first, out, stride);
+    return n;
+}
+
 /* The class of the largest decision. */
 static void predict_class(const skimpi_sgd_fit *fit, const skimpi_chunk *chunk, double *out, label_scratch *s)
 {
@@ -236,10 +258,8 @@ static void predict_class(const skimpi_sgd_fit *fit, const skimpi_chunk *chunk, 
     for (uint32_t start = 0; start < chunk->n_rows; start += TILE_ROWS) {
         uint32_t n = chunk->n_rows - start < TILE_ROWS ? chunk->n_rows - start : TILE_ROWS;
         skimpi_chunk rows = skimpi_sgd_rows(chunk, start, n, &view);
-        for (uint32_t first = 0; first < o->n_problems; first += TILE_OUTPUTS) {
-            uint32_t outputs = o->n_problems - first < TILE_OUTPUTS ? o->n_problems - first : TILE_OUTPUTS;
-            skimpi_kernels_get()->margins(&rows, outputs, fit->coef + (size_t)first * o->n_features, o->n_features,
-                                          fit->intercept + first, s->margins, TILE_ROWS);
+        for (uint32_t first = 0; first < o->n_problems; first += SKIMPI_SGD_TILE_OUTPUTS) {
+            uint32_t outputs = skimpi_sgd_margins(fit, &rows, first, s->margins, TILE_ROWS);
             for (uint32_t i = 0; i < n; i++) {
                 for (uint32_t k = 0; k < outputs; k++) {
                     double m = s->margins[k * TILE_ROWS + i];

@@ -108,6 +108,12 @@ static bool searches(const imputer_shape *shape)
     return shape->strategy == IMPUTE_MEDIAN || shape->strategy == IMPUTE_MOST_FREQUENT;
 }
 
+/* Whether what the reading counted is all that is needed: the mean, or whether there is any value. */
+static bool takes_spreads(const settings *s)
+{
+    return !searches(&s->shape) && isnan(s->missing) && s->shape.n_sparse == 0;
+}
+
 static skimp_status plan(const skimpi_problem *problem, const skimpi_params *params, skimpi_needs *needs,
                          skimp_error *error)
 {
@@ -129,7 +135,9 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
         .lane_bytes = lane,
         .worker_bytes = TILE * sizeof(double),
         .model_bytes = skimpi_mul_sat(problem->n_features, sizeof(double)),
-        .passes_expected = s.shape.strategy == IMPUTE_MEDIAN ? 3 : 1,
+        .passes_expected = s.shape.strategy == IMPUTE_MEDIAN           ? 3
+                           : problem->has_spreads && takes_spreads(&s) ? 0
+                                                                       : 1,
         .passes_max = most,
         .seconds_per_pass = (searches(&s.shape) ? 4e-9 : 1e-9) *
                             ((double)problem->n_rows * (double)problem->n_dense + (double)problem->nonzeros),
@@ -172,13 +180,56 @@ out:
     return status;
 }
 
+static void warn_empty(const simple_imputer *self)
+{
+    const double *statistics = skimpi_transformer_vector(&self->base, 0);
+    for (uint64_t j = 0; j < self->base.n_features && !self->keep_empty; j++) {
+        if (isnan(statistics[j])) {
+            if (self->base.feature_names != NULL) {
+                skimpi_warn(self->base.warnings, "column %s has no values at all: it is filled with %g",
+                            self->base.feature_names[j], self->fill);
+            } else {
+                skimpi_warn(self->base.warnings, "feature %llu has no values at all: it is filled with %g",
+                            (unsigned long long)j, self->fill);
+            }
+        }
+    }
+}
+
+/* The mean is there, or whatever else is filled in. */
+static void set_statistic(simple_imputer *self, uint64_t j, double seen, double mean)
+{
+    skimpi_transformer_vector(&self->base, 0)[j] =
+        seen > 0 && self->shape.strategy == IMPUTE_CONSTANT ? self->fill : mean;
+}
+
+static void finish(simple_imputer *self)
+{
+    double *statistics = skimpi_transformer_vector(&self->base, 0);
+    self->done = true;
+    for (uint64_t j = 0; j < self->base.n_features && self->keep_empty; j++) {
+        statistics[j] = isnan(statistics[j]) ? self->fill : statistics[j];
+    }
+    warn_empty(self);
+}
+
 static skimp_status begin(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
                           skimpi_warnings *warnings, skimp_error *error)
 {
-    skimp_status status = create(out, budget, problem, params, true, error);
-    if (status == SKIMP_OK) {
-        ((simple_imputer *)*out)->base.warnings = warnings;
+    skimp_status status = SKIMP_OK;
+    settings s;
+    SKIMPI_TRY(read_settings(problem, params, &s, error));
+    SKIMPI_TRY(create(out, budget, problem, params, true, error));
+    simple_imputer *self = *out;
+    self->base.warnings = warnings;
+    if (problem->spreads != NULL && takes_spreads(&s)) {
+        for (uint64_t j = 0; j < problem->n_features; j++) {
+            const skimpi_column_spread *spread = skimpi_problem_spread(problem, j);
+            set_statistic(self, j, spread->count, spread->count > 0 ? spread->mean : (double)NAN);
+        }
+        finish(self);
     }
+out:
     return status;
 }
 
@@ -285,22 +336,6 @@ static void merge(const void *opaque, const skimpi_pass *pass, void *into, const
     }
 }
 
-static void warn_empty(const simple_imputer *self)
-{
-    const double *statistics = skimpi_transformer_vector(&self->base, 0);
-    for (uint64_t j = 0; j < self->base.n_features && !self->keep_empty; j++) {
-        if (isnan(statistics[j])) {
-            if (self->base.feature_names != NULL) {
-                skimpi_warn(self->base.warnings, "column %s has no values at all: it is filled with %g",
-                            self->base.feature_names[j], self->fill);
-            } else {
-                skimpi_warn(self->base.warnings, "feature %llu has no values at all: it is filled with %g",
-                            (unsigned long long)j, self->fill);
-            }
-        }
-    }
-}
-
 static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *lane, skimp_error *error)
 {
     (void)error;
@@ -313,16 +348,13 @@ static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *
         for (uint64_t j = 0; j < self->base.n_features; j++) {
             double seen, mean, variance;
             skimpi_moments_finish(&m, j, j >= self->base.n_features - self->base.n_sparse, &seen, &mean, &variance);
-            statistics[j] = seen > 0 && self->shape.strategy == IMPUTE_CONSTANT ? self->fill : mean;
+            set_statistic(self, j, seen, mean);
         }
         self->done = true;
     }
     self->passes++;
     if (self->done) {
-        for (uint64_t j = 0; j < self->base.n_features && self->keep_empty; j++) {
-            statistics[j] = isnan(statistics[j]) ? self->fill : statistics[j];
-        }
-        warn_empty(self);
+        finish(self);
     }
     return SKIMP_OK;
 }
@@ -444,6 +476,12 @@ static void transform(const void *opaque, skimpi_chunk *chunk)
     }
 }
 
+static bool only_fills(const skimpi_params *params)
+{
+    double missing;
+    return read_number(skimpi_params_text(params, "missing_values"), &missing) && isnan(missing);
+}
+
 const skimpi_estimator_class skimpi_class_simple_imputer = {
     .info = { .name = "simple_imputer",
               .class_name = "SimpleImputer",
@@ -468,4 +506,5 @@ const skimpi_estimator_class skimpi_class_simple_imputer = {
     .transform = transform,
     .accepts_missing = true,
     .removes_missing = true,
+    .only_fills = only_fills,
 };

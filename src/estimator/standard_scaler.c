@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "estimator/transformer.h"
+#include "estimator/scaler.h"
 #include "kernel/kernel.h"
 
 typedef struct standard_scaler {
@@ -16,7 +16,7 @@ typedef struct standard_scaler {
     bool with_mean, with_std;
 } standard_scaler;
 
-enum { MEAN, VARIANCE, SCALE, SEEN, N_VECTORS };
+enum { MEAN, SCALE, VARIANCE, SEEN, N_VECTORS }; /* the first two make a loaded model, as far as it needs them */
 
 static const skimp_param params_table[] = {
     { .name = "copy",
@@ -46,7 +46,7 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
         .state_bytes = skimpi_transformer_bytes(sizeof(standard_scaler), problem, N_VECTORS),
         .lane_bytes = lane,
         .model_bytes = skimpi_mul_sat(problem->n_features, N_VECTORS * sizeof(double)),
-        .passes_expected = 1,
+        .passes_expected = problem->has_spreads ? 0 : 1,
         .passes_max = 1,
         .seconds_per_pass =
             1e-9 * (double)problem->n_rows * (double)problem->n_dense + 3e-9 * (double)problem->nonzeros,
@@ -54,31 +54,49 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
     return SKIMP_OK;
 }
 
-static skimp_status create(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
-                           skimp_error *error)
+static void configure(standard_scaler *self, const skimpi_params *params)
 {
-    skimp_status status = skimpi_transformer_create(out, sizeof(standard_scaler), budget, problem, N_VECTORS, error);
-    if (status == SKIMP_OK) {
-        standard_scaler *self = *out;
-        self->with_mean = skimpi_params_number(params, "with_mean") != 0;
-        self->with_std = skimpi_params_number(params, "with_std") != 0;
+    self->with_mean = skimpi_params_number(params, "with_mean") != 0;
+    self->with_std = skimpi_params_number(params, "with_std") != 0;
+}
+
+/* What is known of a feature: how many values, mean and variance. */
+static void set_feature(standard_scaler *self, uint64_t j, double n, double mean, double variance)
+{
+    skimpi_transformer *base = &self->base;
+    double bound = n * mean * DBL_EPSILON;
+    bool constant = variance <= n * DBL_EPSILON * variance + bound * bound;
+    skimpi_transformer_vector(base, SEEN)[j] = n;
+    skimpi_transformer_vector(base, MEAN)[j] = mean;
+    skimpi_transformer_vector(base, VARIANCE)[j] = variance;
+    skimpi_transformer_vector(base, SCALE)[j] = constant ? 1 : sqrt(variance);
+}
+
+/* The reading has counted: no pass is needed. */
+static void take_spreads(standard_scaler *self, const skimpi_problem *problem)
+{
+    for (uint64_t j = 0; j < problem->n_features; j++) {
+        const skimpi_column_spread *spread = skimpi_problem_spread(problem, j);
+        bool any = spread->count > 0;
+        set_feature(self, j, spread->count, any ? spread->mean : (double)NAN,
+                    any ? spread->squares / spread->count : (double)NAN);
     }
-    return status;
+    self->base.n_rows = problem->n_rows;
+    self->base.passes_done = 1;
 }
 
 static skimp_status begin(void **out, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
                           skimpi_warnings *warnings, skimp_error *error)
 {
     (void)warnings;
-    return create(out, budget, problem, params, error);
-}
-
-static skimp_status next_pass(void *opaque, skimpi_pass *pass, skimp_error *error)
-{
-    (void)error;
-    const standard_scaler *self = opaque;
-    *pass = (skimpi_pass){ .is_done = self->base.passes_done == 1, .kind = 1 };
-    return SKIMP_OK;
+    skimp_status status = skimpi_transformer_create(out, sizeof(standard_scaler), budget, problem, N_VECTORS, error);
+    if (status == SKIMP_OK) {
+        configure(*out, params);
+        if (problem->spreads != NULL && problem->n_sparse == 0) {
+            take_spreads(*out, problem);
+        }
+    }
+    return status;
 }
 
 static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
@@ -117,13 +135,10 @@ static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *
     standard_scaler *self = opaque;
     skimpi_transformer *base = &self->base;
     skimpi_moments m = skimpi_moments_of((void *)(uintptr_t)lane, base->n_features);
-    double *mean = skimpi_transformer_vector(base, MEAN), *variance = skimpi_transformer_vector(base, VARIANCE);
-    double *scale = skimpi_transformer_vector(base, SCALE), *seen = skimpi_transformer_vector(base, SEEN);
     for (uint64_t j = 0; j < base->n_features; j++) {
-        skimpi_moments_finish(&m, j, j >= base->n_features - base->n_sparse, &seen[j], &mean[j], &variance[j]);
-        double n = seen[j], bound = n * mean[j] * DBL_EPSILON;
-        bool constant = variance[j] <= n * DBL_EPSILON * variance[j] + bound * bound;
-        scale[j] = constant ? 1 : sqrt(variance[j]);
+        double seen, mean, variance;
+        skimpi_moments_finish(&m, j, j >= base->n_features - base->n_sparse, &seen, &mean, &variance);
+        set_feature(self, j, seen, mean, variance);
     }
     base->n_rows = (uint64_t)*m.n_rows;
     base->passes_done = 1;
@@ -153,23 +168,12 @@ out:
 static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
                          const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
 {
-    skimp_status status = SKIMP_OK;
-    *out = NULL;
-    SKIMPI_TRY(create(out, budget, problem, params, error));
-    standard_scaler *self = *out;
-    if (self->with_mean) {
-        SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "mean_",
-                                           skimpi_transformer_vector(&self->base, MEAN), error));
-    }
-    if (self->with_std) {
-        SKIMPI_TRY(skimpi_transformer_load(&self->base, tensors, prefix, "scale_",
-                                           skimpi_transformer_vector(&self->base, SCALE), error));
-    }
-    self->base.passes_done = 1;
-out:
-    if (status != SKIMP_OK) {
-        skimpi_transformer_destroy(*out);
-        *out = NULL;
+    static const char *const names[] = { [MEAN] = "mean_", [SCALE] = "scale_" };
+    unsigned n = skimpi_params_number(params, "with_std") != 0 ? 2 : skimpi_params_number(params, "with_mean") != 0;
+    skimp_status status =
+        skimpi_scaler_load(out, sizeof(standard_scaler), names, n, budget, tensors, prefix, problem, error);
+    if (status == SKIMP_OK) {
+        configure(*out, params);
     }
     return status;
 }
@@ -197,19 +201,5 @@ const skimpi_estimator_class skimpi_class_standard_scaler = {
               .kind = SKIMP_TRANSFORMER,
               .help = "centre columns and scale them to unit variance",
               .params = params_table },
-    .plan = plan,
-    .begin = begin,
-    .next_pass = next_pass,
-    .consume = consume,
-    .merge = merge,
-    .end_pass = end_pass,
-    .progress = skimpi_transformer_progress,
-    .state_save = skimpi_transformer_state_save,
-    .state_load = skimpi_transformer_state_load,
-    .result = skimpi_transformer_result,
-    .save = save,
-    .load = load,
-    .destroy = skimpi_transformer_destroy,
-    .transform = transform,
-    .accepts_missing = true,
+    SKIMPI_SCALER_FUNCTIONS,
 };

@@ -21,9 +21,14 @@ typedef struct skimpi_os_memory {
     uint64_t image_resident; /* of those, resident now */
 } skimpi_os_memory;
 
-/* This process, now.  Reads /proc/self/status and smaps with the caller's stack only. */
+/*
+ * This process, now.  Reads /proc/self/status and smaps with the caller's stack only.  Costs milliseconds in a process with
+ * a thousand mappings, such as Python; where one figure will do, the functions below are cheaper.  They give 0 for unknown.
+ */
 SKIMP_CHECKED skimp_status skimpi_os_memory_now(skimpi_os_memory *out, skimp_error *error);
-uint64_t skimpi_os_resident(void); /* VmRSS alone, cheap (statm); 0 when unknown */
+uint64_t skimpi_os_peak(void);           /* VmHWM */
+uint64_t skimpi_os_resident_exact(void); /* as skimpi_os_memory.resident */
+uint64_t skimpi_os_resident(void);       /* VmRSS (statm): the cheapest, and off by some 100 KiB */
 
 typedef struct skimpi_os_limits {
     uint64_t cgroup; /* smallest memory limit of this process's cgroups (v1 and v2, every ancestor); UINT64_MAX: none */

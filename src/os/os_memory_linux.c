@@ -89,6 +89,10 @@ static void add_line(void *context, skimpi_text line)
     image *sum = context;
     uint64_t bytes;
     skimpi_os_mapping mapping;
+    /* Of some twenty lines for each mapping two matter: "Rss", and the first, which begins with an address. */
+    if (line.length == 0 || (line.at[0] >= 'A' && line.at[0] <= 'Z' && line.at[0] != 'R')) {
+        return;
+    }
     if (skimpi_os_parse_mapping(line, &mapping)) {
         sum->counting = mapping.is_image;
         sum->bytes = mapping.is_image ? skimpi_add_sat(sum->bytes, mapping.bytes) : sum->bytes;
@@ -98,14 +102,33 @@ static void add_line(void *context, skimpi_text line)
     }
 }
 
-skimp_status skimpi_os_memory_now(skimpi_os_memory *out, skimp_error *error)
+uint64_t skimpi_os_peak(void)
 {
     char buffer[8192];
     size_t length;
-    *out = (skimpi_os_memory){ 0 };
-    if (!skimpi_os_slurp("/proc/self/status", buffer, sizeof(buffer), &length) ||
-        !skimpi_os_parse_kib((skimpi_text){ buffer, length }, "VmRSS", &out->resident) ||
-        !skimpi_os_parse_kib((skimpi_text){ buffer, length }, "VmHWM", &out->peak)) {
+    uint64_t bytes = 0;
+    const bool told = skimpi_os_slurp("/proc/self/status", buffer, sizeof(buffer), &length) &&
+                      skimpi_os_parse_kib((skimpi_text){ buffer, length }, "VmHWM", &bytes);
+    return told ? bytes : 0;
+}
+
+static uint64_t sum_resident(const char *path)
+{
+    image sum = { 0 };
+    return skimpi_os_each_line(path, add_line, &sum) ? sum.all_resident : 0;
+}
+
+uint64_t skimpi_os_resident_exact(void)
+{
+    /* The kernel's own sum (Linux 4.14 and later) takes a fraction of the time that the lines of all mappings take. */
+    const uint64_t resident = sum_resident("/proc/self/smaps_rollup");
+    return resident != 0 ? resident : sum_resident("/proc/self/smaps");
+}
+
+skimp_status skimpi_os_memory_now(skimpi_os_memory *out, skimp_error *error)
+{
+    *out = (skimpi_os_memory){ .peak = skimpi_os_peak() };
+    if (out->peak == 0) {
         return skimpi_fail(error, SKIMP_ERROR_IO,
                            "/proc/self/status does not tell the memory in use (is /proc mounted?)");
     }

@@ -16,11 +16,14 @@
  *    where η_t is the schedule's.  The second bound holds for the schedule "optimal" only: G_j is the sum of the squared
  *    scaled gradients (Duchi, Hazan & Singer, "Adaptive subgradient methods", JMLR 12, 2011) and γ_t = RATE unit
  *    √(t / N_t), N_t being the sum of all |x_i / s|² so far (Ross et al., algorithm 3).  Rare features keep long steps,
- *    frequent ones settle; 1 / (α (t + t0)) takes over in the end.
+ *    frequent ones settle; 1 / (α (t + t0)) takes over in the end.  A row of weight h counts h times in G_j, as if it
+ *    were there h times; γ_t / √(mean h) then makes the bound the same whatever the weights are measured in.
  *
  * 3. Implicit steps.  A row's own step never overshoots its own loss: the slope u is that at the margin after the step,
  *        u = l'(y, m - h q u),   q = Σ_j η_j (x_j / s_j)²
- *    (Kulis & Bartlett, "Implicit online learning", ICML'10; Karampatziakis & Langford, UAI'11).  The perceptron, whose
+ *    (Kulis & Bartlett, "Implicit online learning", ICML'10; Karampatziakis & Langford, UAI'11).  With a schedule that
+ *    does not adapt, a plain step is taken as it is where it overshoots nothing: it moves the margin by no more than the
+ *    slope, and not past the loss's minimum.  That is scikit-learn's step, and it is the longer one.  The perceptron, whose
  *    implicit step never leaves 0, goes by its plain slope.
  *
  * 4. Penalties cost O(non-zeros): a weight catches up when its feature is next seen, or at the end of a pass.
@@ -50,8 +53,11 @@ typedef struct debt {
 
 typedef struct problem {
     double intercept, intercept_g, intercept_sum;
-    double loss_sum, slow; /* slow: ADAPTIVE's factor */
-    uint64_t averaged;     /* steps in the averages */
+    double loss_sum, plain_loss_sum; /* of the pass: with the rows' weights, and without */
+    double penalty;                  /* at the end of the pass before */
+    double slow;                     /* ADAPTIVE's factor */
+    double weight, weighted;         /* Σ h_i, and how many rows had one */
+    uint64_t averaged;               /* steps in the averages */
     uint64_t is_active;
 } problem;
 
@@ -370,6 +376,11 @@ static double implicit_slope(const skimpi_sgd_options *o, double target, double 
     return u;
 }
 
+static bool is_passive(const skimpi_sgd_options *o)
+{
+    return o->schedule == SKIMPI_SGD_PA1 || o->schedule == SKIMPI_SGD_PA2;
+}
+
 /* How far a row goes, from what was seen of it: the slope that its features move by (its weight included). */
 typedef struct outcome {
     double loss, slope; /* at the margin before the step */
@@ -382,6 +393,9 @@ INLINE bool begin_step(skimpi_sgd *sgd, problem *pr, double target, double margi
     const skimpi_sgd_options *o = &sgd->options;
     to->loss = o->loss->value(target, margin, o->loss_parameter);
     pr->loss_sum += r->weight * to->loss;
+    pr->plain_loss_sum += to->loss;
+    pr->weight += r->weight;
+    pr->weighted += r->weight != 0 ? 1 : 0;
     if (r->counts_norm) {
         sgd->head->norms += norm + (o->fit_intercept ? 1 : 0);
     }
@@ -391,11 +405,17 @@ INLINE bool begin_step(skimpi_sgd *sgd, problem *pr, double target, double margi
     return to->slope != 0 && r->weight != 0;
 }
 
+/* What γ_t is multiplied by for the weights of a problem's rows so far. */
+INLINE double weights_factor(const problem *pr)
+{
+    return pr->weight > 0 ? sqrt(pr->weighted / pr->weight) : 1;
+}
+
 /* The squared slope that a row adds to G, and γ_t. */
-INLINE float begin_adapt(skimpi_sgd *sgd, const outcome *to, rates *r)
+INLINE float begin_adapt(skimpi_sgd *sgd, const problem *pr, const outcome *to, rates *r)
 {
     const double scaled = to->slope / sgd->options.unit;
-    r->gamma = (float)(RATE * sqrt((double)(sgd->head->rows + 1) / sgd->head->norms));
+    r->gamma = (float)(RATE * sqrt((double)(sgd->head->rows + 1) / sgd->head->norms) * weights_factor(pr));
     return (float)(r->weight * scaled * scaled);
 }
 
@@ -404,13 +424,12 @@ INLINE double end_step(skimpi_sgd *sgd, problem *pr, double target, double margi
                        const rates *r, outcome *to, int way)
 {
     const skimpi_sgd_options *o = &sgd->options;
-    bool is_passive = o->schedule == SKIMPI_SGD_PA1 || o->schedule == SKIMPI_SGD_PA2;
     double slope = to->slope;
     if (way & ADAPT) {
         pr->intercept_g += (double)slope_squared;
         to->intercept_rate =
             fmin(to->intercept_rate, pr->intercept_g > 0 ? (double)r->gamma / sqrt(pr->intercept_g) : 0);
-    } else if (is_passive) {
+    } else if (is_passive(o)) {
         /* u such that the step is the passive-aggressive one: τ x, τ = min(C, l / |x|²) or l / (|x|² + 1 / 2C). */
         double tau = o->schedule == SKIMPI_SGD_PA1 ? (reach > 0 ? fmin(o->eta0, to->loss / reach) : 0)
                                                    : to->loss / (reach + 0.5 / o->eta0);
@@ -419,8 +438,11 @@ INLINE double end_step(skimpi_sgd *sgd, problem *pr, double target, double margi
         reach *= (double)r->eta;
     }
     double intercept_rate = o->fit_intercept ? to->intercept_rate : 0;
-    if (sgd->implicit && !is_passive) {
-        slope = implicit_slope(o, target, margin, slope, r->weight * (reach + intercept_rate));
+    double all = r->weight * (reach + intercept_rate);
+    bool is_tame =
+        !(way & ADAPT) && all <= 1 && slope * o->loss->first(target, margin - all * slope, o->loss_parameter) >= 0;
+    if (sgd->implicit && !is_passive(o) && !is_tame) {
+        slope = implicit_slope(o, target, margin, slope, all);
     }
     slope *= r->weight;
     pr->intercept -= slope * intercept_rate;
@@ -442,7 +464,7 @@ INLINE void step(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, double 
         return;
     }
     if (way & ADAPT) {
-        squared = begin_adapt(sgd, &to, r);
+        squared = begin_adapt(sgd, pr, &to, r);
         EACH_BLOCK(row, adapt(b, &p, r, squared, is_learned, &s));
     }
     double slope = end_step(sgd, pr, target, margin, s.reach, squared, r, &to, way);
@@ -510,7 +532,7 @@ static void step_wide(skimpi_sgd *sgd, uint32_t k, const skimpi_sgd_row *row, do
     double margin = s.margin + pr->intercept, slope = 0;
     if (begin_step(sgd, pr, target, margin, s.norm, r, &to)) {
         if (way & ADAPT) {
-            squared = begin_adapt(sgd, &to, r);
+            squared = begin_adapt(sgd, pr, &to, r);
             skimpi_sgd_wide_adapt(w, r, squared, &s);
         }
         slope = end_step(sgd, pr, target, margin, s.reach, squared, r, &to, way);
@@ -589,6 +611,7 @@ static bool flush(skimpi_sgd *sgd)
     for (uint32_t k = 0; k < o->n_problems; k++) {
         rates r = all;
         r.eta *= (float)sgd->problems[k].slow;
+        r.gamma *= (float)weights_factor(&sgd->problems[k]);
         for (uint64_t j = 0; j < o->n_features; j++) {
             size_t i = (size_t)k * o->n_features + j;
             if (sgd->problems[k].is_active) {
@@ -623,6 +646,7 @@ void skimpi_sgd_step(skimpi_sgd *sgd, const skimpi_sgd_row *row)
             target = is_positive ? 1 : o->loss->classification ? 0 : -1;
         }
         r.eta *= (float)sgd->problems[k].slow;
+        r.gamma *= (float)weights_factor(&sgd->problems[k]);
         step_one(sgd, k, row, target, &r, way);
         now.counts_norm = false;
         if (sgd->now >= r.average_from) {
@@ -639,22 +663,35 @@ void skimpi_sgd_step(skimpi_sgd *sgd, const skimpi_sgd_row *row)
 
 /* ---- around the passes --------------------------------------------------------------------------------------------- */
 
-bool skimpi_sgd_end_pass(skimpi_sgd *sgd, double *objectives)
+/* Of a problem's weights now: w = v / s with both kinds of scales. */
+static double penalty_of(const skimpi_sgd *sgd, uint32_t k)
+{
+    const skimpi_sgd_options *o = &sgd->options;
+    const feature *f = sgd->features + (size_t)k * o->n_features;
+    double squares = 0, sizes = 0;
+    for (uint64_t j = 0; j < o->n_features; j++) {
+        double size = fabs(f[j].v) * sqrt((double)f[j].pull);
+        squares += size * size;
+        sizes += size;
+    }
+    return o->l2 / 2 * squares + o->l1 * sizes;
+}
+
+bool skimpi_sgd_end_pass(skimpi_sgd *sgd, skimpi_sgd_epoch *epochs)
 {
     const skimpi_sgd_options *o = &sgd->options;
     bool is_finite = flush(sgd);
+    double rows = sgd->head->pass_rows > 0 ? (double)sgd->head->pass_rows : 1;
     for (uint32_t k = 0; k < o->n_problems; k++) {
-        const feature *f = sgd->features + (size_t)k * o->n_features;
-        double squares = 0, sizes = 0;
-        for (uint64_t j = 0; j < o->n_features; j++) {
-            /* Both kinds of scales: w² = v² / s². */
-            double size = fabs(f[j].v) * sqrt((double)f[j].pull);
-            squares += size * size;
-            sizes += size;
-        }
-        double rows = sgd->head->pass_rows > 0 ? (double)sgd->head->pass_rows : 1;
-        objectives[k] = sgd->problems[k].loss_sum / rows + o->l2 / 2 * squares + o->l1 * sizes;
-        sgd->problems[k].loss_sum = 0;
+        problem *pr = &sgd->problems[k];
+        double penalty = penalty_of(sgd, k);
+        /* The penalty's mean: half of what the pass began and ended with. Between, weights are seldom all up to date. */
+        double mean_penalty = is_passive(o) ? 0 : (pr->penalty + penalty) / 2;
+        epochs[k] = (skimpi_sgd_epoch){ .objective = pr->loss_sum / rows + penalty,
+                                        .weighted = pr->loss_sum / rows + mean_penalty,
+                                        .plain = pr->plain_loss_sum / rows + mean_penalty };
+        pr->penalty = penalty;
+        pr->loss_sum = pr->plain_loss_sum = 0;
     }
     sgd->head->pass_rows = 0;
     return is_finite;
@@ -697,15 +734,6 @@ double skimpi_sgd_weights(const skimpi_sgd *sgd, uint32_t k, double *coef)
 double skimpi_sgd_steps(const skimpi_sgd *sgd)
 {
     return (double)sgd->head->rows;
-}
-
-double skimpi_sgd_mean_loss(const skimpi_sgd *sgd)
-{
-    double sum = 0;
-    for (uint32_t k = 0; k < sgd->options.n_problems; k++) {
-        sum += sgd->problems[k].loss_sum;
-    }
-    return sgd->head->pass_rows > 0 ? sum / (double)sgd->head->pass_rows : NAN;
 }
 
 void *skimpi_sgd_state(skimpi_sgd *sgd, size_t *bytes)

@@ -80,11 +80,15 @@ static inline double skimpi_sgd_class_weight(const skimpi_sgd_options *o, uint32
 /* One row, for every problem that is still learning. */
 void skimpi_sgd_step(skimpi_sgd *sgd, const skimpi_sgd_row *row);
 
-/*
- * Ends a pass over the data: brings all weights up to date.  For each problem the pass's mean loss (each row's before
- * its step) plus the penalty is in *objectives.  Returns false when a weight is not finite any more.
- */
-bool skimpi_sgd_end_pass(skimpi_sgd *sgd, double *objectives);
+/* A problem's pass over the data: mean losses, each row's before its step, plus a penalty. */
+typedef struct skimpi_sgd_epoch {
+    double objective; /* losses with all weights, the penalty at the end */
+    double weighted;  /* the same with the mean of the penalty over the pass (passive-aggressive: without) */
+    double plain;     /* the same with the losses without any weights: what scikit-learn's stop rule looks at */
+} skimpi_sgd_epoch;
+
+/* Ends a pass over the data: brings all weights up to date. Returns false when a weight is not finite any more. */
+bool skimpi_sgd_end_pass(skimpi_sgd *sgd, skimpi_sgd_epoch *epochs);
 
 /* A problem that has stopped learns no more; ADAPTIVE: divides its rate by 5 (false: it is at 1e-6 already). */
 void skimpi_sgd_stop(skimpi_sgd *sgd, uint32_t problem);
@@ -96,8 +100,7 @@ bool skimpi_sgd_slow_down(skimpi_sgd *sgd, uint32_t problem);
  * features of fixed scale still per scaled value.  Returns the intercept.
  */
 double skimpi_sgd_weights(const skimpi_sgd *sgd, uint32_t problem, double *coef);
-double skimpi_sgd_steps(const skimpi_sgd *sgd);     /* rows seen, in all passes */
-double skimpi_sgd_mean_loss(const skimpi_sgd *sgd); /* of the pass so far; NaN before its first row */
+double skimpi_sgd_steps(const skimpi_sgd *sgd); /* rows seen, in all passes */
 
 /* The flat state, between passes. */
 void *skimpi_sgd_state(skimpi_sgd *sgd, size_t *bytes);

@@ -11,7 +11,7 @@
  *
  * Levels: a solver may first solve coarser problems, which are made of every stride-th chunk of the data with penalties
  * `penalty_factor` times as strong (a sample needs more of them), and start each level where the one before ended.
- * The last level is the problem itself: stride 1, factor 1.
+ * Strides fall from level to level; a solver may leave levels out, but for the last, the problem itself: stride 1, factor 1.
  */
 #ifndef SKIMPI_SOLVER_H
 #define SKIMPI_SOLVER_H
@@ -49,7 +49,7 @@ typedef struct skimpi_answer {
     const double *product;  /* n */
 } skimpi_answer;
 
-#define SKIMPI_MAX_LEVELS 4
+#define SKIMPI_MAX_LEVELS 9
 
 typedef struct skimpi_solver_options {
     uint64_t n;

@@ -9,8 +9,15 @@
  *
  * Each request asks for value, gradient and Hessian at the trial point in one pass, since the full step is nearly always taken.
  * Where the last Hessian contracts well (the more so where it is cheap, n ≤ CHEAP), only the gradient is asked for and the old
- * factor is used again (chord steps).  On a coarse level (solver.h) the loop ends once the predicted decrease is under the sample's
- * own error, of the order n / rows.
+ * factor is used again (chord steps); and where the step is expected to end at the solution.
+ *
+ * What is expected: a Newton step leads from a gain g (the decrease that the quadratic model predicts) to c g², near the
+ * solution; c is what the last full step showed.  The solution of a sample of every s-th chunk lies n (s - 1) / 2N above the
+ * minimum over all N rows, in the mean (Wilks 1938: twice the sum over rows is χ² with n degrees of freedom).  So a coarse
+ * level (solver.h) ends when its next point will be nearer to its solution than that error; the level after it is the one that
+ * leaves the fewest passes; and a level that begins much further off than expected (rows that lie together are alike)
+ * multiplies what is expected of the next.  Where the start is worse than what one step from w = 0 leaves, the sample has
+ * led astray: the last level then begins at w = 0.  All this is about the number of passes, never about where they end.
  *
  * A singular Hessian is bent: multiples of the equilibrated identity are added until Cholesky succeeds, which from
  * w = 0 tends to the solution of least norm.  Before that, a Hessian that was summed in floats is asked for again in doubles.
@@ -34,6 +41,14 @@
 #define CONTRACTS 0.02 /* gain over the last gain: the old Hessian will do */
 #define CONTRACTS_WELL 1e-3
 #define COARSE_ITERATIONS 25
+#define CURVING_LEFT 0.4    /* steps on the last levels curve less than those that led there */
+#define LEAST_CURVING 0.01  /* rounding, and floats in the Hessian */
+#define CLEARLY 0.05        /* c × gain under which steps are as expected */
+#define STEADY 4.0          /* c that grew by more from step to step tells nothing */
+#define LIKELY_SURPRISE 1.5 /* a sample's error over the expected one */
+#define CHECKED_STRIDE 32 /* from a sample as small as this another small one is gone to first, to see how good it is */
+#define ASTRAY (1.0 / 32) /* of the gain at w = 0: a step from there leaves less than this */
+#define MANY_PASSES 50.0
 #define SMALLEST_STEP 0x1p-30
 #define BORDER_PIVOT 1e-8 /* the border's floats: no pivot of less is real */
 #define FLOAT_PIVOT 1e-4  /* of a Hessian with errors of 1e-6: under it the step is not to be trusted */
@@ -47,7 +62,9 @@ typedef struct newton {
     uint32_t is_fresh; /* the trial is a level's first point: nothing to compare with */
     uint32_t has_factor;
     uint32_t level_iterations;
-    uint32_t slow; /* steps in a row that gained little */
+    uint32_t slow;      /* steps in a row that gained little */
+    uint32_t is_newton; /* d is by the Hessian at w, not by an older one */
+    uint32_t is_steady; /* curving is to be relied on */
     uint64_t n_iter;
     uint64_t weak_pivots, weak_parameter;
     double t;         /* step length of the trial */
@@ -56,6 +73,11 @@ typedef struct newton {
     double decrease; /* Δ of d */
     double gain;     /* what the quadratic model predicts of d */
     double l1;
+    double first_gain; /* at w = 0, on the first level; infinity: it does not matter */
+    double curving;    /* c; 0: not known */
+    double slope;      /* optimality over the square root of the gain */
+    double surprise;   /* gain where the level began over what was expected */
+    uint64_t coarser;  /* stride of the level before; 0: there is none */
 } newton;
 
 enum { W, TRIAL, GRADIENT, DIRECTION, SCALE, DIAGONAL, WORK, VECTORS };
@@ -97,6 +119,8 @@ static void newton_init(void *block, const skimpi_solver_options *options)
     s->t = 1.0;
     s->objective = NAN;
     s->optimality = NAN;
+    s->first_gain = INFINITY;
+    s->surprise = LIKELY_SURPRISE;
 }
 
 static bool is_last_level(const newton *s)
@@ -405,17 +429,99 @@ static bool is_accepted(const newton *s, double objective)
     return objective <= s->objective - 1e-4 * s->t * s->decrease + rounding;
 }
 
-static void finish(newton *s, skimpi_stop stop)
+/* ---- what is expected ------------------------------------------------------------------------------------------------- */
+
+/* Of the solution of a sample: what is left to gain over all of n_rows rows. */
+static double sample_gain(const newton *s, uint64_t stride, double n_rows)
 {
-    if (is_last_level(s)) {
-        s->stop = stop;
-        return;
+    return s->surprise * 0.5 * (double)s->options.n * (double)(stride - 1) / n_rows;
+}
+
+static double next_gain(const newton *s, double gain)
+{
+    return fmin(s->curving * gain * gain, gain);
+}
+
+static bool is_end(const newton *s, double gain)
+{
+    const skimpi_solver_options *o = &s->options;
+    return s->slope * sqrt(gain) <= o->tol && gain <= o->gap * fmax(fabs(s->objective), o->floor);
+}
+
+/* Passes over all the data from a point of this gain on, the one that finds the end included. */
+static double passes_from(const newton *s, double gain)
+{
+    double passes = 1.0;
+    while (passes < MANY_PASSES && !is_end(s, gain)) {
+        gain = next_gain(s, gain);
+        passes++;
     }
-    s->level++;
+    return passes;
+}
+
+/* Where to go from a coarse level: to the last, or by a larger sample that saves more than the pass over it costs. */
+static uint32_t next_level(const newton *s, double rows)
+{
+    const skimpi_solver_options *o = &s->options;
+    uint32_t best = o->n_levels - 1;
+    uint64_t stride = o->stride[s->level];
+    if (s->coarser == 0 && stride >= CHECKED_STRIDE) {
+        return s->level + 1;
+    }
+    double n_rows = rows * (double)stride;
+    double least = passes_from(s, sample_gain(s, stride, n_rows));
+    for (uint32_t level = s->level + 1; s->is_steady && level + 1 < o->n_levels; level++) {
+        double passes = 1.0 / (double)o->stride[level] + passes_from(s, sample_gain(s, o->stride[level], n_rows));
+        if (passes < least) {
+            least = passes;
+            best = level;
+        }
+    }
+    return best;
+}
+
+static void enter_level(newton *s, uint32_t level)
+{
+    s->coarser = s->options.stride[s->level];
+    s->level = level;
     s->level_iterations = 0;
     s->slow = 0;
     s->is_fresh = 1;
     s->kind = SKIMPI_REQUEST_HESSIAN;
+}
+
+/* What the point that was reached tells of those to come; before: the gain at the one before. False: the sample led astray. */
+static bool learn(newton *s, const skimpi_answer *answer, double before, bool was_newton)
+{
+    bool is_start = s->level_iterations == 0;
+    if (is_start && s->coarser == 0) {
+        s->first_gain = s->gain;
+    } else if (is_start) {
+        double stride = (double)s->options.stride[s->level];
+        double expected = 0.5 * (double)s->options.n * ((double)s->coarser - stride) / (answer->rows * stride);
+        s->surprise = fmax(LIKELY_SURPRISE, s->gain / expected);
+        if (s->gain > ASTRAY * s->first_gain) {
+            s->first_gain = INFINITY; /* once is enough */
+            return false;
+        }
+    } else if (was_newton && s->t == 1.0 && isfinite(before)) {
+        double curving = fmax(CURVING_LEFT * s->gain / (before * before), LEAST_CURVING);
+        s->is_steady = curving <= STEADY * s->curving;
+        s->curving = curving;
+    }
+    s->slope = s->optimality / sqrt(s->gain);
+    return true;
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------------ */
+
+static void finish(newton *s, skimpi_stop stop)
+{
+    if (is_last_level(s)) {
+        s->stop = stop;
+    } else {
+        enter_level(s, s->options.n_levels - 1);
+    }
 }
 
 /* The direction is known: stop, change level, or go on. */
@@ -426,9 +532,10 @@ static void decide(newton *s, const skimpi_answer *answer, double gain_before)
     s->t = 1.0;
     make_trial(s);
     if (!is_last_level(s)) {
-        bool is_noise = s->gain <= 0.1 * (double)o->n / fmax(answer->rows, 1.0);
-        if (is_noise || s->gain <= o->gap * size || s->level_iterations >= COARSE_ITERATIONS) {
-            finish(s, SKIMPI_STOP_NONE);
+        double noise = fmax(0.1 * (double)o->n / fmax(answer->rows, 1.0), o->gap * size);
+        bool is_near = s->is_steady && s->curving * s->gain <= CLEARLY && next_gain(s, s->gain) <= noise;
+        if (is_near || s->gain <= noise || s->level_iterations >= COARSE_ITERATIONS) {
+            enter_level(s, next_level(s, answer->rows));
             return;
         }
     } else if (s->optimality <= o->tol && s->gain <= o->gap * size) {
@@ -448,6 +555,7 @@ static void decide(newton *s, const skimpi_answer *answer, double gain_before)
         s->exact = 1; /* the floats of the Hessian may be why */
     }
     bool will_do = s->gain <= (o->n > CHEAP ? CONTRACTS : CONTRACTS_WELL) * gain_before && isfinite(gain_before);
+    will_do |= is_last_level(s) && s->is_newton && s->is_steady && is_end(s, 2.0 * next_gain(s, s->gain));
     s->kind = will_do ? SKIMPI_REQUEST_GRADIENT : SKIMPI_REQUEST_HESSIAN;
     s->level_iterations++;
     s->n_iter += is_last_level(s);
@@ -458,6 +566,7 @@ static void newton_step(void *block, const skimpi_answer *answer)
     newton *s = block;
     size_t n = s->options.n;
     double gain_before = s->is_fresh ? INFINITY : s->gain;
+    bool was_newton = s->is_newton;
     s->l1 = answer->l1;
     double objective = answer->value + l1_value(s, vector(s, TRIAL));
     bool has_matrix = s->kind == SKIMPI_REQUEST_HESSIAN;
@@ -496,12 +605,18 @@ static void newton_step(void *block, const skimpi_answer *answer)
             return;
         }
     }
-    s->is_fresh = 0;
     newton_direction(s);
     if (!isfinite(s->gain)) {
         finish(s, SKIMPI_STOP_NOT_FINITE);
         return;
     }
+    s->is_newton = has_matrix;
+    if (!learn(s, answer, gain_before, was_newton)) {
+        memset(vector(s, TRIAL), 0, n * sizeof(double));
+        enter_level(s, s->options.n_levels - 1);
+        return;
+    }
+    s->is_fresh = 0;
     decide(s, answer, gain_before);
 }
 

@@ -12,13 +12,13 @@
  *
  * On coarse levels (solver.h), and where the data is too small to be sampled, B is the Hessian of the level itself.
  *
- * With l1 the method is orthant-wise (Andrew & Gao 2007; with CG on a sample: Byrd, Chin, Nocedal & Oztoprak 2012): the
- * gradient is the subgradient of least norm, parameters that are 0 and want to stay so are held, and a trial that leaves the orthant
- * of w is projected back onto it.
+ * With l1 the initial matrix is D alone, and the step minimises the model with its l1 part: solver_proximal.c.
  *
- * Line search: backtracking on F(trial) ≤ F(w) + 1e-4 gᵀ(trial - w).  F is convex, so pairs with sᵀy > 0 come by themselves.
+ * Line search: backtracking on F(trial) ≤ F(w) + 1e-4 t (gᵀd + Σ l1_j (|w_j + d_j| - |w_j|)).  f is convex, so pairs with sᵀy > 0
+ * come by themselves.
  *
- * The block: header, 8 vectors of n doubles, then MEMORY pairs (s, y) of n floats: a preconditioner needs no more.
+ * The block: header, 8 vectors of n doubles, then MEMORY pairs (s, y) of n floats: a preconditioner needs no more.  With l1:
+ * 5 vectors, then solver_proximal.c's floats.
  */
 #include <float.h>
 #include <math.h>
@@ -26,6 +26,7 @@
 
 #include "kernel/kernel.h"
 #include "solver/solver.h"
+#include "solver/solver_proximal.h"
 
 #define MEMORY 10
 #define INNER 3
@@ -33,10 +34,12 @@
 #define SLOW 0.4 /* a fall over the one before it: from here on B must become better */
 #define COARSE_INNER 10
 #define COARSE_ITERATIONS 3
+#define L1_COARSE_STEPS 20
+#define L1_STEPS 5      /* that count as an iteration: they do about what one with conjugate gradients does */
+#define L1_REFRESH 20   /* steps after which D is taken anew, */
+#define L1_DIAGONAL 2.0 /* and times this: else the first steps after it are too long */
 #define ALPHA 0.85
 #define STALE 5
-#define ALIGN_STEP 0.1 /* with l1: a step as short as this says that the direction is at fault */
-#define FLAT 1e-3 /* with l1: where f has less curvature than this of D's, the orthant's walls stop a step, not f */
 #define SMALLEST_STEP 0x1p-30
 
 typedef enum phase { PHASE_POINT, PHASE_SAMPLE, PHASE_PRODUCT } phase;
@@ -51,7 +54,6 @@ typedef struct quasi {
     uint32_t inner; /* steps of conjugate gradients so far */
     uint32_t n_pairs, next_pair;
     uint32_t inner_limit;
-    uint32_t is_aligned;   /* the direction goes down in each coordinate */
     uint32_t stale;        /* steps in a row without a smaller gradient, where F cannot tell any more */
     uint32_t n_falls;      /* of `falls` that hold something */
     uint64_t model_stride; /* of the sample in B; 1: B is the Hessian itself */
@@ -61,14 +63,15 @@ typedef struct quasi {
     double t;               /* step length of the trial */
     double objective;       /* F at w */
     double optimality;
-    double slope; /* gᵀd, negative */
+    double slope; /* of F along d, negative */
     double l1;
     double rz, first_rz; /* of conjugate gradients: rᵀz now, and at first */
     double inverse_sy[MEMORY];
-    double weight[MEMORY]; /* of the two loops: what the first leaves to the second */
+    double weight[MEMORY];    /* of the two loops: what the first leaves to the second */
+    skimpi_proximal proximal; /* with l1 */
 } quasi;
 
-enum { W, TRIAL, GRADIENT, DIRECTION, DIAGONAL, CORRECTION, RESIDUAL, SEARCH, VECTORS };
+enum { W, TRIAL, GRADIENT, DIRECTION, DIAGONAL, L1_VECTORS, CORRECTION = L1_VECTORS, RESIDUAL, SEARCH, VECTORS };
 
 static inline double *vector(const quasi *s, unsigned which)
 {
@@ -84,9 +87,15 @@ static inline float *pair_y(const quasi *s, unsigned i)
     return (float *)vector(s, VECTORS) + (size_t)(2 * i + 1) * s->options.n;
 }
 
+static inline float *proximal_rows(const quasi *s)
+{
+    return (float *)vector(s, L1_VECTORS);
+}
+
 static uint64_t quasi_bytes(const skimpi_solver_options *options)
 {
-    uint64_t a_parameter = VECTORS * sizeof(double) + 2 * MEMORY * sizeof(float);
+    uint64_t a_parameter = options->has_l1 ? L1_VECTORS * sizeof(double) + SKIMPI_PROXIMAL_FLOATS * sizeof(float)
+                                           : VECTORS * sizeof(double) + 2 * MEMORY * sizeof(float);
     return skimpi_add_sat(skimpi_round_up(sizeof(quasi), 64), skimpi_mul_sat(options->n, a_parameter));
 }
 
@@ -110,7 +119,13 @@ static bool is_last_level(const quasi *s)
 /* Is B made of a sample (else of the level itself)? */
 static bool has_sample(const quasi *s)
 {
-    return is_last_level(s) && s->model_stride > 1;
+    return is_last_level(s) && s->model_stride > 1 && !s->options.has_l1;
+}
+
+/* With l1: D at the start of a level is soon not D at w. */
+static bool wants_diagonal(const quasi *s)
+{
+    return s->options.has_l1 && !s->is_fresh && s->level_iterations % L1_REFRESH == 0;
 }
 
 static void quasi_request(void *block, skimpi_request *request)
@@ -123,7 +138,7 @@ static void quasi_request(void *block, skimpi_request *request)
                                             : SKIMPI_REQUEST_GRADIENT,
         .point = vector(s, s->phase == PHASE_POINT ? TRIAL : W),
         .direction = vector(s, SEARCH),
-        .with_diagonal = s->phase == PHASE_SAMPLE || (s->phase == PHASE_POINT && s->is_fresh),
+        .with_diagonal = s->phase == PHASE_SAMPLE || (s->phase == PHASE_POINT && (s->is_fresh || wants_diagonal(s))),
         .stride = is_sampled ? s->model_stride : s->options.stride[s->level],
         .penalty_factor = is_sampled ? 0.0 : s->options.penalty_factor[s->level],
     };
@@ -145,34 +160,6 @@ static double l1_value(const quasi *s, const double *w)
         }
     }
     return sum;
-}
-
-/* The subgradient of least norm at w; 0 where w_j = 0 is to stay. */
-static double pseudo_gradient(const quasi *s, size_t j)
-{
-    double g = vector(s, GRADIENT)[j];
-    if (!s->options.has_l1) {
-        return g;
-    }
-    double w = vector(s, W)[j], l1 = l1_weight(s, j);
-    if (w != 0.0) {
-        return g + (w > 0.0 ? l1 : -l1);
-    }
-    return g > l1 ? g - l1 : g < -l1 ? g + l1 : 0.0;
-}
-
-static bool is_held(const quasi *s, size_t j)
-{
-    return s->options.has_l1 && vector(s, W)[j] == 0.0 && pseudo_gradient(s, j) == 0.0;
-}
-
-static void hold(const quasi *s, double *x)
-{
-    for (size_t j = 0; s->options.has_l1 && j < s->options.n; j++) {
-        if (is_held(s, j)) {
-            x[j] = 0.0;
-        }
-    }
 }
 
 /* ---- the two loops ------------------------------------------------------------------------------------------------------ */
@@ -212,7 +199,6 @@ static void first_loop(quasi *s, double *q)
         s->weight[i] = s->inverse_sy[i] * dot_float(n, pair_s(s, i), q);
         add_float(n, -s->weight[i], pair_y(s, i), q);
     }
-    hold(s, q);
 }
 
 static void second_loop(const quasi *s, double *z)
@@ -223,7 +209,6 @@ static void second_loop(const quasi *s, double *z)
         double beta = s->inverse_sy[i] * dot_float(n, pair_y(s, i), z);
         add_float(n, s->weight[i] - beta, pair_s(s, i), z);
     }
-    hold(s, z);
 }
 
 static void remember_step(quasi *s, const double *gradient)
@@ -231,6 +216,10 @@ static void remember_step(quasi *s, const double *gradient)
     size_t n = s->options.n;
     unsigned i = s->next_pair;
     const double *w = vector(s, W), *trial = vector(s, TRIAL), *g = vector(s, GRADIENT);
+    if (s->options.has_l1) {
+        skimpi_proximal_remember(&s->proximal, proximal_rows(s), n, w, trial, g, gradient);
+        return;
+    }
     float *ps = pair_s(s, i), *py = pair_y(s, i);
     double sy = 0.0, ss = 0.0, yy = 0.0;
     for (size_t j = 0; j < n; j++) {
@@ -244,6 +233,8 @@ static void remember_step(quasi *s, const double *gradient)
         s->inverse_sy[i] = 1.0 / sy;
         s->next_pair = (i + 1) % MEMORY;
         s->n_pairs += s->n_pairs < MEMORY;
+    } else {
+        s->n_pairs -= s->n_pairs == MEMORY; /* it lies where the oldest was */
     }
 }
 
@@ -255,12 +246,6 @@ static void make_trial(quasi *s)
     double *trial = vector(s, TRIAL);
     for (size_t j = 0; j < s->options.n; j++) {
         trial[j] = w[j] + s->t * d[j];
-        if (s->options.has_l1 && l1_weight(s, j) > 0.0) {
-            double side = w[j] != 0.0 ? w[j] : -pseudo_gradient(s, j);
-            if (trial[j] * side <= 0.0) {
-                trial[j] = 0.0;
-            }
-        }
     }
 }
 
@@ -277,17 +262,31 @@ static void divide_by_diagonal(const quasi *s, const double *q, double *z)
 static double predicted_gain(quasi *s)
 {
     size_t n = s->options.n;
-    double *q = vector(s, RESIDUAL), *z = vector(s, DIRECTION), sum = 0.0;
-    for (size_t j = 0; j < n; j++) {
-        q[j] = pseudo_gradient(s, j);
-    }
+    const double *g = vector(s, GRADIENT);
+    double *q = vector(s, RESIDUAL), *z = vector(s, DIRECTION);
+    memcpy(q, g, n * sizeof(double));
     first_loop(s, q);
     divide_by_diagonal(s, q, z);
     second_loop(s, z);
-    for (size_t j = 0; j < n; j++) {
-        sum += z[j] * pseudo_gradient(s, j);
-    }
-    return 0.5 * sum;
+    return 0.5 * skimpi_dot(n, z, g);
+}
+
+/* With l1: the direction itself, and what the model says that it gains. */
+static double proximal_gain(quasi *s)
+{
+    const skimpi_proximal_problem problem = {
+        .n = s->options.n,
+        .n_l1 = s->options.n_l1,
+        .l1 = s->l1,
+        .l1_rest = s->l1 * s->options.l1_rest,
+        .w = vector(s, W),
+        .gradient = vector(s, GRADIENT),
+        .diagonal = vector(s, DIAGONAL),
+        .d = vector(s, DIRECTION),
+        .moves = (uint64_t *)(void *)vector(s, TRIAL),
+        .rows = proximal_rows(s),
+    };
+    return skimpi_proximal_step(&s->proximal, &problem, &s->slope);
 }
 
 static void next_level(quasi *s)
@@ -296,44 +295,42 @@ static void next_level(quasi *s)
     s->level_iterations = 0;
     s->n_pairs = 0;
     s->next_pair = 0;
+    skimpi_proximal_forget(&s->proximal);
     s->is_fresh = 1;
     s->phase = PHASE_POINT;
 }
 
-/* Second half of the two loops, and the trial. */
+/* The direction is there: a trial. */
+static void take_direction(quasi *s)
+{
+    bool last = is_last_level(s), has_l1 = s->options.has_l1;
+    s->t = 1.0;
+    make_trial(s);
+    s->phase = PHASE_POINT;
+    s->n_iter += last && (!has_l1 || s->level_iterations % L1_STEPS == 0);
+    s->level_iterations++;
+    if (!last && s->level_iterations >= (has_l1 ? L1_COARSE_STEPS : COARSE_ITERATIONS - s->level)) {
+        next_level(s);
+    }
+}
+
+/* Second half of the two loops. */
 static void end_direction(quasi *s)
 {
     size_t n = s->options.n;
-    double *d = vector(s, DIRECTION), *work = vector(s, RESIDUAL);
+    const double *g = vector(s, GRADIENT);
+    double *d = vector(s, DIRECTION);
     second_loop(s, d);
-    s->slope = 0.0;
-    for (size_t j = 0; j < n; j++) {
-        double g = pseudo_gradient(s, j);
-        d[j] = -d[j];
-        if (s->options.has_l1 && vector(s, W)[j] == 0.0 && d[j] * g >= 0.0) {
-            d[j] = 0.0;
-        }
-        s->slope += g * d[j];
-        work[j] = g;
-    }
+    s->slope = -skimpi_dot(n, g, d);
     if (!(s->slope < 0.0) || !isfinite(s->slope)) {
-        divide_by_diagonal(s, work, d);
-        s->slope = 0.0;
-        for (size_t j = 0; j < n; j++) {
-            d[j] = -d[j];
-            s->slope += work[j] * d[j];
-        }
+        divide_by_diagonal(s, g, d);
+        s->slope = -skimpi_dot(n, g, d);
         s->n_pairs = 0;
     }
-    s->t = 1.0;
-    s->is_aligned = 0;
-    make_trial(s);
-    s->phase = PHASE_POINT;
-    s->level_iterations++;
-    s->n_iter += is_last_level(s);
-    if (!is_last_level(s) && s->level_iterations >= COARSE_ITERATIONS - s->level) {
-        next_level(s);
+    for (size_t j = 0; j < n; j++) {
+        d[j] = -d[j];
     }
+    take_direction(s);
 }
 
 /*
@@ -370,7 +367,7 @@ static void begin_direction(quasi *s)
 {
     const skimpi_solver_options *o = &s->options;
     size_t n = o->n;
-    double predicted = predicted_gain(s), gain = remaining_gain(s, predicted),
+    double predicted = o->has_l1 ? proximal_gain(s) : predicted_gain(s), gain = remaining_gain(s, predicted),
            size = fmax(fabs(s->objective), o->floor);
     if (is_last_level(s)) {
         /* F has long stopped telling: does the gradient still fall? */
@@ -382,7 +379,7 @@ static void begin_direction(quasi *s)
             s->stop = SKIMPI_STOP_CONVERGED;
         } else if (s->stale >= STALE) {
             s->stop = s->optimality <= o->tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_ROUNDING;
-        } else if (s->n_iter >= o->max_iter) {
+        } else if (s->n_iter >= o->max_iter && (!o->has_l1 || s->level_iterations % L1_STEPS == 0)) {
             s->stop = s->optimality <= o->tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_MAX_ITER;
         }
         if (s->stop != SKIMPI_STOP_NONE) {
@@ -393,14 +390,16 @@ static void begin_direction(quasi *s)
         next_level(s);
         return;
     }
+    if (o->has_l1) {
+        take_direction(s);
+        return;
+    }
     if (improve_model(s)) {
         s->phase = PHASE_SAMPLE;
         return;
     }
     double *r = vector(s, RESIDUAL), *z = vector(s, DIRECTION), *p = vector(s, SEARCH);
-    for (size_t j = 0; j < n; j++) {
-        r[j] = pseudo_gradient(s, j);
-    }
+    memcpy(r, vector(s, GRADIENT), n * sizeof(double));
     first_loop(s, r);
     divide_by_diagonal(s, r, p);
     memset(z, 0, n * sizeof(double));
@@ -415,15 +414,13 @@ static void inner_step(quasi *s, const double *product)
     double *r = vector(s, RESIDUAL), *z = vector(s, DIRECTION), *p = vector(s, SEARCH);
     const double *diagonal = vector(s, DIAGONAL), *correction = vector(s, CORRECTION);
     bool sampled = has_sample(s);
-    double curvature = 0.0, least = 0.0;
+    double curvature = 0.0;
     for (size_t j = 0; j < n; j++) {
         double h = sampled ? ALPHA * product[j] + correction[j] * p[j] : product[j];
         curvature += p[j] * h;
-        least += p[j] * p[j] * diagonal[j];
     }
     double step = s->rz / curvature;
-    least *= s->options.has_l1 ? FLAT : 0.0;
-    if (!(curvature > least) || !isfinite(step)) {
+    if (!(curvature > 0.0) || !isfinite(step)) {
         if (s->inner == 0) {
             memcpy(z, p, n * sizeof(double));
         }
@@ -434,7 +431,7 @@ static void inner_step(quasi *s, const double *product)
     for (size_t j = 0; j < n; j++) {
         double h = sampled ? ALPHA * product[j] + correction[j] * p[j] : product[j];
         z[j] += step * p[j];
-        r[j] = is_held(s, j) ? 0.0 : r[j] - step * h;
+        r[j] -= step * h;
         rz += diagonal[j] > 0.0 ? r[j] * r[j] / diagonal[j] : 0.0;
     }
     s->inner++;
@@ -454,41 +451,12 @@ static void inner_step(quasi *s, const double *product)
 
 static bool is_accepted(const quasi *s, double objective)
 {
-    double rounding = 32.0 * DBL_EPSILON * fmax(fabs(s->objective), s->options.floor), slope = s->t * s->slope;
-    if (s->options.has_l1) {
-        const double *w = vector(s, W), *trial = vector(s, TRIAL);
-        slope = 0.0;
-        for (size_t j = 0; j < s->options.n; j++) {
-            slope += pseudo_gradient(s, j) * (trial[j] - w[j]);
-        }
-    }
-    return objective <= s->objective + 1e-4 * slope + rounding;
-}
-
-/*
- * Keeps of the direction what goes down in each coordinate by itself: then every projected step short enough lowers F (Andrew & Gao 2007, section
- * 3.2), which the whole direction does not promise once the orthant's walls bend it.
- */
-static void align(quasi *s)
-{
-    double *d = vector(s, DIRECTION);
-    s->slope = 0.0;
-    for (size_t j = 0; j < s->options.n; j++) {
-        double g = pseudo_gradient(s, j);
-        d[j] = d[j] * g < 0.0 ? d[j] : 0.0;
-        s->slope += d[j] * g;
-    }
-    s->is_aligned = 1;
-    s->t = 1.0;
-    make_trial(s);
+    double rounding = 32.0 * DBL_EPSILON * fmax(fabs(s->objective), s->options.floor);
+    return objective <= s->objective + 1e-4 * s->t * s->slope + rounding;
 }
 
 static void shorten(quasi *s, double objective)
 {
-    if (s->options.has_l1 && !s->is_aligned && s->t < ALIGN_STEP) {
-        align(s);
-        return;
-    }
     double best = -0.5 * s->t * s->t * s->slope / (objective - s->objective - s->t * s->slope);
     s->t = isfinite(best) ? fmin(fmax(best, 0.1 * s->t), 0.5 * s->t) : 0.1 * s->t;
     make_trial(s);
@@ -503,6 +471,9 @@ static void take_point(quasi *s, const skimpi_answer *answer)
     if (s->is_fresh ? !isfinite(objective) : !is_accepted(s, objective)) {
         if (!s->is_fresh && s->t >= SMALLEST_STEP) {
             shorten(s, objective);
+        } else if (!s->is_fresh && s->proximal.n_pairs > 0) {
+            skimpi_proximal_forget(&s->proximal); /* the model is at fault */
+            begin_direction(s);
         } else if (s->is_fresh && skimpi_norm_inf(n, trial) > 0.0) {
             memset(trial, 0, n * sizeof(double)); /* a coarse level went astray */
         } else if (!is_last_level(s)) {
@@ -521,6 +492,10 @@ static void take_point(quasi *s, const skimpi_answer *answer)
         s->falls[1] = s->falls[0];
         s->falls[0] = s->objective - objective;
         s->n_falls += s->n_falls < 3;
+        for (size_t j = 0; wants_diagonal(s) && j < n; j++) {
+            double *d = &vector(s, DIAGONAL)[j];
+            *d = fmax(L1_DIAGONAL * answer->diagonal[j], 0.05 * *d);
+        }
     } else {
         s->n_falls = 0;
         memcpy(vector(s, DIAGONAL), answer->diagonal, n * sizeof(double));
@@ -574,9 +549,10 @@ static bool quasi_check(const void *block, const skimpi_solver_options *options)
 {
     const quasi *s = block;
     return memcmp(&s->options, options, sizeof *options) == 0 && s->level < options->n_levels &&
-           s->phase <= PHASE_PRODUCT && s->stop <= SKIMPI_STOP_NOT_FINITE && s->is_fresh <= 1 && s->n_pairs <= MEMORY &&
-           s->next_pair < MEMORY && s->inner_limit >= 1 && s->n_falls <= 3 && s->model_stride >= 1 &&
-           s->model_stride <= options->model_stride;
+           s->phase <= (options->has_l1 ? PHASE_POINT : PHASE_PRODUCT) && s->stop <= SKIMPI_STOP_NOT_FINITE &&
+           s->is_fresh <= 1 && s->n_pairs <= MEMORY && s->next_pair < MEMORY &&
+           s->proximal.n_pairs <= SKIMPI_PROXIMAL_PAIRS && s->proximal.next < SKIMPI_PROXIMAL_PAIRS &&
+           s->inner_limit >= 1 && s->n_falls <= 3 && s->model_stride >= 1 && s->model_stride <= options->model_stride;
 }
 
 const skimpi_solver skimpi_solver_quasi = {

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Settings: how much memory, how many threads, where to spill, who is told of progress.
+
+What holds for a call is, one setting at a time, the first that is given of: the innermost `config_context`; what an
+unfitted estimator carries from the context in which it was cloned or pickled; `set_config`; the environment
+(``SKIMP_MAX_MEMORY``, ``SKIMP_SPILL_DIR``, ``OMP_NUM_THREADS``); the defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from skimp import _core
+
+KEYS = ("max_memory", "n_threads", "spill_dir", "progress")
+
+_context: ContextVar[Mapping[str, Any]] = ContextVar("skimp_config", default={})
+_process: dict[str, Any] = {}
+
+
+def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are not None, in the form that jobs take."""
+    checked: dict[str, Any] = {}
+    for key, value in given.items():
+        if value is None:
+            continue
+        match key:
+            case "max_memory":
+                checked[key] = parse_size(value)
+            case "n_threads":
+                checked[key] = int(value)
+                if checked[key] < 1:
+                    raise ValueError(f"n_threads={value!r}: at least 1 is needed")
+            case "spill_dir":
+                checked[key] = os.fspath(value)
+            case "progress":
+                if not callable(value) and not isinstance(value, bool):
+                    raise TypeError(f"progress={value!r}: True, False or a function of a dict is expected")
+                checked[key] = value
+    return checked
+
+
+def parse_size(size: str | int) -> int:
+    """Return the bytes of a size: an int, or a text such as ``"64M"``, ``"1.5GiB"`` or ``"100 MB"``.
+
+    K, M, G and KiB, MiB, GiB are powers of 1024; KB, MB, GB of 1000.
+    """
+    if isinstance(size, str):
+        return _core.parse_size(size)
+    bytes_ = int(size)
+    if bytes_ <= 0:
+        raise ValueError(f"max_memory={size!r}: a size above 0 is needed")
+    return bytes_
+
+
+@contextmanager
+def config_context(
+    *,
+    max_memory: str | int | None = None,
+    n_threads: int | None = None,
+    spill_dir: str | os.PathLike[str] | None = None,
+    progress: bool | Callable[[dict[str, Any]], object] | None = None,
+) -> Iterator[None]:
+    """Set what holds inside a ``with`` block, in this thread or task.
+
+    Parameters
+    ----------
+    max_memory : str or int, default=None
+        By how much the resident set may grow during a call: ``"256MB"``, ``"1GiB"`` or bytes.
+    n_threads : int, default=None
+        Threads that work at once.
+    spill_dir : path, default=None
+        Directory on a disk for what does not fit.
+    progress : bool or callable, default=None
+        Called about twenty times a second with a dict (phase, bytes, rows, passes, objective, memory, time left).
+
+    Examples
+    --------
+    >>> import skimp
+    >>> with skimp.config_context(max_memory="256MB"):
+    ...     skimp.get_config()["max_memory"]
+    256000000
+    """
+    token = _context.set(
+        {
+            **_context.get(),
+            **_checked({"max_memory": max_memory, "n_threads": n_threads, "spill_dir": spill_dir, "progress": progress}),
+        }
+    )
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def set_config(
+    *,
+    max_memory: str | int | None = None,
+    n_threads: int | None = None,
+    spill_dir: str | os.PathLike[str] | None = None,
+    progress: bool | Callable[[dict[str, Any]], object] | None = None,
+) -> None:
+    """Set what holds in this process where no `config_context` says otherwise. None leaves a setting as it is."""
+    _process.update(
+        _checked({"max_memory": max_memory, "n_threads": n_threads, "spill_dir": spill_dir, "progress": progress})
+    )
+
+
+def get_config() -> dict[str, Any]:
+    """Return the settings that hold here; ``max_memory`` None is half of what is free to this process."""
+    return effective({})
+
+
+def current_context() -> dict[str, Any]:
+    """What the enclosing contexts have set: what an estimator carries to a worker."""
+    return dict(_context.get())
+
+
+def _environment() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if size := os.environ.get("SKIMP_MAX_MEMORY"):
+        found["max_memory"] = parse_size(size)
+    if directory := os.environ.get("SKIMP_SPILL_DIR"):
+        found["spill_dir"] = directory
+    # "4,2": OpenMP's list by level of nesting
+    threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if threads.isdigit() and int(threads) > 0:
+        found["n_threads"] = int(threads)
+    return found
+
+
+def effective(carried: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that hold for an estimator that carries these."""
+    return {**dict.fromkeys(KEYS), **_environment(), **_process, **carried, **_context.get()}

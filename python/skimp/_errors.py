@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Exceptions, and how errors of the library become them."""
+
+from __future__ import annotations
+
+
+class BudgetError(MemoryError):
+    """The memory budget is too small for the work.
+
+    Attributes
+    ----------
+    requested, in_use, limit : int
+        Bytes that were asked for, that were charged then, and that the budget allows.
+    minimum_bytes : int or None
+        The smallest budget that works, where it is known.
+    """
+
+    requested: int
+    in_use: int
+    limit: int
+    minimum_bytes: int | None
+
+    def __init__(self, message: str, requested: int = 0, in_use: int = 0, limit: int = 0, minimum_bytes: int | None = None) -> None:
+        super().__init__(message)
+        self.requested = requested
+        self.in_use = in_use
+        self.limit = limit
+        self.minimum_bytes = minimum_bytes
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.requested, self.in_use, self.limit, self.minimum_bytes)
+
+
+class DataError(ValueError):
+    """The data is not what it should be.
+
+    Attributes
+    ----------
+    file : str or None
+        Name of the file.
+    row : int or None
+        Row, counted from 1 with the header line included, as an editor counts lines.
+    column : str or None
+        Name of the column.
+    """
+
+    file: str | None
+    row: int | None
+    column: str | None
+
+    def __init__(self, message: str, file: str | None = None, row: int | None = None, column: str | None = None) -> None:
+        super().__init__(message)
+        self.file = file
+        self.row = row
+        self.column = column
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.file, self.row, self.column)
+
+
+def make(
+    code: str, requested: int, in_use: int, limit: int, minimum_bytes: int, row: int, column: str, file: str, message: str
+) -> BaseException:
+    """Make the exception of an error of the library; called by the extension module."""
+    match code:
+        case "budget":
+            return BudgetError(message, requested, in_use, limit, minimum_bytes or None)
+        case "nomem":
+            return MemoryError(message)
+        case "io":
+            return OSError(message)
+        case "data":
+            return DataError(message, file or None, row or None, column or None)
+        case "param":
+            return ValueError(message)
+        case "cancelled":
+            return KeyboardInterrupt(message)
+        case _:
+            return RuntimeError(message)

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the scalers share beyond transformer.h: they are fitted in one pass, and read back from a model the same way.
+ */
+#ifndef SKIMPI_SCALER_H
+#define SKIMPI_SCALER_H
+
+#include "estimator/transformer.h"
+
+#define SKIMPI_SCALER_MAX_NAMES 4
+
+/*
+ * A fitted scaler of self_bytes whose vector k is the array prefix + names[k], k < n.  Nothing is allocated before all the
+ * arrays are known to be there in their shapes: a model that claims more features than it holds costs nothing.
+ */
+SKIMP_CHECKED skimp_status skimpi_scaler_load(void **out, size_t self_bytes, const char *const *names, unsigned n,
+                                              skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
+                                              const skimpi_problem *problem, skimp_error *error);
+skimp_status skimpi_scaler_next_pass(void *self, skimpi_pass *pass, skimp_error *error);
+
+/* Of a class: what is the same for all, and functions that each scaler's file has under these names. */
+#define SKIMPI_SCALER_FUNCTIONS                                                                                        \
+    .plan = plan, .begin = begin, .next_pass = skimpi_scaler_next_pass, .consume = consume, .merge = merge,            \
+    .end_pass = end_pass, .progress = skimpi_transformer_progress, .state_save = skimpi_transformer_state_save,        \
+    .state_load = skimpi_transformer_state_load, .result = skimpi_transformer_result, .save = save, .load = load,      \
+    .destroy = skimpi_transformer_destroy, .transform = transform, .accepts_missing = true
+
+#endif
