@@ -4,6 +4,7 @@
  * column one for each category in byte order (as scikit-learn's OneHotEncoder sorts them, missing last).  Hashed text
  * columns share one block of 2^hash_bits features at the end.  Sparse data is one block.
  */
+#include <math.h>
 #include <string.h>
 
 #include "data/dictionary.h"
@@ -186,4 +187,44 @@ skimp_status skimpi_design_names(const skimpi_design *design, const skimpi_schem
     }
 out:
     return status;
+}
+
+void skimpi_design_forecast(const skimp_job *job, skimpi_forecast *f, bool is_known)
+{
+    const skimpi_schema *schema = job->schema;
+    const bool is_hashed = schema->hash_bits > 0 && schema->n_category > 0;
+    f->names = is_hashed ? (uint64_t)(sizeof("hash_65535") + 1) << schema->hash_bits : 0;
+    f->names_json = sizeof("[]");
+    for (uint32_t c = 0; c < schema->n_columns; c++) {
+        const skimpi_column *column = &schema->columns[c];
+        if (column->role != SKIMPI_ROLE_FEATURE) {
+            continue;
+        }
+        const uint64_t length = strlen(column->name);
+        const uint64_t json = skimpi_model_json_bytes(column->name, length) + strlen(", ");
+        f->column_names += length + 1;
+        if (column->type == SKIMPI_TYPE_NUMERIC) {
+            f->names += length + 1;
+            f->names_json += json;
+        } else if (schema->hash_bits == 0) {
+            const uint64_t n = job->code_sizes[column->slot];
+            uint64_t text = 0, quoted = 0;
+            if (is_known) {
+                const skimpi_dictionary *dictionary = schema->dictionaries[column->slot];
+                text = quoted = strlen("nan");
+                for (uint32_t code = 0; code < skimpi_dictionary_size(dictionary); code++) {
+                    size_t bytes = 0;
+                    const char *category = skimpi_dictionary_text(dictionary, code, &bytes);
+                    text += bytes;
+                    quoted += skimpi_model_json_bytes(category, bytes) - strlen("\"\"");
+                }
+            } else {
+                text = quoted = (uint64_t)fmin((double)n * job->sample.category_bytes[column->slot], 0x1p62);
+            }
+            f->names += skimpi_mul_sat(n, length + 2) + text;
+            f->names_json += skimpi_mul_sat(n, json + 1) + quoted;
+            f->category_texts += skimp_alloc_cost(text + n);
+            f->most_categories = skimpi_max_u64(f->most_categories, n);
+        }
+    }
 }

@@ -138,6 +138,8 @@ typedef struct skimpi_forecast {
     uint64_t store_bytes, chunk_bytes; /* encoded: in all, of the largest chunk */
     skimpi_area area;                  /* of decoders */
 } skimpi_forecast;
+/* Texts that features' names and models are made of: as the dictionaries hold them, else as the sample has it. */
+void skimpi_design_forecast(const skimp_job *job, skimpi_forecast *f, bool is_known);
 
 /* How a job will run: what plan computes and fit does. */
 typedef struct skimpi_layout {

@@ -84,47 +84,6 @@ static void place_codes(skimp_job *job)
     }
 }
 
-/* Texts that names and models are made of: as the dictionaries hold them, else as the sample has it. */
-static void forecast_texts(const skimp_job *job, skimpi_forecast *f, bool is_known)
-{
-    const skimpi_schema *schema = job->schema;
-    const bool is_hashed = schema->hash_bits > 0 && schema->n_category > 0;
-    f->names = is_hashed ? (uint64_t)(sizeof("hash_65535") + 1) << schema->hash_bits : 0;
-    f->names_json = sizeof("[]");
-    for (uint32_t c = 0; c < schema->n_columns; c++) {
-        const skimpi_column *column = &schema->columns[c];
-        if (column->role != SKIMPI_ROLE_FEATURE) {
-            continue;
-        }
-        const uint64_t length = strlen(column->name);
-        const uint64_t json = skimpi_model_json_bytes(column->name, length) + strlen(", ");
-        f->column_names += length + 1;
-        if (column->type == SKIMPI_TYPE_NUMERIC) {
-            f->names += length + 1;
-            f->names_json += json;
-        } else if (schema->hash_bits == 0) {
-            const uint64_t n = job->code_sizes[column->slot];
-            uint64_t text = 0, quoted = 0;
-            if (is_known) {
-                const skimpi_dictionary *dictionary = schema->dictionaries[column->slot];
-                text = quoted = strlen("nan");
-                for (uint32_t code = 0; code < skimpi_dictionary_size(dictionary); code++) {
-                    size_t bytes = 0;
-                    const char *category = skimpi_dictionary_text(dictionary, code, &bytes);
-                    text += bytes;
-                    quoted += skimpi_model_json_bytes(category, bytes) - strlen("\"\"");
-                }
-            } else {
-                text = quoted = clamp_u64((double)n * job->sample.category_bytes[column->slot]);
-            }
-            f->names += skimpi_mul_sat(n, length + 2) + text;
-            f->names_json += skimpi_mul_sat(n, json + 1) + quoted;
-            f->category_texts += skimp_alloc_cost(text + n);
-            f->most_categories = skimpi_max_u64(f->most_categories, n);
-        }
-    }
-}
-
 static void forecast_categories(const skimp_job *job, skimpi_forecast *f)
 {
     const skimpi_schema *schema = job->schema;
@@ -175,6 +134,9 @@ static skimpi_area expected_area(const skimp_job *job, const skimpi_forecast *f)
 static double padding(double width, double rows)
 {
     const uint64_t w = (uint64_t)width;
+    if (width > (double)w) { /* decimals: a block of 16 and 64 bytes, at most */
+        return (double)sizeof(skimpi_chunk_column) + 112;
+    }
     const double most = w > 4 ? 16.0 * (double)w : 64,
                  near = (double)skimpi_column_bytes(clamp_u64(rows * 1.03) + 1, w) - rows * (double)w;
     return (double)sizeof(skimpi_chunk_column) + (w == 0 ? 0 : near < most ? near : most);
@@ -244,7 +206,7 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
         f->n_code_columns = schema->n_category;
         forecast_categories(job, f);
         place_codes(job);
-        forecast_texts(job, f, false);
+        skimpi_design_forecast(job, f, false);
         for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
             row_store += sample->numeric_bytes[slot];
             overhead += padding(sample->numeric_bytes[slot], chunk_rows);
@@ -301,7 +263,7 @@ static void forecast_store(skimp_job *job, skimpi_forecast *f)
     }
     place_codes(job);
     if (!schema->sparse) {
-        forecast_texts(job, f, true);
+        skimpi_design_forecast(job, f, true);
     }
     f->features += schema->hash_bits > 0 && schema->n_category > 0 ? (uint64_t)1 << schema->hash_bits : 0;
     f->classes = schema->target_type == SKIMPI_TYPE_CATEGORY && schema->target >= 0
