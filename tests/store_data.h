@@ -66,7 +66,7 @@ static inline skimpi_schema *data_sparse(skimp_budget *budget, uint64_t n_featur
 }
 
 /* A number of a kind: each kind wants another encoding. */
-#define DATA_KINDS 12
+#define DATA_KINDS 15
 static inline double data_number(skimpi_random *r, uint32_t kind)
 {
     double u = skimpi_random_double(r);
@@ -93,6 +93,12 @@ static inline double data_number(skimpi_random *r, uint32_t kind)
         return u < 0.5 ? 1e300 * u : -1e-300;
     case 10:
         return NAN;
+    case 11:
+        return floor(u * 800000 - 300000) / 100000; /* five digits: 20 bits */
+    case 12:
+        return u < 0.1 ? NAN : floor(u * 4000) / 10; /* 12 bits, with missing ones */
+    case 13:
+        return floor(u * 1e7) / 1000; /* 24 bits */
     default:
         return u < 0.3 ? NAN : floor(u * 10);
     }

@@ -75,8 +75,9 @@ static void every_kind_comes_back(void **state)
 {
     (void)state;
     static const unsigned wanted[DATA_KINDS] = {
-        SKIMPI_ENC_CONSTANT, SKIMPI_ENC_U8,  SKIMPI_ENC_U16, SKIMPI_ENC_U32, SKIMPI_ENC_F32,      SKIMPI_ENC_F32,
-        SKIMPI_ENC_F64,      SKIMPI_ENC_F32, SKIMPI_ENC_F64, SKIMPI_ENC_F64, SKIMPI_ENC_CONSTANT, SKIMPI_ENC_U8,
+        SKIMPI_ENC_CONSTANT, SKIMPI_ENC_U8,  SKIMPI_ENC_U16, SKIMPI_ENC_U32, SKIMPI_ENC_F32,
+        SKIMPI_ENC_F32,      SKIMPI_ENC_F64, SKIMPI_ENC_F32, SKIMPI_ENC_F64, SKIMPI_ENC_F64,
+        SKIMPI_ENC_CONSTANT, SKIMPI_ENC_F32, SKIMPI_ENC_F32, SKIMPI_ENC_F32, SKIMPI_ENC_U8,
     };
     static double values[N];
     for (uint32_t kind = 0; kind < DATA_KINDS; kind++) {
@@ -93,7 +94,8 @@ static void every_kind_comes_back(void **state)
             }
             encoding = round_trip(values, n, true);
             if (n == N) {
-                assert_int_equal(encoding, kind == 5 ? SKIMPI_ENC_F64 : wanted[kind]);
+                bool is_rounded = kind == 5 || (kind >= 11 && kind <= 13);
+                assert_int_equal(encoding, is_rounded ? SKIMPI_ENC_F64 : wanted[kind]);
             }
         }
     }

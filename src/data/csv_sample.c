@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "data/csv_scan.h"
+#include "data/decimal.h"
 #include "data/dictionary.h"
 #include "data/encoding.h"
 
@@ -38,6 +39,7 @@ typedef struct piece {
 typedef struct column_stats {
     uint64_t n_number, n_missing, n_date, n_text;
     skimpi_column_scan scan;
+    unsigned digits;  /* that would do for all numbers (decimal.h) */
     uint64_t *bitmap; /* of distinct numbers, or NULL */
     skimpi_dictionary *texts;
     skimpi_buffer counts; /* per text: text_count */
@@ -379,6 +381,7 @@ static void note_number(column_stats *c, double value)
         scan->maximum = value > scan->maximum ? value : scan->maximum;
         scan->integers = scan->integers && value == rint(value) && !(value == 0 && signbit(value));
         scan->floats = scan->floats && (double)(float)value == value;
+        c->digits = skimpi_decimal_digits(value, c->digits);
     }
     if (c->bitmap != NULL) {
         uint64_t place = skimpi_mix64(bits) % BITMAP_BITS;
@@ -567,6 +570,11 @@ static double numeric_bytes(const survey *s, const column_stats *c, skimpi_decod
     scan.constant = scan.constant && s->whole;
     skimpi_chunk_column column = skimpi_encoding_choose(&scan, false);
     skimpi_decoded_size_expect(&scan, &decoded->memory, &decoded->file);
+    if (column.encoding == SKIMPI_ENC_F32 && scan.n_infinite == 0) {
+        /* One width more than what was seen needs: somewhere a value will lie further out. */
+        const unsigned bits = skimpi_decimal_bits(scan.minimum, scan.maximum, c->digits);
+        return bits > 0 && bits < 24 ? (bits + 4) / 8.0 : sizeof(float);
+    }
     return (double)skimpi_encoding_width(column.encoding);
 }
 

@@ -25,6 +25,7 @@ bool skimpi_decodes_to_float(const skimpi_chunk_column *column)
     case SKIMPI_ENC_U16:
         return base >= -FLOAT_INTEGERS && base <= FLOAT_INTEGERS - UINT16_MAX;
     case SKIMPI_ENC_F32:
+    case SKIMPI_ENC_DECIMAL:
         return true;
     default:
         return false;

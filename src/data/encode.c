@@ -262,8 +262,9 @@ skimpi_chunk_column skimpi_encoding_choose(const skimpi_column_scan *scan, bool 
 void skimpi_decoded_size_expect(const skimpi_column_scan *scan, uint8_t *memory, uint8_t *file)
 {
     skimpi_chunk_column column = skimpi_encoding_choose(scan, false);
-    *memory = skimpi_decodes_to_float(&column) ? sizeof(float) : sizeof(double);
-    *file = scan->integers || column.encoding == SKIMPI_ENC_CONSTANT ? *memory : 0;
+    bool is_float = skimpi_decodes_to_float(&column);
+    *memory = is_float ? sizeof(float) : sizeof(double);
+    *file = scan->integers || is_float ? *memory : 0;
 }
 
 /* The loops below are stamped out for each instruction set: through int32 where that holds the code, as vectors like it. */

@@ -41,7 +41,8 @@ typedef enum skimpi_encoding {
     SKIMPI_ENC_U32,
     SKIMPI_ENC_F32,
     SKIMPI_ENC_F64,
-    SKIMPI_ENC_U64, /* indices only */
+    SKIMPI_ENC_U64,     /* indices only */
+    SKIMPI_ENC_DECIMAL, /* numeric features only: floats as (base + code) / 10^digits (decimal.h) */
     SKIMPI_ENC_COUNT
 } skimpi_encoding;
 
@@ -60,7 +61,8 @@ typedef struct skimpi_chunk_header {
 
 typedef struct skimpi_chunk_column {
     uint8_t encoding;
-    uint8_t reserved[7]; /* 0 */
+    uint8_t digits, bits; /* DECIMAL; else 0 */
+    uint8_t reserved[5];  /* 0 */
     double base;
 } skimpi_chunk_column;
 
@@ -69,8 +71,8 @@ _Static_assert(sizeof(skimpi_chunk_column) == 16, "a descriptor is 16 bytes");
 
 static inline uint64_t skimpi_encoding_width(unsigned encoding)
 {
-    static const uint8_t width[SKIMPI_ENC_COUNT] = { 0, 1, 2, 4, 4, 8, 8 };
-    return width[encoding];
+    static const uint8_t width[SKIMPI_ENC_COUNT] = { 0, 1, 2, 4, 4, 8, 8, 0 };
+    return width[encoding]; /* of DECIMAL the descriptor tells */
 }
 
 /* Bytes of a column of n values of `width` bytes. n is at most 2^56. */
@@ -78,6 +80,14 @@ static inline uint64_t skimpi_column_bytes(uint64_t n, uint64_t width)
 {
     uint64_t bytes = (n + 15) / 16 * 16 * width;
     return (bytes + SKIMPI_CHUNK_ALIGN - 1) / SKIMPI_CHUNK_ALIGN * SKIMPI_CHUNK_ALIGN;
+}
+
+static inline uint64_t skimpi_column_encoded_bytes(const skimpi_chunk_column *column, uint64_t n)
+{
+    if (column->encoding == SKIMPI_ENC_DECIMAL) { /* 16 codes in 2 × bits bytes */
+        return ((n + 15) / 16 * 2 * column->bits + SKIMPI_CHUNK_ALIGN - 1) / SKIMPI_CHUNK_ALIGN * SKIMPI_CHUNK_ALIGN;
+    }
+    return skimpi_column_bytes(n, skimpi_encoding_width(column->encoding));
 }
 
 uint32_t skimpi_chunk_columns(const skimpi_schema *schema); /* columns in a chunk of the schema */
@@ -117,7 +127,7 @@ void skimpi_column_scan_run(const double *values, size_t n, skimpi_column_scan *
 skimpi_chunk_column skimpi_encoding_choose(const skimpi_column_scan *scan, bool exact);
 /*
  * What a value takes when it is decoded (bytes; beside a store in memory, and in a file), for columns of which this is
- * known. In a file, what is no integer is used in place: it is a float or a double in every chunk, whatever its spread.
+ * known. In a file, doubles that are no integers are used in place; floats are, unless they have few digits.
  */
 void skimpi_decoded_size_expect(const skimpi_column_scan *scan, uint8_t *memory, uint8_t *file);
 /* Writes the column's bytes; returns how many. */

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "data/decimal.h"
 #include "data/dictionary.h"
 #include "data/store_internal.h"
 
@@ -244,6 +245,29 @@ static void decode_indices64(const skimpi_chunk_column *column, const void *byte
     skimpi_decode_indices(column, bytes, n, NULL, out);
 }
 
+/* The same of decimals, block by block: one that lies in two pieces is put together first. */
+static void decimals_of(const source *from, uint64_t at, const skimpi_chunk_column *column, uint64_t n, float *out)
+{
+    const uint64_t block = skimpi_decimal_block_bytes(column);
+    for (uint64_t done = 0; done < n;) {
+        uint64_t available, rest;
+        const uint64_t where = at + done / SKIMPI_DECIMAL_BLOCK * block;
+        const uint8_t *bytes = piece(from, where, &available);
+        uint64_t count = skimpi_min_u64(n - done, available / block * SKIMPI_DECIMAL_BLOCK);
+        if (count > 0) {
+            skimpi_decimal_decode(column, bytes, count, out + done);
+        } else {
+            uint8_t whole[SKIMPI_DECIMAL_BLOCK_MOST];
+            const uint64_t first = skimpi_min_u64(available, block);
+            memcpy(whole, bytes, first);
+            memcpy(whole + first, piece(from, where + first, &rest), block - first);
+            count = skimpi_min_u64(n - done, SKIMPI_DECIMAL_BLOCK);
+            skimpi_decimal_decode(column, whole, count, out + done);
+        }
+        done += count;
+    }
+}
+
 /* A column as floats, or as doubles; in place where it is stored so. */
 static float *floats_of(skimpi_decoder *decoder, const source *from, uint64_t at, const skimpi_chunk_column *column,
                         uint64_t n)
@@ -252,7 +276,11 @@ static float *floats_of(skimpi_decoder *decoder, const source *from, uint64_t at
         return (float *)(from->file + at);
     }
     float *out = take(decoder, n, sizeof(*out));
-    for_pieces(from, at, column, n, sizeof(*out), out, decode_floats, NULL);
+    if (column->encoding == SKIMPI_ENC_DECIMAL) {
+        decimals_of(from, at, column, n, out);
+    } else {
+        for_pieces(from, at, column, n, sizeof(*out), out, decode_floats, NULL);
+    }
     return out;
 }
 
@@ -265,11 +293,6 @@ static double *doubles_of(skimpi_decoder *decoder, const source *from, uint64_t 
     double *out = take(decoder, n, sizeof(*out));
     for_pieces(from, at, column, n, sizeof(*out), out, decode_doubles, NULL);
     return out;
-}
-
-static uint64_t encoded_bytes(const skimpi_chunk_column *column, uint64_t n)
-{
-    return skimpi_column_bytes(n, skimpi_encoding_width(column->encoding));
 }
 
 /* A column that decodes to values of `width` bytes. In a file it is used in place where it is stored in that encoding. */
@@ -346,7 +369,7 @@ static uint64_t decode_table(skimpi_decoder *decoder, const source *from, uint64
         } else {
             dense->f64 = doubles_of(decoder, from, at, column, n);
         }
-        at += encoded_bytes(column, n);
+        at += skimpi_column_encoded_bytes(column, n);
     }
     for (uint32_t j = 0; j < schema->n_category; j++) {
         const skimpi_chunk_column *column = descriptor(from, schema->n_numeric + j);
@@ -357,7 +380,7 @@ static uint64_t decode_table(skimpi_decoder *decoder, const source *from, uint64
         ranks r = { options->ranks != NULL ? options->ranks[j] : NULL, codes_in(schema, j) };
         codes->codes = take(decoder, n, sizeof(*codes->codes));
         for_pieces(from, at, column, n, sizeof(*codes->codes), codes->codes, decode_codes, &r);
-        at += encoded_bytes(column, n);
+        at += skimpi_column_encoded_bytes(column, n);
     }
     chunk->n_dense = schema->n_numeric;
     chunk->n_codes = schema->n_category;
@@ -377,7 +400,7 @@ static uint64_t decode_sparse(skimpi_decoder *decoder, const source *from, uint6
         chunk->csr.indptr = take(decoder, n, sizeof(uint32_t));
         for_pieces(from, at, columns[0], n, sizeof(uint32_t), chunk->csr.indptr, decode_indices32, NULL);
     }
-    at += encoded_bytes(columns[0], n);
+    at += skimpi_column_encoded_bytes(columns[0], n);
     bool wide = decoder->store->schema->index64;
     if (from->file != NULL && columns[1]->encoding == (wide ? SKIMPI_ENC_U64 : SKIMPI_ENC_U32)) {
         chunk->csr.indices = wide ? NULL : (uint32_t *)(from->file + at);
@@ -389,7 +412,7 @@ static uint64_t decode_sparse(skimpi_decoder *decoder, const source *from, uint6
         chunk->csr.indices = take(decoder, nonzeros, sizeof(uint32_t));
         for_pieces(from, at, columns[1], nonzeros, sizeof(uint32_t), chunk->csr.indices, decode_indices32, NULL);
     }
-    at += encoded_bytes(columns[1], nonzeros);
+    at += skimpi_column_encoded_bytes(columns[1], nonzeros);
     if (columns[2]->encoding == SKIMPI_ENC_F32) {
         chunk->csr.f32 = floats_of(decoder, from, at, columns[2], nonzeros);
     } else if (columns[2]->encoding == SKIMPI_ENC_F64) {
@@ -400,7 +423,7 @@ static uint64_t decode_sparse(skimpi_decoder *decoder, const source *from, uint6
             chunk->csr.f32[i] = 1;
         }
     }
-    return at + encoded_bytes(columns[2], nonzeros);
+    return at + skimpi_column_encoded_bytes(columns[2], nonzeros);
 }
 
 /*
@@ -424,13 +447,15 @@ static skimp_status check_columns(const skimpi_store *store, const source *from,
         const skimpi_chunk_column *column = descriptor(from, i);
         bool is_sparse = schema->sparse && i < 3;
         bool is_code = !schema->sparse && i >= schema->n_numeric && i < schema->n_numeric + schema->n_category;
+        bool is_feature = !schema->sparse && i < schema->n_numeric;
+        bool is_decimal = is_feature && column->encoding == SKIMPI_ENC_DECIMAL && skimpi_decimal_is_sound(column);
         uint32_t allowed = is_sparse ? sparse[i] : is_code ? codes : numbers;
-        if (column->encoding >= SKIMPI_ENC_COUNT || (allowed >> column->encoding & 1) == 0 ||
+        if (column->encoding >= SKIMPI_ENC_COUNT || ((allowed >> column->encoding & 1) == 0 && !is_decimal) ||
             (is_sparse && column->encoding == SKIMPI_ENC_CONSTANT && column->base != 1)) {
             return damaged(store, header->index, "a column has an encoding that it cannot have", error);
         }
         uint64_t n = !is_sparse ? header->n_rows : i == 0 ? (uint64_t)header->n_rows + 1 : header->nonzeros;
-        end += encoded_bytes(column, n);
+        end += skimpi_column_encoded_bytes(column, n);
     }
     if (end != header->bytes) {
         return damaged(store, header->index, "its columns do not add up to its length", error);
@@ -508,7 +533,7 @@ static skimp_status read_at(skimpi_store *store, skimpi_decoder *decoder, const 
     if (store->schema->target >= 0) {
         const skimpi_chunk_column *column = descriptor(&from, next++);
         chunk->target = doubles_of(decoder, &from, at, column, header->n_rows);
-        at += encoded_bytes(column, header->n_rows);
+        at += skimpi_column_encoded_bytes(column, header->n_rows);
     }
     if (store->schema->weight >= 0) {
         chunk->weight = doubles_of(decoder, &from, at, descriptor(&from, next), header->n_rows);

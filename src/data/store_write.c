@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "data/decimal.h"
 #include "data/store_internal.h"
 
 /* A file to keep goes to the disk in steps of this, while it grows: so that its end need not wait for all of it. */
@@ -139,10 +140,13 @@ static uint8_t *encode_numbers(skimpi_chunk_column *column, skimpi_column_summar
     skimpi_column_scan_run(values, raw->n_rows, &scan);
     note(summary, &scan, raw, values, first_line);
     *column = skimpi_encoding_choose(&scan, exact);
-    if (spread != NULL) { /* of the numbers as they are kept */
-        skimpi_column_spread_find(values, raw->n_rows, scan.n_missing, column->encoding == SKIMPI_ENC_F32, spread);
+    uint64_t bytes = 0;
+    if (spread != NULL) {
+        const bool are_floats = column->encoding == SKIMPI_ENC_F32;
+        skimpi_column_spread_find(values, raw->n_rows, scan.n_missing, are_floats, spread); /* as they are kept */
+        bytes = are_floats ? skimpi_decimal_encode(values, raw->n_rows, &scan, column, at) : 0;
     }
-    return at + skimpi_encode_numbers(column, values, raw->n_rows, at);
+    return at + (bytes > 0 ? bytes : skimpi_encode_numbers(column, values, raw->n_rows, at));
 }
 
 static uint8_t *encode_table(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line,

@@ -234,8 +234,7 @@ skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_p
     o->has_l1 = shape->l1_ratio > 0.0;
     o->l1_rest = shape->intercept_penalty;
     o->tol = skimpi_params_number(params, "tol");
-    /* quasi: its prediction is 1.5 to 6 times too high; with l1, up to 2 times too low */
-    o->gap = is_newton || o->has_l1 ? 1e-7 : 5e-7;
+    o->gap = is_newton ? 1e-7 : 5e-7; /* quasi: its prediction is 1.5 to 6 times too high */
     o->floor = isinf(shape->C) ? 1e-3 : 1e-12;
     o->max_iter = (uint64_t)skimpi_params_number(params, "max_iter");
     choose_levels(problem, shape);
@@ -267,7 +266,7 @@ static void estimate_passes(const skimpi_problem *problem, const logistic_shape 
     double cells =
         (double)problem->n_rows * (double)(problem->n_dense + problem->n_code_columns) + (double)problem->nonzeros;
     for (unsigned level = 0; level + 1 < o->n_levels && !is_newton; level++) {
-        needs->passes_expected += (o->has_l1 ? 20.0 : 10.0) / (double)o->stride[level];
+        needs->passes_expected += 10.0 / (double)o->stride[level];
     }
     if (is_newton) { /* the first sample, some larger one, and all the data */
         needs->passes_expected += o->n_levels == 1 ? 0.0 : 5.0 / (double)o->stride[0] + 0.25;

@@ -34,10 +34,11 @@
 #define SLOW 0.4 /* a fall over the one before it: from here on B must become better */
 #define COARSE_INNER 10
 #define COARSE_ITERATIONS 3
-#define L1_COARSE_STEPS 20
+#define L1_COARSE_STEPS 10
 #define L1_STEPS 5      /* that count as an iteration: they do about what one with conjugate gradients does */
-#define L1_REFRESH 20   /* steps after which D is taken anew, */
-#define L1_DIAGONAL 2.0 /* and times this: else the first steps after it are too long */
+#define L1_REFRESH 5    /* steps after which D is taken anew for the first time; then after twice as many each time */
+#define L1_DIAGONAL 2.0 /* what D is multiplied by then, and when a step was too long: it is no bound of H */
+#define L1_STEADY 5     /* steps that must agree that nothing is left: D hides flat directions until steps lead there */
 #define ALPHA 0.85
 #define STALE 5
 #define SMALLEST_STEP 0x1p-30
@@ -55,6 +56,7 @@ typedef struct quasi {
     uint32_t n_pairs, next_pair;
     uint32_t inner_limit;
     uint32_t stale;        /* steps in a row without a smaller gradient, where F cannot tell any more */
+    uint32_t steady;       /* steps in a row from which nothing is left to gain */
     uint32_t n_falls;      /* of `falls` that hold something */
     uint64_t model_stride; /* of the sample in B; 1: B is the Hessian itself */
     double falls[3];       /* what the last steps lowered F by; the newest first */
@@ -125,7 +127,8 @@ static bool has_sample(const quasi *s)
 /* With l1: D at the start of a level is soon not D at w. */
 static bool wants_diagonal(const quasi *s)
 {
-    return s->options.has_l1 && !s->is_fresh && s->level_iterations % L1_REFRESH == 0;
+    uint32_t times = s->level_iterations / L1_REFRESH;
+    return s->options.has_l1 && !s->is_fresh && s->level_iterations % L1_REFRESH == 0 && (times & (times - 1)) == 0;
 }
 
 static void quasi_request(void *block, skimpi_request *request)
@@ -373,9 +376,10 @@ static void begin_direction(quasi *s)
         /* F has long stopped telling: does the gradient still fall? */
         s->stale = predicted <= 2.0 * DBL_EPSILON * size && predicted > 0.5 * s->least_predicted ? s->stale + 1 : 0;
         s->least_predicted = s->n_iter == 0 ? predicted : fmin(predicted, s->least_predicted);
+        s->steady = s->optimality <= o->tol && gain <= o->gap * size ? s->steady + 1 : 0;
         if (!isfinite(gain)) {
             s->stop = SKIMPI_STOP_NOT_FINITE;
-        } else if (s->optimality <= o->tol && gain <= o->gap * size) {
+        } else if (s->steady >= (o->has_l1 ? L1_STEADY : 1)) {
             s->stop = SKIMPI_STOP_CONVERGED;
         } else if (s->stale >= STALE) {
             s->stop = s->optimality <= o->tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_ROUNDING;
@@ -457,6 +461,9 @@ static bool is_accepted(const quasi *s, double objective)
 
 static void shorten(quasi *s, double objective)
 {
+    for (size_t j = 0; s->options.has_l1 && s->t == 1.0 && j < s->options.n; j++) { /* of the next model */
+        vector(s, DIAGONAL)[j] *= L1_DIAGONAL;
+    }
     double best = -0.5 * s->t * s->t * s->slope / (objective - s->objective - s->t * s->slope);
     s->t = isfinite(best) ? fmin(fmax(best, 0.1 * s->t), 0.5 * s->t) : 0.1 * s->t;
     make_trial(s);
