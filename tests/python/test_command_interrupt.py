@@ -16,10 +16,36 @@ from run_skimp import EXIT_DATA, EXIT_INTERRUPTED, SKIMP, clean_environment, ok,
 ENDLESS = ["-p", "max_iter=1000000", "-p", "tol=null"]
 
 
+def default_signals() -> None:
+    """What a shell leaves to a command in the foreground; tests that run behind nohup or in the background inherit less."""
+    for number in [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]:
+        signal.signal(number, signal.SIG_DFL)
+
+
+STARTED: list[subprocess.Popen[bytes]] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on() -> Iterator[None]:
+    """A test that fails leaves no fit behind that takes the machine from the others."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        process.wait()
+
+
 def start(*arguments: object, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [SKIMP, *map(str, arguments)], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment()
+    process = subprocess.Popen(
+        [SKIMP, *map(str, arguments)],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean_environment(),
+        preexec_fn=default_signals,
     )
+    STARTED.append(process)
+    return process
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 30) -> None:
