@@ -36,7 +36,8 @@ const command commands[] = {
         .description =
             "Streams the FILEs through a model and writes a CSV with a row for each of theirs: a column `prediction` and, with --proba, a column "
             "`probability_CLASS` for each class. Columns are found by their names where there is a header, else by their places; the model's "
-            "steps, dropped columns and categories apply. Categories that training did not see count as none, and are reported.",
+            "steps, dropped columns and categories apply. Categories that training did not see count as none, and are reported. "
+            "A FILE may be a chunk store made by `skimp convert`, alone.",
         .examples = "skimp predict model.safetensors test.csv -o predictions.csv\n"
                     "zcat new.csv.gz | skimp predict model.safetensors - --proba > predictions.csv\n",
     },
@@ -53,7 +54,8 @@ const command commands[] = {
         .summary = "write a chunk store to keep",
         .description =
             "Reads the FILEs into a chunk store: parsed, encoded, with checksums. `skimp fit` takes it as input and starts at once; its plan is then "
-            "exact. The target, the weight, the dropped columns and hashing are chosen here.",
+            "exact. The target, the weight, the dropped columns and hashing of the fit are chosen here. `skimp predict` and `skimp score` take it too, "
+            "whatever roles its columns have.",
         .examples = "skimp convert train.csv.gz --target label -o train.skimp\n"
                     "skimp fit logistic_regression train.skimp --max-memory 64M -o model.safetensors\n",
     },
@@ -117,7 +119,7 @@ const option command_options[] = {
     { "param", 'p', "NAME=VALUE", OPTION_PARAM, 0, NULL, 0, model, FITS,
       "a parameter of the estimator, or STEP__NAME=VALUE of a step; VALUE is JSON or a bare string; may be repeated" },
     { "step", 's', "NAME[@COLUMNS]", OPTION_LIST, offsetof(settings, steps), NULL, 0, model, FITS,
-      "a step before the estimator, on the numeric columns or those named; may be repeated, in order" },
+      "a step before the estimator, on the numeric columns or those named (@text: the text columns); may be repeated, in order" },
     { "hash-bits", 0, "N", OPTION_COUNT, offsetof(settings, hash_bits), NULL, 0, model, FITS | FOR_CONVERT,
       "hash text columns into 2^N features, 1 to 28, instead of one feature a category" },
 

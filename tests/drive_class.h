@@ -178,6 +178,24 @@ static inline drive_chunks *drive_make(const drive_data *data, uint32_t chunk_ro
     return c;
 }
 
+/* The arrays of a chunk's CSR block with room for as many entries again. */
+static inline void drive_widen(drive_chunks *c, skimpi_chunk *chunk, bool wide, bool f64)
+{
+    skimpi_csr_block *csr = &chunk->csr;
+    const size_t n = csr->indptr[chunk->n_rows];
+    if (wide) {
+        csr->indices64 = memcpy(drive_own(c, 2 * n * sizeof(uint64_t)), csr->indices64, n * sizeof(uint64_t));
+    } else {
+        csr->indices = memcpy(drive_own(c, 2 * n * sizeof(uint32_t)), csr->indices, n * sizeof(uint32_t));
+    }
+    if (f64) {
+        csr->f64 = memcpy(drive_own(c, 2 * n * sizeof(double)), csr->f64, n * sizeof(double));
+    } else {
+        csr->f32 = memcpy(drive_own(c, 2 * n * sizeof(float)), csr->f32, n * sizeof(float));
+    }
+    csr->room = n;
+}
+
 /* What the reading would have counted of n_columns dense columns of x; the caller's. NaN: missing. */
 static inline skimpi_column_spread *drive_spreads(drive_chunks *c, const drive_data *data)
 {

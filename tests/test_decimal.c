@@ -141,6 +141,12 @@ static void samples_tell(void **state)
     assert_int_equal(skimpi_decimal_bits(0, 1e9, digits), 0);
     assert_int_equal(skimpi_decimal_bits(-INFINITY, INFINITY, digits), 0);
     assert_int_equal(skimpi_decimal_bits(INFINITY, -INFINITY, 0), 0);
+    skimpi_column_scan scan = { .minimum = -1.5, .maximum = 17 };
+    assert_true(skimpi_decimal_expect(&scan, digits) == 2.5);
+    scan.maximum = 102; /* too near to what 20 bits hold */
+    assert_true(skimpi_decimal_bits(-1.5, 102, digits) == 20 && skimpi_decimal_expect(&scan, digits) == 3);
+    scan.n_infinite = 1;
+    assert_true(skimpi_decimal_expect(&scan, digits) == 4);
     digits = skimpi_decimal_digits(1.0 / 3, digits);
     assert_true(digits > SKIMPI_DECIMAL_DIGITS);
     assert_int_equal(skimpi_decimal_bits(0, 1, digits), 0);

@@ -174,6 +174,39 @@ static void readers_beside_a_writer(void **state)
 }
 
 /* A failed insertion leaves the dictionary as it was, and the next one goes on. */
+/* Whatever the size, a few more texts take no more than was said. */
+static void growth_is_bounded(void **state)
+{
+    (void)state;
+    for (uint32_t size = 0; size < 3000; size += 1 + size / 7) {
+        for (unsigned more = 0; more < 4; more++) {
+            for (unsigned long_text = 0; long_text < 2; long_text++) {
+                skimpi_dictionary *d;
+                char text[5000];
+                uint64_t bytes = 0;
+                assert_int_equal(skimpi_dictionary_create(&d, budget, NULL), SKIMP_OK);
+                for (uint32_t i = 0; i < size; i++) {
+                    insert(d, text, text_of(i, text));
+                }
+                for (uint32_t k = 0; k < more; k++) {
+                    bytes += long_text ? sizeof text - k : text_of(size + k, text);
+                }
+                const uint64_t bound = skimpi_dictionary_growth(d, more, bytes);
+                const uint64_t before = skimp_budget_tag_in_use(budget, SKIMP_TAG_CATEGORIES);
+                for (uint32_t k = 0; k < more; k++) {
+                    memset(text, 'x', sizeof text);
+                    insert(d, text, long_text ? sizeof text - k : text_of(size + k, text));
+                }
+                assert_int_equal(skimpi_dictionary_size(d), size + more);
+                const uint64_t grown = skimp_budget_tag_in_use(budget, SKIMP_TAG_CATEGORIES) - before;
+                assert_true(grown <= bound);
+                assert_true(more > 0 || bound == 0);
+                skimpi_dictionary_destroy(d);
+            }
+        }
+    }
+}
+
 static void survives_failing_allocations(void **state)
 {
     (void)state;
@@ -216,8 +249,11 @@ static void survives_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(codes_in_order_of_appearance), cmocka_unit_test(odd_texts),
-        cmocka_unit_test(ranks_are_the_byte_order),     cmocka_unit_test(readers_beside_a_writer),
+        cmocka_unit_test(codes_in_order_of_appearance),
+        cmocka_unit_test(odd_texts),
+        cmocka_unit_test(ranks_are_the_byte_order),
+        cmocka_unit_test(readers_beside_a_writer),
+        cmocka_unit_test(growth_is_bounded),
         cmocka_unit_test(survives_failing_allocations),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -150,6 +150,17 @@ static double largest_difference(const skimp_model *a, const skimp_model *b, con
 
 /* ---- frames ------------------------------------------------------------------------------------------------------------- */
 
+static void fill_gaps(job_setup *setup, bool marked)
+{
+    add_step(setup, "simple_imputer");
+    if (marked) { /* days too; and both say where */
+        add_step(setup, "simple_imputer@text");
+        add_param(setup, "simple_imputer__add_indicator", "true");
+        add_param(setup, "simple_imputer-2__add_indicator", "true");
+        add_param(setup, "simple_imputer-2__strategy", "constant");
+    }
+}
+
 /* Features, categories, labels, weights and what is missing: as from a CSV of the same rows. */
 static void frame_as_csv(void **state)
 {
@@ -157,25 +168,28 @@ static void frame_as_csv(void **state)
     frame f;
     make_frame(&f, 6000);
     write_frame("f.csv", &f);
-    for (unsigned hashed = 0; hashed < 2; hashed++) {
+    for (unsigned form = 0; form < 4; form++) {
+        const bool hashed = form % 2 == 1, marked = form >= 2;
         job_setup setup;
         begin_setup(&setup, "logistic_regression", "f.csv", "y");
         setup.options.weight = "weight";
         setup.options.hash_bits = hashed ? 5 : 0;
-        add_step(&setup, "simple_imputer");
+        fill_gaps(&setup, marked);
         add_param(&setup, "tol", "1e-12");
         skimp_model *expected = fit_setup(&setup);
         begin_data(&setup, "logistic_regression", &f.data);
         setup.options.hash_bits = hashed ? 5 : 0;
-        add_step(&setup, "simple_imputer");
+        fill_gaps(&setup, marked);
         add_param(&setup, "tol", "1e-12");
         skimp_model *found = fit_setup(&setup);
         assert_true(largest_difference(expected, found, "coef_") < 1e-9);
         assert_true(largest_difference(expected, found, "intercept_") < 1e-9);
         if (!hashed) {
             assert_string_equal(find_meta(expected, "feature_names"), find_meta(found, "feature_names"));
-            assert_non_null(strstr(find_meta(found, "feature_names"), "day_nan"));
+            assert_non_null(strstr(find_meta(found, "feature_names"), marked ? "day_missing_value" : "day_nan"));
             assert_null(strstr(find_meta(found, "feature_names"), "day_sun"));
+            const char *const marks = "missingindicator_x1\", \"missingindicator_day\"]";
+            assert_true((strstr(find_meta(found, "feature_names"), marks) != NULL) == marked);
         }
         assert_string_equal(find_meta(found, "target"), "y");
         const skimp_array classes = *find_array(found, "classes_");
@@ -363,11 +377,11 @@ static void resumed(void **state)
 
 typedef struct shape {
     const char *estimator, *step;
-    char form; /* f: frame; m: matrix of floats; s: CSR; c: CSC */
+    char form; /* f: frame; m: matrix of floats; s: CSR; n: CSR that misses values; c: CSC */
     uint64_t rows, columns;
     unsigned threads;
     double holdout;
-    bool checkpoint, drop_missing;
+    bool checkpoint, drop_missing, marked;
     unsigned hash_bits;
 } shape;
 
@@ -381,6 +395,12 @@ static double class_of(uint64_t row, uint64_t column, skimp_dtype dtype)
 {
     (void)column, (void)dtype;
     return skimpi_mix64(row) % 100 < 40;
+}
+
+static double gappy_number(uint64_t row, uint64_t column, skimp_dtype dtype)
+{
+    const double number = sparse_number(row, column, dtype);
+    return number != 0 && skimpi_mix64(row * 7 + column) % 5 == 0 ? (double)NAN : number;
 }
 
 static void make_shape(const shape *s, shape_blocks *blocks, skimp_data *data)
@@ -398,7 +418,7 @@ static void make_shape(const shape *s, shape_blocks *blocks, skimp_data *data)
                                    .wide_indices = s->rows % 2 == 1,
                                    .repeated = s->form == 's' && s->rows % 4 == 2,
                                    .dtype = SKIMP_DTYPE_F64 };
-        make_sparse(data, &blocks->sparse, s->rows, s->columns, &v, sparse_number);
+        make_sparse(data, &blocks->sparse, s->rows, s->columns, &v, s->form == 'n' ? gappy_number : sparse_number);
     }
     data->target = make_column(&blocks->target, s->rows, 0, SKIMP_DTYPE_F32, class_of);
 }
@@ -416,6 +436,9 @@ static void begin_shape(job_setup *setup, const shape *s, const skimp_data *data
     begin_data(setup, s->estimator, data);
     if (s->step != NULL) {
         add_step(setup, s->step);
+    }
+    if (s->marked) {
+        add_param(setup, "simple_imputer__add_indicator", "true");
     }
     setup->options.n_threads = s->threads;
     setup->options.holdout = s->holdout;
@@ -528,6 +551,19 @@ static void plans_hold(void **state)
           .threads = 2,
           .step = "simple_imputer",
           .hash_bits = 10 },
+        { .estimator = "logistic_regression",
+          .form = 'f',
+          .rows = 30000,
+          .threads = 2,
+          .step = "simple_imputer",
+          .marked = true },
+        { .estimator = "logistic_regression",
+          .form = 'n',
+          .rows = 9003,
+          .columns = 200,
+          .threads = 2,
+          .step = "simple_imputer",
+          .marked = true },
         { .estimator = "logistic_regression", .form = 's', .rows = 9002, .columns = 200, .threads = 2 },
         { .estimator = "logistic_regression",
           .form = 's',
@@ -660,7 +696,12 @@ static void faults(void **state)
 {
     (void)state;
     static const shape shapes[] = {
-        { .estimator = "logistic_regression", .form = 'f', .rows = 90, .threads = 2, .step = "simple_imputer" },
+        { .estimator = "logistic_regression",
+          .form = 'f',
+          .rows = 90,
+          .threads = 2,
+          .step = "simple_imputer",
+          .marked = true },
         { .estimator = "sgd_classifier", .form = 'f', .rows = 90, .threads = 2, .drop_missing = true },
         { .estimator = "ridge", .form = 'm', .rows = 60, .columns = 3, .threads = 1, .checkpoint = true },
         { .estimator = "logistic_regression", .form = 's', .rows = 62, .columns = 5, .threads = 2 },

@@ -13,7 +13,7 @@
 #include "sanitizers.h"
 
 typedef struct journey {
-    const char *name, *estimator, *input, *target, *steps[3];
+    const char *name, *estimator, *input, *target, *steps[3], *params[3][2];
     bool holdout, keep_store, drop_missing, checkpoint;
     unsigned hash_bits;
 } journey;
@@ -48,6 +48,9 @@ static skimp_status fit(luggage *l, skimp_error *error)
     begin_setup(&setup, j->estimator, j->keep_store ? "store" : j->input, j->keep_store ? NULL : j->target);
     for (unsigned i = 0; i < 3 && j->steps[i] != NULL; i++) {
         add_step(&setup, j->steps[i]);
+    }
+    for (unsigned i = 0; i < 3 && j->params[i][0] != NULL; i++) {
+        add_param(&setup, j->params[i][0], j->params[i][1]);
     }
     setup.options.holdout = j->holdout ? 0.25 : 0;
     setup.options.drop_missing = j->drop_missing;
@@ -91,7 +94,7 @@ static skimp_status predict(luggage *l, skimp_error *error)
     skimp_status status = SKIMP_OK;
     job_setup setup;
     skimp_job *job = NULL;
-    begin_setup(&setup, NULL, l->j->input, NULL);
+    begin_setup(&setup, NULL, l->j->keep_store ? "store" : l->j->input, NULL);
     setup.options.drop_missing = l->j->drop_missing;
     SKIMPI_TRY(skimp_job_create(&job, &setup.options, error));
     SKIMPI_TRY(skimp_job_predict(job, l->loaded, in_temporary("output"),
@@ -106,7 +109,7 @@ static skimp_status score(luggage *l, skimp_error *error)
     skimp_status status = SKIMP_OK;
     job_setup setup;
     skimp_job *job = NULL;
-    begin_setup(&setup, NULL, l->j->input, NULL);
+    begin_setup(&setup, NULL, l->j->keep_store ? "store" : l->j->input, NULL);
     setup.options.drop_missing = l->j->drop_missing;
     SKIMPI_TRY(skimp_job_create(&job, &setup.options, error));
     SKIMPI_TRY(skimp_job_score(job, l->loaded, error));
@@ -247,6 +250,22 @@ static void bears_faults(void **state)
           .target = "y",
           .keep_store = true,
           .drop_missing = true },
+        { .name = "imputers",
+          .estimator = "ridge",
+          .input = "h.csv",
+          .target = "y",
+          .steps = { "simple_imputer", "simple_imputer@day", "max_abs_scaler" },
+          .params = { { "simple_imputer__add_indicator", "true" }, { "simple_imputer-2__strategy", "constant" } },
+          .holdout = true },
+        { .name = "imputed store",
+          .estimator = "logistic_regression",
+          .input = "h.csv",
+          .target = "y",
+          .steps = { "simple_imputer@text", "simple_imputer" },
+          .params = { { "simple_imputer__strategy", "most_frequent" },
+                      { "simple_imputer__add_indicator", "true" },
+                      { "simple_imputer-2__strategy", "median" } },
+          .keep_store = true },
     };
     const journey *j = &journeys[*(const size_t *)*state];
     if (strcmp(j->input, "t.csv") == 0) {
@@ -255,6 +274,8 @@ static void bears_faults(void **state)
     } else if (strcmp(j->input, "m.csv") == 0) {
         write_table("m.csv",
                     (table_options){ .rows = 60, .columns = 2, .text = true, .missing_every = j->keep_store ? 0 : 9 });
+    } else if (strcmp(j->input, "h.csv") == 0) {
+        write_text("h.csv", "a,day,b,e,y\n1,mon,,,0\n2,tue,5,,1\n,,4,,0\n4,mon,3,,1\n5,,2,,0\n,wed,1,,1\n3,tue,,,1\n");
     } else if (strcmp(j->input, "t.svm") == 0) {
         write_svmlight("t.svm", (table_options){ .rows = 60, .columns = 6, .classes = 2 });
     } else {
@@ -272,10 +293,10 @@ static int begin_journey(void **state)
 
 int main(void)
 {
-    static size_t numbers[] = { 0, 1, 2, 3, 4, 5 };
+    static size_t numbers[] = { 0, 1, 2, 3, 4, 5, 6, 7 };
     prefer_memory();
-    struct CMUnitTest tests[6];
-    for (size_t i = 0; i < 6; i++) {
+    struct CMUnitTest tests[8];
+    for (size_t i = 0; i < 8; i++) {
         tests[i] = (struct CMUnitTest){ "bears_faults", bears_faults, begin_journey, remove_temporary, &numbers[i] };
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

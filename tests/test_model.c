@@ -389,6 +389,13 @@ typedef struct spoiling {
     size_t bytes;
 } spoiling;
 
+/* "n_features*" is n_features and n_features_in. */
+static bool is_meant(const char *pattern, const char *key)
+{
+    const size_t n = strcspn(pattern, "*");
+    return pattern[n] == '*' ? strncmp(pattern, key, n) == 0 : strcmp(pattern, key) == 0;
+}
+
 static void spoil(const skimpi_tensors *from, const spoiling *how, const char *name)
 {
     static const size_t width[] = { [SKIMPI_F64] = 8, [SKIMPI_F32] = 4, [SKIMPI_I64] = 8, [SKIMPI_U64] = 8,
@@ -403,7 +410,7 @@ static void spoil(const skimpi_tensors *from, const spoiling *how, const char *n
     for (size_t i = 0; i < skimpi_tensors_meta_count(from); i++) {
         const char *key, *value;
         skimpi_tensors_meta_at(from, i, &key, &value);
-        value = how->meta != NULL && strcmp(how->meta, key) == 0 ? how->value : value;
+        value = how->meta != NULL && is_meant(how->meta, key) ? how->value : value;
         if (value != NULL) {
             assert_ok(skimpi_tensors_set_meta(to, key, value, &error));
         }
@@ -418,6 +425,10 @@ static void spoil(const skimpi_tensors *from, const spoiling *how, const char *n
             assert_ok(skimpi_tensors_add(to, how->tensor, how->dtype, how->n_dims, how->shape, &data, &error));
             memcpy(data, how->data, how->bytes);
         }
+    }
+    if (how->tensor != NULL && how->data != NULL && skimpi_tensors_find(to, how->tensor) == NULL) {
+        assert_ok(skimpi_tensors_add(to, how->tensor, how->dtype, how->n_dims, how->shape, &data, &error));
+        memcpy(data, how->data, how->bytes);
     }
     assert_ok(skimpi_tensors_write(to, in_temporary(name), &error));
     skimpi_tensors_destroy(to);
@@ -558,6 +569,84 @@ static void refuses_spoiled(void **state)
     skimp_model_destroy(model);
 }
 
+/* Steps that drop and add columns, of numbers and of text: whatever the file says of them, nothing is used unchecked. */
+static void refuses_spoiled_steps(void **state)
+{
+    (void)state;
+    static const uint32_t none[] = { 0 }, far[] = { 0, 1, 9 }, twice[] = { 0, 0, 2 }, back[] = { 2, 1, 0 };
+    static const uint32_t some[] = { 0, 1 }, dropped[] = { 0, 1, 2, 3, 4, 5 }, all[] = { 0, 1, 3, 4, 5 };
+    static const double gone[] = { NAN, 1, NAN }, kept[] = { 1, 1, 1 }, few[] = { 1, 1 };
+    static const int64_t features[] = { 0, 2 }, outside[] = { 0, 3 }, disorder[] = { 2, 0 }, more[] = { 0, 1, 2 };
+    static const uint8_t known[] = { 0 }, odd[] = { 7 }, two[] = { 1, 1 };
+#define ARRAY(name_, type_, n_, data_)                                                                                 \
+    {                                                                                                                  \
+        .tensor = (name_), .dtype = (type_), .n_dims = 1, .shape = { (n_) }, .data = (data_), .bytes = sizeof(data_)   \
+    }
+    static const spoiling spoilings[] = {
+        { .tensor = "0.simple_imputer.columns" },
+        ARRAY("0.simple_imputer.columns", SKIMPI_U32, 3, far),
+        ARRAY("0.simple_imputer.columns", SKIMPI_U32, 3, twice),
+        ARRAY("0.simple_imputer.columns", SKIMPI_U32, 3, back),
+        ARRAY("0.simple_imputer.columns", SKIMPI_U32, 2, some),
+        ARRAY("0.simple_imputer.statistics_", SKIMPI_F64, 3, gone),
+        ARRAY("0.simple_imputer.statistics_", SKIMPI_F64, 3, kept),
+        ARRAY("0.simple_imputer.statistics_", SKIMPI_F64, 2, few),
+        ARRAY("0.simple_imputer.statistics_", SKIMPI_U8, 1, known),
+        { .tensor = "0.simple_imputer.indicator_.features_" },
+        ARRAY("0.simple_imputer.indicator_.features_", SKIMPI_I64, 2, outside),
+        ARRAY("0.simple_imputer.indicator_.features_", SKIMPI_I64, 2, disorder),
+        ARRAY("0.simple_imputer.indicator_.features_", SKIMPI_I64, 3, more),
+        { .tensor = "1.simple_imputer-2.text_columns" },
+        ARRAY("1.simple_imputer-2.text_columns", SKIMPI_U32, 2, some),
+        ARRAY("1.simple_imputer-2.text_columns", SKIMPI_F64, 2, few),
+        { .tensor = "1.simple_imputer-2.statistics_" },
+        ARRAY("1.simple_imputer-2.statistics_", SKIMPI_U8, 1, odd),
+        ARRAY("1.simple_imputer-2.statistics_", SKIMPI_F64, 2, few),
+        { .tensor = "1.simple_imputer-2.statistics_known" },
+        ARRAY("1.simple_imputer-2.statistics_known", SKIMPI_U8, 1, known),
+        ARRAY("1.simple_imputer-2.statistics_known", SKIMPI_U8, 1, odd),
+        ARRAY("1.simple_imputer-2.statistics_known", SKIMPI_U8, 2, two),
+        { .tensor = "1.simple_imputer-2.indicator_.features_" },
+        ARRAY("1.simple_imputer-2.indicator_.features_", SKIMPI_I64, 2, features),
+        ARRAY("2.standard_scaler.columns", SKIMPI_U32, 6, dropped), /* one of them is there no more */
+        ARRAY("2.standard_scaler.columns", SKIMPI_U32, 3, far),
+        ARRAY("2.standard_scaler.columns", SKIMPI_U32, 1, none),
+        ARRAY("2.standard_scaler.text_columns", SKIMPI_U32, 1, none),
+        { .meta = "n_features", .value = "12" },
+        { .meta = "hash_bits", .value = "3" },
+    };
+#undef ARRAY
+    job_setup setup;
+    skimp_error error;
+    write_text("t.csv", "a,b,day,e,y\n1,2,mon,,0\n,3,,,1\n2,1,tue,,1\n5,2,wed,,0\n3,3,mon,,1\n");
+    begin_setup(&setup, "logistic_regression", "t.csv", "y");
+    add_step(&setup, "simple_imputer");
+    add_step(&setup, "simple_imputer@text");
+    add_step(&setup, "standard_scaler");
+    add_param(&setup, "simple_imputer__add_indicator", "true");
+    add_param(&setup, "simple_imputer-2__add_indicator", "true");
+    add_param(&setup, "simple_imputer-2__strategy", "most_frequent");
+    skimp_model *model = fit_setup(&setup);
+    assert_memory_equal(find_array(model, "2.standard_scaler.columns")->data, all, sizeof all);
+    for (unsigned i = 0; i < sizeof spoilings / sizeof *spoilings; i++) {
+        const spoiling *how = &spoilings[i];
+        skimp_model *spoiled = NULL;
+        spoil(model->tensors, how, "spoiled");
+        error = (skimp_error)SKIMP_ERROR_INIT;
+        skimp_status status = skimp_model_load(&spoiled, NULL, in_temporary("spoiled"), &error);
+        if (status == SKIMP_OK) {
+            status = try_predict(spoiled, "t.csv", "p", true, &error);
+        }
+        skimp_model_destroy(spoiled);
+        if (status != SKIMP_ERROR_DATA && status != SKIMP_ERROR_PARAM) {
+            fail_msg("spoiling %u (%s) gave %s: %s", i, how->meta != NULL ? how->meta : how->tensor,
+                     skimp_status_name(status), error.message);
+        }
+        assert_int_equal(access(in_temporary("p"), F_OK), -1);
+    }
+    round_trip(model, "t.csv", true);
+}
+
 /* A sparse model that claims to be wider than memory. */
 static void refuses_wide_claims(void **state)
 {
@@ -567,14 +656,15 @@ static void refuses_wide_claims(void **state)
     job_setup setup;
     skimp_error error;
     const char *const estimators[] = { "logistic_regression", "sgd_classifier", "ridge" };
+    static const char *const keys[] = { "n_features", "n_features_in", "n_features*" };
     write_svmlight("t.svm", (table_options){ .rows = 200, .columns = 20, .classes = 2 });
     for (unsigned e = 0; e < 3; e++) {
         begin_setup(&setup, estimators[e], "t.svm", NULL);
         add_step(&setup, "max_abs_scaler");
         skimp_model *model = fit_setup(&setup);
-        for (unsigned i = 0; i < sizeof claims / sizeof *claims; i++) {
+        for (unsigned i = 0; i < 3 * sizeof claims / sizeof *claims; i++) {
             skimp_model *spoiled = NULL;
-            const spoiling how = { .meta = "n_features", .value = claims[i] };
+            const spoiling how = { .meta = keys[i % 3], .value = claims[i / 3] };
             spoil(model->tensors, &how, "spoiled");
             assert_int_equal(skimp_model_load(&spoiled, NULL, in_temporary("spoiled"), NULL), SKIMP_OK);
             const skimp_status status = try_predict(spoiled, "t.svm", "p", false, &error);
@@ -628,10 +718,10 @@ static void refuses_other_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(round_trips_estimators), TEST(round_trips_steps), TEST(round_trips_hashes),  TEST(finds_columns),
-        TEST(keeps_to_names),         TEST(refuses_missing),   TEST(scores_text_labels),  TEST(writes_labels),
-        TEST(outlives_its_job),       TEST(refuses_spoiled),   TEST(refuses_wide_claims), TEST(refuses_other_arrays),
-        TEST(refuses_other_files),
+        TEST(round_trips_estimators), TEST(round_trips_steps),   TEST(round_trips_hashes),    TEST(finds_columns),
+        TEST(keeps_to_names),         TEST(refuses_missing),     TEST(scores_text_labels),    TEST(writes_labels),
+        TEST(outlives_its_job),       TEST(refuses_spoiled),     TEST(refuses_spoiled_steps), TEST(refuses_wide_claims),
+        TEST(refuses_other_arrays),   TEST(refuses_other_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -715,7 +715,8 @@ static void the_sample_expects_what_comes(void **state)
     skimpi_sample_settle(&sample, schema);
     assert_int_equal(sample.classes, 7);
     assert_true(sample.target_bytes == 1);
-    assert_true(sample.numeric_bytes[0] == 3 && sample.numeric_bytes[1] == 1 && sample.numeric_bytes[2] == 3);
+    /* the ids of a chunk lie close together */
+    assert_true(sample.numeric_bytes[0] == 2 && sample.numeric_bytes[1] == 1 && sample.numeric_bytes[2] == 3);
     for (int slot = 0; slot < 3; slot++) { /* all decode to floats, and may be stored in less */
         assert_int_equal(sample.decoded[slot].memory, 4);
         assert_int_equal(sample.decoded[slot].file, 4);

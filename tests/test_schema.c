@@ -231,6 +231,49 @@ static void sparse_data_has_a_label_only(void **state)
     skimpi_schema_destroy(s);
 }
 
+/* Columns without their roles; what is done to the copy is not done to the original. */
+static void copies(void **state)
+{
+    (void)state;
+    skimpi_schema *schema, *copy = NULL;
+    const skimpi_roles roles = { .target = "arr_delay>15", .weight = "distance", .drop = day, .n_drop = 1 };
+    assert_int_equal(make(&schema, NULL), SKIMP_OK);
+    schema->index64 = true;
+    schema->n_sparse_features = 12;
+    assert_int_equal(skimpi_schema_assign(schema, &roles, NULL, NULL), SKIMP_OK);
+    assert_int_equal(skimpi_schema_copy(&copy, budget, schema, NULL), SKIMP_OK);
+    assert_int_equal(copy->n_columns, 7);
+    assert_int_equal(copy->target, -1);
+    assert_int_equal(copy->weight, -1);
+    assert_int_equal(copy->comparison, SKIMPI_CMP_NONE);
+    assert_true(copy->index64);
+    assert_false(copy->delimited);
+    assert_int_equal(copy->n_sparse_features, 12);
+    for (uint32_t c = 0; c < 7; c++) {
+        assert_string_equal(copy->columns[c].name, schema->columns[c].name);
+        assert_int_equal(copy->columns[c].type, schema->columns[c].type);
+        assert_int_equal(copy->columns[c].role, SKIMPI_ROLE_FEATURE);
+    }
+    assert_int_equal(skimpi_schema_set_name(copy, 0, "other", 5, NULL), SKIMP_OK);
+    const skimpi_roles others = { .target = "carrier", .drop = day, .n_drop = 1 };
+    assert_int_equal(skimpi_schema_assign(copy, &others, NULL, NULL), SKIMP_OK);
+    assert_string_equal(schema->columns[0].name, "distance");
+    assert_int_equal(schema->target, 3);
+    assert_int_equal(schema->comparison, SKIMPI_CMP_GT);
+    skimpi_schema_destroy(copy);
+    bool failed = true;
+    for (uint64_t nth = 1; failed; nth++) {
+        skimpi_fault_set(nth, false);
+        const skimp_status status = skimpi_schema_copy(&copy, budget, schema, NULL);
+        skimpi_fault_set(0, false);
+        failed = status != SKIMP_OK;
+        assert_true(failed ? status == SKIMP_ERROR_NOMEM && copy == NULL : copy != NULL);
+        skimpi_schema_destroy(copy);
+        assert_true(nth < 100);
+    }
+    skimpi_schema_destroy(schema);
+}
+
 static void survives_failing_allocations(void **state)
 {
     (void)state;
@@ -267,6 +310,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(columns_of_the_same_name),
         cmocka_unit_test(sparse_data_has_a_label_only),
+        cmocka_unit_test(copies),
         cmocka_unit_test(survives_failing_allocations),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -62,7 +62,7 @@ typedef struct skimp_job_options {
     const skimp_setting *params;
     size_t n_params;
     const char *const *steps;
-    size_t n_steps; /* in order: "simple_imputer", "standard_scaler@x1,x2", "NAME@text" */
+    size_t n_steps; /* in order: "simple_imputer", "standard_scaler@x1,x2", "simple_imputer@text" */
     /* data */
     const skimp_data *data; /* arrays that the caller holds, in place of inputs: skimp/data.h */
     const char *const *inputs;
@@ -175,6 +175,7 @@ SKIMP_API SKIMP_CHECKED skimp_status skimp_job_convert(skimp_job *job, const cha
  * `prediction`, or with `proba` one column `probability_<class>` for each class besides.
  * score fills the report's metrics; the target is the model's unless options.target says otherwise.
  * Steps, drops and text columns are the model's; columns are found by name where there is a header, else by place.
+ * A kept store serves as well as the text that it was made from, whatever roles its columns have there.
  * Sample weights are not used: every row counts once in the metrics.  A job that was planned, or has run, is refused (PARAM).
  */
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_predict(skimp_job *job, const skimp_model *model, const char *path,

@@ -130,12 +130,13 @@ static bool serves(const void *values, skimp_dtype dtype, uint64_t begin, skimp_
     return dtype == as && ((uintptr_t)values + begin * skimp_dtype_bytes(as)) % skimp_dtype_bytes(as) == 0;
 }
 
-static void read_values(const skimp_data *data, skimpi_decoder *decoder, uint64_t begin, uint64_t n, bool in_place)
+static void read_values(const skimp_data *data, skimpi_decoder *decoder, uint64_t begin, uint64_t n, uint64_t entries,
+                        bool in_place)
 {
     skimpi_csr_block *csr = &decoder->chunk.csr;
     if (data->values == NULL) {
         if (decoder->options.with_values || !in_place) {
-            csr->f32 = take(decoder, skimpi_column_bytes(n, sizeof(float)));
+            csr->f32 = take(decoder, skimpi_column_bytes(entries, sizeof(float)));
             for (uint64_t i = 0; i < n; i++) {
                 csr->f32[i] = 1;
             }
@@ -150,10 +151,10 @@ static void read_values(const skimp_data *data, skimpi_decoder *decoder, uint64_
     } else if (in_place && serves(data->values, data->dtype, begin, SKIMP_DTYPE_F64)) {
         csr->f64 = (double *)values;
     } else if (skimpi_gathers_to_float(data->dtype)) {
-        csr->f32 = take(decoder, skimpi_column_bytes(n, sizeof(float)));
+        csr->f32 = take(decoder, skimpi_column_bytes(entries, sizeof(float)));
         skimpi_gather_f32(&column, 0, (uint32_t)n, csr->f32);
     } else {
-        csr->f64 = take(decoder, skimpi_column_bytes(n, sizeof(double)));
+        csr->f64 = take(decoder, skimpi_column_bytes(entries, sizeof(double)));
         skimpi_gather_f64(&column, 0, (uint32_t)n, csr->f64);
     }
 }
@@ -172,19 +173,24 @@ static skimp_status read_sparse(const skimpi_arrays *arrays, skimpi_decoder *dec
     csr->indptr = take(decoder, skimpi_column_bytes((uint64_t)n + 1, sizeof(uint32_t)));
     csr->indptr[0] = 0;
     SKIMPI_TRY(skimpi_csr_read_rows(arrays, first, n, csr->indptr + 1, &begin, error));
-    const uint64_t nonzeros = csr->indptr[n];
+    const uint64_t nonzeros = csr->indptr[n], entries = nonzeros << decoder->options.csr_doublings;
+    if (entries > UINT32_MAX) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_DATA, "chunk %llu is too large for what the steps add to it",
+                               (unsigned long long)decoder->chunk.index));
+    }
+    csr->room = entries - nonzeros;
     if (in_place && serves(data->indices, data->indices_dtype, begin, wide ? SKIMP_DTYPE_I64 : SKIMP_DTYPE_I32)) {
         void *indices = (uint8_t *)data->indices + begin * (wide ? sizeof(uint64_t) : sizeof(uint32_t));
         csr->indices = wide ? NULL : indices;
         csr->indices64 = wide ? indices : NULL;
         SKIMPI_TRY(skimpi_csr_read_indices(arrays, begin, nonzeros, NULL, NULL, error));
     } else {
-        void *indices = take(decoder, skimpi_column_bytes(nonzeros, wide ? sizeof(uint64_t) : sizeof(uint32_t)));
+        void *indices = take(decoder, skimpi_column_bytes(entries, wide ? sizeof(uint64_t) : sizeof(uint32_t)));
         csr->indices = wide ? NULL : indices;
         csr->indices64 = wide ? indices : NULL;
         SKIMPI_TRY(skimpi_csr_read_indices(arrays, begin, nonzeros, csr->indices, csr->indices64, error));
     }
-    read_values(data, decoder, begin, nonzeros, in_place);
+    read_values(data, decoder, begin, nonzeros, entries, in_place);
     if (repeats) {
         skimpi_csr_make_distinct(csr, n, csr->indptr + 1);
     }

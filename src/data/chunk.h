@@ -34,6 +34,7 @@ typedef struct skimpi_csr_block {
     uint64_t *indices64;
     float *f32; /* one of f32 and f64, or neither: every value is 1 */
     double *f64;
+    uint64_t room; /* so many further entries fit */
 } skimpi_csr_block;
 
 typedef struct skimpi_chunk {
@@ -48,6 +49,7 @@ typedef struct skimpi_chunk {
     double *target;  /* n_rows or NULL. Classifiers: class index 0 … n_classes - 1 */
     double *weight;  /* n_rows or NULL: all 1. Class weights are already in it */
     void *row_state; /* row_state_bytes × n_rows, or NULL */
+    void *spare;     /* memory of the columns that steps add, which have places in dense after n_dense; or NULL */
 } skimpi_chunk;
 
 /* Bytes between the columns of a decoded chunk: rows rounded up so that each column is aligned and padded. */

@@ -39,7 +39,9 @@ typedef struct piece {
 typedef struct column_stats {
     uint64_t n_number, n_missing, n_date, n_text;
     skimpi_column_scan scan;
-    unsigned digits;  /* that would do for all numbers (decimal.h) */
+    unsigned digits;                             /* that would do for all numbers (decimal.h) */
+    double piece_minimum, piece_maximum, ranges; /* of the piece under way; sum of the ranges of those that are done */
+    unsigned n_ranges;
     uint64_t *bitmap; /* of distinct numbers, or NULL */
     skimpi_dictionary *texts;
     skimpi_buffer counts; /* per text: text_count */
@@ -381,6 +383,8 @@ static void note_number(column_stats *c, double value)
         scan->maximum = value > scan->maximum ? value : scan->maximum;
         scan->integers = scan->integers && value == rint(value) && !(value == 0 && signbit(value));
         scan->floats = scan->floats && (double)(float)value == value;
+        c->piece_minimum = value < c->piece_minimum ? value : c->piece_minimum;
+        c->piece_maximum = value > c->piece_maximum ? value : c->piece_maximum;
         c->digits = skimpi_decimal_digits(value, c->digits);
     }
     if (c->bitmap != NULL) {
@@ -426,6 +430,20 @@ static uint8_t type_of(const column_stats *c)
     return other == 0 || other * TEXT_SHARE <= c->n_number + other ? SKIMPI_TYPE_NUMERIC : SKIMPI_TYPE_CATEGORY;
 }
 
+/* A piece of the sample is about as long as a chunk: a column's range in it is about its range in a chunk. */
+static void end_piece(survey *s)
+{
+    for (uint32_t i = 0; s->columns != NULL && i < s->n_columns; i++) {
+        column_stats *c = &s->columns[i];
+        if (c->piece_minimum <= c->piece_maximum) {
+            c->ranges += c->piece_maximum - c->piece_minimum;
+            c->n_ranges++;
+        }
+        c->piece_minimum = INFINITY;
+        c->piece_maximum = -INFINITY;
+    }
+}
+
 /* Visits the complete rows with the right number of fields: in all pieces. */
 static skimp_status for_rows(survey *s, skimp_status (*visit)(survey *s, unsigned place, skimp_error *error),
                              bool measure, skimp_error *error)
@@ -458,6 +476,7 @@ static skimp_status for_rows(survey *s, skimp_status (*visit)(survey *s, unsigne
             /* What does not end here is at least so long. */
             s->longest = skimpi_max_u64(s->longest, end - (any || i == 0 ? at : s->pieces[i].begin));
         }
+        end_piece(s);
     }
     return SKIMP_OK;
 }
@@ -570,10 +589,11 @@ static double numeric_bytes(const survey *s, const column_stats *c, skimpi_decod
     scan.constant = scan.constant && s->whole;
     skimpi_chunk_column column = skimpi_encoding_choose(&scan, false);
     skimpi_decoded_size_expect(&scan, &decoded->memory, &decoded->file);
-    if (column.encoding == SKIMPI_ENC_F32 && scan.n_infinite == 0) {
-        /* One width more than what was seen needs: somewhere a value will lie further out. */
-        const unsigned bits = skimpi_decimal_bits(scan.minimum, scan.maximum, c->digits);
-        return bits > 0 && bits < 24 ? (bits + 4) / 8.0 : sizeof(float);
+    if (column.encoding == SKIMPI_ENC_F32) {
+        if (c->n_ranges > 0 && skimpi_decimal_bits(scan.minimum, scan.maximum, c->digits) > 0) {
+            scan.maximum = scan.minimum + c->ranges / c->n_ranges;
+        }
+        return skimpi_decimal_expect(&scan, c->digits);
     }
     return (double)skimpi_encoding_width(column.encoding);
 }
@@ -589,6 +609,8 @@ static skimp_status make_columns(survey *s, skimp_error *error)
         c->scan = (skimpi_column_scan){
             .minimum = INFINITY, .maximum = -INFINITY, .constant = true, .integers = true, .floats = true
         };
+        c->piece_minimum = INFINITY;
+        c->piece_maximum = -INFINITY;
         skimpi_buffer_init(&c->counts, s->budget, SKIMP_TAG_INPUT);
         if (i < BITMAP_COLUMNS || i + BITMAP_COLUMNS >= s->n_columns) {
             SKIMPI_TRY(skimp_alloc(s->budget, SKIMP_TAG_INPUT, BITMAP_BITS / 64, sizeof(uint64_t), &block, error));

@@ -67,6 +67,18 @@ unsigned skimpi_decimal_bits(double minimum, double maximum, unsigned digits)
     return 0;
 }
 
+double skimpi_decimal_expect(const skimpi_column_scan *sample, unsigned digits)
+{
+    /*
+     * A chunk has fewer rows than the sample, mostly, and so a smaller range; where a value lies further out than all that
+     * was seen, it seldom needs the next width, which is for a range 16 times as large.
+     */
+    const double margin = (sample->maximum - sample->minimum) / 16;
+    const unsigned bits =
+        sample->n_infinite > 0 ? 0 : skimpi_decimal_bits(sample->minimum - margin, sample->maximum + margin, digits);
+    return bits > 0 ? bits / 8.0 : sizeof(float);
+}
+
 bool skimpi_decimal_is_sound(const skimpi_chunk_column *column)
 {
     return column->digits <= SKIMPI_DECIMAL_DIGITS && column->bits >= 8 && column->bits <= 24 && column->bits % 4 == 0;

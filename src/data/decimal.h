@@ -35,5 +35,7 @@ void skimpi_decimal_decode(const skimpi_chunk_column *column, const void *bytes,
 unsigned skimpi_decimal_digits(double value, unsigned digits);
 /* And the bits of its codes; 0: it cannot be kept so. */
 unsigned skimpi_decimal_bits(double minimum, double maximum, unsigned digits);
+/* Bytes that a value of a column of floats is expected to take, going by a sample that needs so many digits. */
+double skimpi_decimal_expect(const skimpi_column_scan *sample, unsigned digits);
 
 #endif

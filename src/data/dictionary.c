@@ -293,3 +293,28 @@ uint64_t skimpi_dictionary_bytes(uint64_t n_categories, uint64_t text_bytes)
     }
     return bytes;
 }
+
+uint64_t skimpi_dictionary_growth(const skimpi_dictionary *d, uint64_t n_texts, uint64_t text_bytes)
+{
+    uint64_t bytes = 0, size = skimpi_dictionary_size(d) + n_texts;
+    uint64_t n_slots = atomic_load_explicit(&d->table, memory_order_relaxed)->n_slots;
+    while (2 * size > n_slots) {
+        n_slots *= 2;
+        bytes += skimp_alloc_cost(table_bytes(n_slots));
+    }
+    for (unsigned b = 0; b < ENTRY_BLOCKS && block_start(b) < size; b++) {
+        bool is_there = atomic_load_explicit(&d->blocks[b], memory_order_relaxed) != NULL;
+        bytes += is_there ? 0 : skimp_alloc_cost(((uint64_t)FIRST_ENTRIES << b) * sizeof(entry));
+    }
+    if (n_texts > 0 && (d->texts == NULL || d->texts->bytes - d->texts->used < text_bytes)) {
+        /* Each text may need a block of its own, but blocks are no smaller than this. */
+        uint64_t block = d->texts == NULL ? FIRST_TEXT : skimpi_min_u64(2 * d->texts->bytes, MAX_TEXT_BLOCK);
+        uint64_t blocks = skimpi_min_u64(n_texts, 2 * text_bytes / block + 1), larger = 0;
+        for (uint64_t i = 0; i < blocks; i++) {
+            larger += skimp_alloc_cost(sizeof(text_block) + skimpi_max_u64(block, text_bytes));
+            block = skimpi_min_u64(2 * block, MAX_TEXT_BLOCK);
+        }
+        bytes += larger;
+    }
+    return bytes;
+}

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "data/decimal.h"
 #include "data/distinct_count.h"
 #include "data/encoding.h"
 #include "data/npy_header.h"
@@ -351,16 +352,20 @@ static void judge(npy_reader *reader, const double *sample, size_t rows, bool wh
         const double *values = sample + column * rows;
         skimpi_column_scan scan;
         skimpi_distinct distinct = { { 0 } };
+        unsigned digits = 0;
         skimpi_column_scan_run(values, rows, &scan);
         scan.constant = scan.constant && whole; /* it may not be so in all of the file */
         skimpi_chunk_column encoded = skimpi_encoding_choose(&scan, false);
-        reader->numeric_bytes[column] = (double)skimpi_encoding_width(encoded.encoding);
         skimpi_decoded_size_expect(&scan, &reader->decoded[column].memory, &reader->decoded[column].file);
         for (size_t i = 0; i < rows; i++) {
             if (!isnan(values[i])) {
                 skimpi_distinct_note(&distinct, values[i]);
+                digits = skimpi_decimal_digits(values[i], digits);
             }
         }
+        reader->numeric_bytes[column] = encoded.encoding == SKIMPI_ENC_F32
+                                            ? skimpi_decimal_expect(&scan, digits)
+                                            : (double)skimpi_encoding_width(encoded.encoding);
         reader->distinct[column] = skimpi_distinct_count(&distinct);
     }
 }

@@ -76,6 +76,31 @@ skimp_status skimpi_schema_set_name(skimpi_schema *schema, uint32_t column, cons
     return status;
 }
 
+skimp_status skimpi_schema_copy(skimpi_schema **out, skimp_budget *budget, const skimpi_schema *from,
+                                skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_schema *copy = NULL;
+    *out = NULL;
+    SKIMPI_TRY(skimpi_schema_create(&copy, budget, from->n_columns, error));
+    copy->sparse = from->sparse;
+    copy->n_sparse_features = from->n_sparse_features;
+    copy->index64 = from->index64;
+    copy->zero_based = from->zero_based;
+    for (uint32_t c = 0; c < from->n_columns; c++) {
+        const char *name = from->columns[c].name;
+        copy->columns[c].type = from->columns[c].type;
+        if (name != NULL) {
+            SKIMPI_TRY(skimpi_schema_set_name(copy, c, name, strlen(name), error));
+        }
+    }
+    *out = copy;
+    copy = NULL;
+out:
+    skimpi_schema_destroy(copy);
+    return status;
+}
+
 static const char *name_of(const skimpi_schema *schema, uint32_t column)
 {
     return schema->columns[column].name != NULL ? schema->columns[column].name : "";

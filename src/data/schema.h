@@ -70,6 +70,9 @@ SKIMP_CHECKED skimp_status skimpi_schema_create(skimpi_schema **out, skimp_budge
 void skimpi_schema_destroy(skimpi_schema *schema);
 SKIMP_CHECKED skimp_status skimpi_schema_set_name(skimpi_schema *schema, uint32_t column, const char *name,
                                                   size_t length, skimp_error *error);
+/* The columns of another schema, by name and type, without roles: none is dropped, nor the target or the weight. */
+SKIMP_CHECKED skimp_status skimpi_schema_copy(skimpi_schema **out, skimp_budget *budget, const skimpi_schema *from,
+                                              skimp_error *error);
 /* Index of a column by name, else by number ("3"), or -1. */
 int64_t skimpi_schema_find(const skimpi_schema *schema, const char *name, size_t length);
 

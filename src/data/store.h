@@ -125,6 +125,10 @@ typedef struct skimpi_decoder_options {
         with_weight; /* chunk->weight is never NULL: ones where the data has no weights (class weights are multiplied in) */
     bool with_values; /* CSR values are never left out: ones are written out for transformers to change */
     bool read_only;   /* the CSR block will not be changed: of the caller's arrays, it may be these themselves */
+    bool as_doubles;  /* numbers are doubles, whatever they are stored as: what a reader makes of text */
+    uint32_t spare_floats, spare_doubles; /* columns that steps add: their room in chunk->dense and chunk->spare */
+    uint32_t csr_doublings;               /* a CSR block has room to become twice as long, so many times */
+    uint64_t nonzeros; /* as_doubles, csr_doublings: of the largest chunk (for plans: create knows it) */
 } skimpi_decoder_options;
 SKIMP_CHECKED skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store,
                                                  const skimpi_decoder_options *options, skimp_error *error);

@@ -386,6 +386,7 @@ static bool summary_is_sound(const summary_record *r, const skimpi_store *store)
            (r->n_chunks == 0) == (r->n_rows == 0) && r->n_chunks <= store->end / sizeof(skimpi_chunk_header) &&
            r->largest_chunk_bytes <= store->end && r->largest_chunk_nonzeros <= r->nonzeros && area->memory <= most &&
            area->file <= area->memory && area->ones <= most &&
+           (area->memory | area->file | area->ones) % SKIMPI_CHUNK_ALIGN == 0 &&
            r->nonzeros <= (store->schema->sparse ? store->end : 0) && r->n_target_values <= SKIMPI_MAX_CLASSES &&
            r->index_shift < 64 && index_entries(r->n_chunks, r->index_shift) <= SKIMPI_INDEX_ENTRIES;
 }

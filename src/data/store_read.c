@@ -19,47 +19,75 @@
 
 /* ---- the decoder --------------------------------------------------------------------------------------------------- */
 
-/* The decoder's block: itself, the chunk's lists, the area, the file buffer. */
+/* The decoder's block: itself, the chunk's lists, the area, columns that steps add, the file buffer. */
 typedef struct layout {
-    uint64_t dense, codes, area, file, total;
+    uint64_t dense, codes, area, spare, file, total;
 } layout;
+
+static uint32_t spare_columns(const skimpi_decoder_options *options)
+{
+    return options->spare_floats + options->spare_doubles;
+}
+
+/* What all columns of a chunk take as doubles, and a CSR block with room for as many entries again: in any place. */
+static uint64_t widest_area(const skimpi_schema *schema, uint32_t rows, const skimpi_decoder_options *options)
+{
+    uint64_t doubles = (uint64_t)(schema->target >= 0) + (schema->weight >= 0) + schema->n_numeric;
+    uint64_t bytes = skimpi_mul_sat(doubles, skimpi_column_bytes(rows, sizeof(double)));
+    if (schema->sparse) {
+        uint64_t entries = skimpi_mul_sat(options->nonzeros, (uint64_t)1 << options->csr_doublings);
+        bytes = skimpi_add_sat(bytes, skimpi_column_bytes((uint64_t)rows + 1, sizeof(uint32_t)));
+        bytes = skimpi_add_sat(bytes, skimpi_column_bytes(entries, schema->index64 ? 8 : 4));
+        return skimpi_add_sat(bytes, skimpi_column_bytes(entries, sizeof(double)));
+    }
+    return skimpi_add_sat(bytes, skimpi_mul_sat(schema->n_category, skimpi_column_bytes(rows, sizeof(uint32_t))));
+}
 
 static layout lay_out(const skimpi_schema *schema, uint32_t rows, uint64_t encoded_bytes, const skimpi_area *area,
                       const skimpi_decoder_options *options, skimpi_place place)
 {
     layout l;
     uint64_t wanted = place == SKIMPI_PLACE_MEMORY ? area->memory : area->file;
-    if (options != NULL && options->with_values) {
+    if (options->as_doubles || (options->csr_doublings > 0 && schema->sparse)) {
+        wanted = widest_area(schema, rows, options);
+    } else if (options->with_values) {
         wanted = skimpi_add_sat(wanted, area->ones);
     }
-    if (options != NULL && options->with_weight && schema->weight < 0) {
+    if (options->with_weight && schema->weight < 0) {
         wanted = skimpi_add_sat(wanted, skimpi_column_bytes(rows, sizeof(double)));
     }
     l.dense = skimpi_round_up(sizeof(skimpi_decoder), 64);
-    l.codes = l.dense + skimpi_round_up((uint64_t)schema->n_numeric * sizeof(skimpi_dense_column), 64);
+    l.codes = l.dense +
+              skimpi_round_up(((uint64_t)schema->n_numeric + spare_columns(options)) * sizeof(skimpi_dense_column), 64);
     l.area = l.codes + skimpi_round_up((uint64_t)schema->n_category * sizeof(skimpi_code_column), 64);
-    l.file = skimpi_add_sat(l.area, wanted);
+    l.spare = skimpi_add_sat(l.area, wanted);
+    l.file = skimpi_add_sat(l.spare, skimpi_mul_sat(options->spare_floats, skimpi_column_bytes(rows, sizeof(float))));
+    l.file = skimpi_add_sat(l.file, skimpi_mul_sat(options->spare_doubles, skimpi_column_bytes(rows, sizeof(double))));
     l.total = place == SKIMPI_PLACE_MEMORY ? l.file : skimpi_add_sat(l.file, encoded_bytes);
     /* Blocks of 4 KiB and more are aligned as the columns must be. */
     l.total = skimpi_max_u64(l.total, 4096);
     return l;
 }
 
+static const skimpi_decoder_options no_options;
+
 uint64_t skimpi_decoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t encoded_bytes,
                               const skimpi_area *area, const skimpi_decoder_options *options, skimpi_place place)
 {
-    return skimp_alloc_cost(lay_out(schema, rows, encoded_bytes, area, options, place).total);
+    return skimp_alloc_cost(
+        lay_out(schema, rows, encoded_bytes, area, options != NULL ? options : &no_options, place).total);
 }
 
 skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store, const skimpi_decoder_options *options,
                                    skimp_error *error)
 {
-    static const skimpi_decoder_options none;
     const skimpi_schema *schema = store->schema;
     const skimpi_summary *summary = &store->summary;
     skimpi_place place = skimpi_store_place(store);
+    skimpi_decoder_options wanted = options != NULL ? *options : no_options;
+    wanted.nonzeros = summary->largest_chunk_nonzeros;
     layout l = lay_out(schema, summary->largest_chunk_rows, summary->largest_chunk_bytes, &summary->largest_area,
-                       options, place);
+                       &wanted, place);
     void *block;
     *out = NULL;
     if (!store->finished) {
@@ -71,12 +99,13 @@ skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store, co
     }
     skimpi_decoder *decoder = block;
     decoder->store = store;
-    decoder->options = options != NULL ? *options : none;
+    decoder->options = wanted;
     decoder->total = l.total;
     decoder->chunk.dense = (skimpi_dense_column *)((uint8_t *)block + l.dense);
     decoder->chunk.codes = (skimpi_code_column *)((uint8_t *)block + l.codes);
     decoder->area = (uint8_t *)block + l.area;
-    decoder->area_bytes = l.file - l.area;
+    decoder->area_bytes = l.spare - l.area;
+    decoder->chunk.spare = spare_columns(&wanted) > 0 ? (uint8_t *)block + l.spare : NULL;
     decoder->file = place == SKIMPI_PLACE_MEMORY ? NULL : (uint8_t *)block + l.file;
     *out = decoder;
     return SKIMP_OK;
@@ -291,7 +320,17 @@ static double *doubles_of(skimpi_decoder *decoder, const source *from, uint64_t 
         return (double *)(from->file + at);
     }
     double *out = take(decoder, n, sizeof(*out));
-    for_pieces(from, at, column, n, sizeof(*out), out, decode_doubles, NULL);
+    if (column->encoding == SKIMPI_ENC_DECIMAL) {
+        /* The floats that they are kept for, in the second half until each becomes a double. */
+        float *floats = (float *)out + n, value;
+        decimals_of(from, at, column, n, floats);
+        for (uint64_t i = 0; i < n; i++) {
+            memcpy(&value, floats + i, sizeof(value));
+            out[i] = (double)value;
+        }
+    } else {
+        for_pieces(from, at, column, n, sizeof(*out), out, decode_doubles, NULL);
+    }
     return out;
 }
 
@@ -364,7 +403,7 @@ static uint64_t decode_table(skimpi_decoder *decoder, const source *from, uint64
         const skimpi_chunk_column *column = descriptor(from, j);
         skimpi_dense_column *dense = &chunk->dense[j];
         *dense = (skimpi_dense_column){ .feature = options->features != NULL ? options->features[j] : j };
-        if (skimpi_decodes_to_float(column)) {
+        if (!options->as_doubles && skimpi_decodes_to_float(column)) {
             dense->f32 = floats_of(decoder, from, at, column, n);
         } else {
             dense->f64 = doubles_of(decoder, from, at, column, n);
@@ -387,41 +426,51 @@ static uint64_t decode_table(skimpi_decoder *decoder, const source *from, uint64
     return at;
 }
 
+/* Columns are used in place where they are stored as they are needed, and need no room after them. */
 static uint64_t decode_sparse(skimpi_decoder *decoder, const source *from, uint64_t nonzeros, uint64_t at)
 {
     const skimpi_chunk_column *columns[3] = { descriptor(from, 0), descriptor(from, 1), descriptor(from, 2) };
+    const skimpi_decoder_options *options = &decoder->options;
     skimpi_chunk *chunk = &decoder->chunk;
-    uint64_t n = (uint64_t)chunk->n_rows + 1;
+    skimpi_csr_block *csr = &chunk->csr;
+    uint64_t n = (uint64_t)chunk->n_rows + 1, entries = nonzeros << options->csr_doublings;
+    bool wide = decoder->store->schema->index64, in_place = from->file != NULL && options->csr_doublings == 0;
     chunk->has_csr = true;
-    chunk->csr = (skimpi_csr_block){ .feature = 0 };
+    *csr = (skimpi_csr_block){ .room = entries - nonzeros };
     if (from->file != NULL) {
-        chunk->csr.indptr = (uint32_t *)(from->file + at);
+        csr->indptr = (uint32_t *)(from->file + at);
     } else {
-        chunk->csr.indptr = take(decoder, n, sizeof(uint32_t));
-        for_pieces(from, at, columns[0], n, sizeof(uint32_t), chunk->csr.indptr, decode_indices32, NULL);
+        csr->indptr = take(decoder, n, sizeof(uint32_t));
+        for_pieces(from, at, columns[0], n, sizeof(uint32_t), csr->indptr, decode_indices32, NULL);
     }
     at += skimpi_column_encoded_bytes(columns[0], n);
-    bool wide = decoder->store->schema->index64;
-    if (from->file != NULL && columns[1]->encoding == (wide ? SKIMPI_ENC_U64 : SKIMPI_ENC_U32)) {
-        chunk->csr.indices = wide ? NULL : (uint32_t *)(from->file + at);
-        chunk->csr.indices64 = wide ? (uint64_t *)(from->file + at) : NULL;
+    if (in_place && columns[1]->encoding == (wide ? SKIMPI_ENC_U64 : SKIMPI_ENC_U32)) {
+        csr->indices = wide ? NULL : (uint32_t *)(from->file + at);
+        csr->indices64 = wide ? (uint64_t *)(from->file + at) : NULL;
     } else if (wide) {
-        chunk->csr.indices64 = take(decoder, nonzeros, sizeof(uint64_t));
-        for_pieces(from, at, columns[1], nonzeros, sizeof(uint64_t), chunk->csr.indices64, decode_indices64, NULL);
+        csr->indices64 = take(decoder, entries, sizeof(uint64_t));
+        for_pieces(from, at, columns[1], nonzeros, sizeof(uint64_t), csr->indices64, decode_indices64, NULL);
     } else {
-        chunk->csr.indices = take(decoder, nonzeros, sizeof(uint32_t));
-        for_pieces(from, at, columns[1], nonzeros, sizeof(uint32_t), chunk->csr.indices, decode_indices32, NULL);
+        csr->indices = take(decoder, entries, sizeof(uint32_t));
+        for_pieces(from, at, columns[1], nonzeros, sizeof(uint32_t), csr->indices, decode_indices32, NULL);
     }
     at += skimpi_column_encoded_bytes(columns[1], nonzeros);
-    if (columns[2]->encoding == SKIMPI_ENC_F32) {
-        chunk->csr.f32 = floats_of(decoder, from, at, columns[2], nonzeros);
-    } else if (columns[2]->encoding == SKIMPI_ENC_F64) {
-        chunk->csr.f64 = doubles_of(decoder, from, at, columns[2], nonzeros);
-    } else if (decoder->options.with_values) {
-        chunk->csr.f32 = take(decoder, nonzeros, sizeof(float));
-        for (uint64_t i = 0; i < nonzeros; i++) {
-            chunk->csr.f32[i] = 1;
+    const skimpi_encoding encoding = (skimpi_encoding)columns[2]->encoding;
+    if (encoding == SKIMPI_ENC_CONSTANT && !options->with_values) {
+        return at;
+    }
+    if (encoding == SKIMPI_ENC_F64 || options->as_doubles) {
+        if (in_place && encoding == SKIMPI_ENC_F64) {
+            csr->f64 = (double *)(from->file + at);
+        } else {
+            csr->f64 = take(decoder, entries, sizeof(double));
+            for_pieces(from, at, columns[2], nonzeros, sizeof(double), csr->f64, decode_doubles, NULL);
         }
+    } else if (in_place && encoding == SKIMPI_ENC_F32) {
+        csr->f32 = (float *)(from->file + at);
+    } else {
+        csr->f32 = take(decoder, entries, sizeof(float));
+        for_pieces(from, at, columns[2], nonzeros, sizeof(float), csr->f32, decode_floats, NULL);
     }
     return at + skimpi_column_encoded_bytes(columns[2], nonzeros);
 }
@@ -510,6 +559,10 @@ static skimp_status read_at(skimpi_store *store, skimpi_decoder *decoder, const 
             return damaged(store, header->index, "its checksum is wrong", error);
         }
         SKIMPI_TRY(check_columns(store, &from, header, error));
+    }
+    if (store->schema->sparse && header->nonzeros << decoder->options.csr_doublings > UINT32_MAX) {
+        return skimpi_fail(error, SKIMP_ERROR_DATA, "chunk %" PRIu64 " is too large for what the steps add to it",
+                           header->index);
     }
     decoder->area_used = 0;
     chunk->index = header->index;

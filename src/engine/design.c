@@ -2,7 +2,8 @@
 /*
  * The design: the encoded feature space.  Columns keep their order in the file; a numeric column is one feature, a text
  * column one for each category in byte order (as scikit-learn's OneHotEncoder sorts them, missing last).  Hashed text
- * columns share one block of 2^hash_bits features at the end.  Sparse data is one block.
+ * columns share one block of 2^hash_bits features after those.  Columns that steps added come last.  Sparse data is one
+ * block.
  */
 #include <math.h>
 #include <string.h>
@@ -10,11 +11,13 @@
 #include "data/dictionary.h"
 #include "engine/engine.h"
 
-static skimp_status rank_slot(skimpi_design *design, const skimpi_schema *schema, uint32_t slot, skimp_error *error)
+skimp_status skimpi_design_rank(skimpi_design *design, const skimpi_schema *schema, uint32_t slot, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_dictionary *dictionary = schema->dictionaries[slot];
     const uint32_t n = skimpi_dictionary_size(dictionary);
+    skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->ranks[slot], design->rank_sizes[slot], sizeof(uint32_t));
+    design->ranks[slot] = NULL;
     design->rank_sizes[slot] = n;
     SKIMPI_TRY(
         skimp_alloc(design->budget, SKIMP_TAG_CATEGORIES, n, sizeof(uint32_t), (void **)&design->ranks[slot], error));
@@ -23,29 +26,46 @@ out:
     return status;
 }
 
+skimp_status skimpi_design_reserve(skimpi_design *design, skimp_budget *budget, uint32_t n_numeric, uint32_t n_category,
+                                   skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    *design = (skimpi_design){ .budget = budget, .n_numeric = n_numeric, .n_category = n_category };
+    SKIMPI_TRY(
+        skimp_alloc(budget, SKIMP_TAG_CATEGORIES, n_numeric, sizeof(uint64_t), (void **)&design->features, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, n_category, sizeof(uint64_t), (void **)&design->code_features,
+                           error));
+    SKIMPI_TRY(
+        skimp_alloc(budget, SKIMP_TAG_CATEGORIES, n_category, sizeof(uint32_t), (void **)&design->n_codes, error));
+    SKIMPI_TRY(
+        skimp_alloc(budget, SKIMP_TAG_CATEGORIES, n_category, sizeof(uint32_t), (void **)&design->n_texts, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, n_category, sizeof(uint32_t), (void **)&design->missing_codes,
+                           error));
+    design->n_dense = n_numeric;
+    design->n_code_columns = n_category;
+out:
+    if (status != SKIMP_OK) {
+        skimpi_design_destroy(design);
+    }
+    return status;
+}
+
 skimp_status skimpi_design_create(skimpi_design *design, skimp_budget *budget, const skimpi_schema *schema,
                                   const uint64_t *category_missing, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    *design = (skimpi_design){ .budget = budget, .n_numeric = schema->n_numeric, .n_category = schema->n_category };
     if (schema->sparse) {
+        *design = (skimpi_design){ .budget = budget };
         design->n_sparse = design->n_features = schema->n_sparse_features;
         return SKIMP_OK;
     }
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_numeric, sizeof(uint64_t),
-                           (void **)&design->features, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint64_t),
-                           (void **)&design->code_features, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t),
-                           (void **)&design->n_codes, error));
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t),
-                           (void **)&design->missing_codes, error));
+    SKIMPI_TRY(skimpi_design_reserve(design, budget, schema->n_numeric, schema->n_category, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t *),
                            (void **)&design->ranks, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t),
                            (void **)&design->rank_sizes, error));
-    design->n_dense = schema->n_numeric;
-    design->n_code_columns = schema->n_category;
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, schema->n_category, sizeof(uint32_t),
+                           (void **)&design->n_data_texts, error));
     for (uint32_t c = 0; c < schema->n_columns; c++) {
         const skimpi_column *column = &schema->columns[c];
         if (column->role != SKIMPI_ROLE_FEATURE) {
@@ -55,17 +75,18 @@ skimp_status skimpi_design_create(skimpi_design *design, skimp_budget *budget, c
             design->features[column->slot] = design->n_features++;
         } else if (schema->hash_bits == 0) {
             const uint32_t slot = column->slot;
-            SKIMPI_TRY(rank_slot(design, schema, slot, error));
+            SKIMPI_TRY(skimpi_design_rank(design, schema, slot, error));
             design->code_features[slot] = design->n_features;
-            design->n_codes[slot] = design->rank_sizes[slot] + (category_missing[slot] > 0);
-            design->missing_codes[slot] = design->rank_sizes[slot];
+            design->n_texts[slot] = design->n_data_texts[slot] = design->rank_sizes[slot];
+            design->n_codes[slot] = design->n_texts[slot] + (category_missing[slot] > 0);
+            design->missing_codes[slot] = design->n_texts[slot];
             design->n_features += design->n_codes[slot];
         }
     }
     if (schema->hash_bits > 0 && schema->n_category > 0) {
         for (uint32_t slot = 0; slot < schema->n_category; slot++) {
             design->code_features[slot] = design->n_features;
-            design->n_codes[slot] = 1u << schema->hash_bits;
+            design->n_codes[slot] = design->n_texts[slot] = 1u << schema->hash_bits;
             design->missing_codes[slot] = 1u << schema->hash_bits; /* zeros */
         }
         design->n_features += (uint64_t)1 << schema->hash_bits;
@@ -89,6 +110,10 @@ void skimpi_design_destroy(skimpi_design *design)
     skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->missing_codes, design->n_category, sizeof(uint32_t));
     skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->ranks, design->n_category, sizeof(uint32_t *));
     skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->rank_sizes, design->n_category, sizeof(uint32_t));
+    skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->n_texts, design->n_category, sizeof(uint32_t));
+    skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->n_data_texts, design->n_category, sizeof(uint32_t));
+    skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->list_features, design->n_code_columns, sizeof(uint64_t));
+    skimp_free(design->budget, SKIMP_TAG_CATEGORIES, design->list_codes, design->n_code_columns, sizeof(uint32_t));
     *design = (skimpi_design){ 0 };
 }
 
@@ -102,7 +127,60 @@ void skimpi_design_decoder(const skimpi_design *design, skimpi_decoder_options *
     };
 }
 
-void skimpi_design_finish_codes(const skimpi_design *design, skimpi_chunk *chunk)
+skimp_status skimpi_design_place(skimpi_design *design, const skimpi_frame *frame, const uint8_t *is_text,
+                                 uint32_t hash_bits, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    uint64_t next = 0;
+    uint32_t numeric = 0, dense = 0, category = 0, text = 0;
+    for (uint32_t k = 0; k < design->n_numeric + design->n_category; k++) {
+        if (!is_text[k]) {
+            const bool is_there = dense < frame->n_dense && frame->dense[dense] == numeric;
+            design->features[numeric++] = next;
+            dense += is_there;
+            next += is_there;
+            continue;
+        }
+        const bool is_there = text < frame->n_text && frame->text[text] == category;
+        design->code_features[category] = next;
+        next += is_there && hash_bits == 0 ? design->n_codes[category] : 0;
+        category++;
+        text += is_there;
+    }
+    for (uint32_t slot = 0; hash_bits > 0 && slot < design->n_category; slot++) {
+        design->code_features[slot] = next;
+    }
+    next += hash_bits > 0 && frame->n_text > 0 ? (uint64_t)1 << hash_bits : 0;
+    design->first_new = next;
+    design->n_features = next + (frame->n_dense - dense) + frame->n_sparse;
+    design->n_dense = frame->n_dense;
+    design->n_sparse = frame->n_sparse;
+    design->n_code_columns = frame->n_text;
+    if (frame->n_text < design->n_category) {
+        SKIMPI_TRY(skimp_alloc(design->budget, SKIMP_TAG_CATEGORIES, frame->n_text, sizeof(uint64_t),
+                               (void **)&design->list_features, error));
+        SKIMPI_TRY(skimp_alloc(design->budget, SKIMP_TAG_CATEGORIES, frame->n_text, sizeof(uint32_t),
+                               (void **)&design->list_codes, error));
+        for (uint32_t k = 0; k < frame->n_text; k++) {
+            design->list_features[k] = design->code_features[frame->text[k]];
+            design->list_codes[k] = design->n_codes[frame->text[k]];
+        }
+    }
+out:
+    return status;
+}
+
+const uint64_t *skimpi_design_code_features(const skimpi_design *design)
+{
+    return design->n_code_columns < design->n_category ? design->list_features : design->code_features;
+}
+
+const uint32_t *skimpi_design_code_sizes(const skimpi_design *design)
+{
+    return design->n_code_columns < design->n_category ? design->list_codes : design->n_codes;
+}
+
+void skimpi_design_finish_chunk(const skimpi_design *design, const skimpi_frame *frame, skimpi_chunk *chunk)
 {
     for (uint32_t c = 0; c < chunk->n_codes; c++) {
         skimpi_code_column *column = &chunk->codes[c];
@@ -111,10 +189,37 @@ void skimpi_design_finish_codes(const skimpi_design *design, skimpi_chunk *chunk
             column->codes[i] = column->codes[i] == SKIMPI_CODE_MISSING ? missing : column->codes[i];
         }
     }
+    if (!frame->is_changed) {
+        return;
+    }
+    uint64_t new_feature = design->first_new;
+    for (uint32_t k = 0; k < frame->n_dense; k++) {
+        chunk->dense[k] = chunk->dense[frame->dense[k]];
+        if (frame->dense[k] >= frame->n_numeric) {
+            chunk->dense[k].feature = new_feature++;
+        }
+    }
+    for (uint32_t k = 0; k < frame->n_text; k++) {
+        chunk->codes[k] = chunk->codes[frame->text[k]];
+    }
+    chunk->n_dense = frame->n_dense;
+    chunk->n_codes = frame->n_text;
 }
 
-/* At most: hashed features' numbers have five digits, and NUL comes twice while they are printed. */
-static uint64_t name_bytes(const skimpi_design *design, const skimpi_schema *schema)
+/* Is the column still there after the steps? *at: how many of the list came before it. */
+static bool is_there(const skimpi_frame *frame, const uint32_t *list, uint32_t n, uint32_t slot, uint32_t *at)
+{
+    if (!frame->is_changed) {
+        return true;
+    }
+    while (*at < n && list[*at] < slot) {
+        ++*at;
+    }
+    return *at < n && list[*at] == slot;
+}
+
+/* At most: hashed features' numbers have five digits, and NUL comes twice while they are printed; what steps drop is counted. */
+static uint64_t name_bytes(const skimpi_design *design, const skimpi_frame *frame, const skimpi_schema *schema)
 {
     const bool is_hashed = schema->hash_bits > 0 && schema->n_category > 0;
     uint64_t bytes = is_hashed ? (uint64_t)(sizeof("hash_65535") + 1) << schema->hash_bits : 0;
@@ -128,43 +233,51 @@ static uint64_t name_bytes(const skimpi_design *design, const skimpi_schema *sch
             bytes += own + 1;
             continue;
         }
-        const uint32_t n = design->rank_sizes[column->slot];
-        bytes += design->n_codes[column->slot] * (own + 2) + (design->n_codes[column->slot] > n ? strlen("nan") : 0);
+        const uint32_t slot = column->slot, n = design->rank_sizes[slot];
+        bytes +=
+            design->n_codes[slot] * (own + 2) + (design->n_codes[slot] > design->n_texts[slot] ? strlen("nan") : 0);
         for (uint32_t code = 0; code < n; code++) {
             size_t length = 0;
-            (void)skimpi_dictionary_text(schema->dictionaries[column->slot], code, &length);
+            (void)skimpi_dictionary_text(schema->dictionaries[slot], code, &length);
             bytes += length;
         }
     }
-    return bytes;
+    return bytes + frame->names.length;
 }
 
-skimp_status skimpi_design_names(const skimpi_design *design, const skimpi_schema *schema, skimpi_buffer *out,
-                                 skimp_error *error)
+skimp_status skimpi_design_names(const skimpi_design *design, const skimpi_frame *frame, const skimpi_schema *schema,
+                                 skimpi_buffer *out, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    uint32_t *sorted = NULL;
-    SKIMPI_TRY(skimpi_buffer_reserve(out, out->length + name_bytes(design, schema), error)); /* what was planned */
+    uint32_t *sorted = NULL, dense = 0, text_at = 0;
+    const uint64_t bytes = name_bytes(design, frame, schema);
+    SKIMPI_TRY(skimpi_buffer_reserve(out, out->length + bytes, error)); /* what was planned */
     for (uint32_t c = 0; c < schema->n_columns; c++) {
         const skimpi_column *column = &schema->columns[c];
         if (column->role != SKIMPI_ROLE_FEATURE) {
             continue;
         }
         if (column->type == SKIMPI_TYPE_NUMERIC) {
-            SKIMPI_TRY(skimpi_buffer_append(out, column->name, strlen(column->name) + 1, error));
+            if (is_there(frame, frame->dense, frame->n_dense, column->slot, &dense)) {
+                SKIMPI_TRY(skimpi_buffer_append(out, column->name, strlen(column->name) + 1, error));
+            }
+            continue;
+        }
+        if (!is_there(frame, frame->text, frame->n_text, column->slot, &text_at)) {
             continue;
         }
         if (schema->hash_bits > 0) {
             continue;
         }
-        const uint32_t slot = column->slot, n = design->rank_sizes[slot];
+        const uint32_t slot = column->slot, n = design->rank_sizes[slot], n_texts = design->n_texts[slot];
         SKIMPI_TRY(skimp_alloc(design->budget, SKIMP_TAG_CATEGORIES, n, sizeof *sorted, (void **)&sorted, error));
         for (uint32_t code = 0; code < n; code++) {
             sorted[design->ranks[slot] != NULL ? design->ranks[slot][code] : code] = code;
         }
         for (uint32_t k = 0; status == SKIMP_OK && k < design->n_codes[slot]; k++) {
             size_t length = 3;
-            const char *text = k < n ? skimpi_dictionary_text(schema->dictionaries[slot], sorted[k], &length) : "nan";
+            const char *text =
+                k < n_texts ? skimpi_dictionary_text(schema->dictionaries[slot], sorted[k], &length) : "nan";
             status = skimpi_buffer_append(out, column->name, strlen(column->name), error);
             if (status == SKIMP_OK) {
                 status = skimpi_buffer_append(out, "_", 1, error);
@@ -180,11 +293,12 @@ skimp_status skimpi_design_names(const skimpi_design *design, const skimpi_schem
         sorted = NULL;
         SKIMPI_TRY(status);
     }
-    if (schema->hash_bits > 0 && schema->n_category > 0) {
+    if (schema->hash_bits > 0 && design->n_code_columns > 0) {
         for (uint64_t k = 0; k < (uint64_t)1 << schema->hash_bits; k++) {
             SKIMPI_TRY(skimpi_buffer_printf(out, error, "hash_%llu%c", (unsigned long long)k, '\0'));
         }
     }
+    SKIMPI_TRY(skimpi_frame_new_names(frame, out, error));
 out:
     return status;
 }

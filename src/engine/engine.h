@@ -5,8 +5,9 @@
  *   job.c         options copied, inputs opened, roles and parameters checked
  *   job_arrays.c  the same of arrays that the caller holds, and the first look at all of them
  *   pipeline.c    steps and estimator by name, parameters, columns of each step
- *   design.c      the encoded feature space: which feature each column becomes
- *   plan.c        memory, passes and disk before the data is read; job_rows.c: what row state takes of them
+ *   frame.c       which columns there are, step by step; chunks through the steps
+ *   design.c      the encoded feature space: which feature each column becomes; recode.c: texts that steps change
+ *   plan.c        memory, passes and disk before the data is read; plan_steps.c, job_rows.c: what steps and row state take
  *   pass.c        one pass over the store: workers, lanes, transforms; windows.c: the passes of sequential estimators
  *   fit.c         runs a plan: ingest, classes, steps, estimator
  *   checkpoint.c  state at a pass boundary, in a file
@@ -17,6 +18,7 @@
 #define SKIMPI_ENGINE_H
 
 #include "data/arrays.h"
+#include "data/dictionary.h"
 #include "data/ingest.h"
 #include "data/row_state.h"
 #include "estimator/estimator.h"
@@ -30,20 +32,46 @@
 typedef struct skimpi_stage { /* a step, or the estimator at the end */
     const skimpi_estimator_class *class;
     skimpi_params *params;
-    char name[64];              /* "standard_scaler", "standard_scaler-2" */
-    char *columns;              /* after @: "text" or names by comma; NULL: all numeric columns */
-    uint32_t n_inputs;          /* dense columns that it works on (0 for sparse) */
-    uint32_t *slots;            /* numeric slots of them, ascending; NULL: all */
-    uint8_t *has_slot;          /* per numeric slot */
-    uint32_t n_slots_allocated; /* entries of slots and has_slot */
-    void *fitted;               /* the class's self; NULL before */
+    char name[64];     /* "standard_scaler", "standard_scaler-2" */
+    char *columns;     /* after @: "text" or names by comma; NULL: all dense columns */
+    bool on_text;      /* it works on text columns */
+    uint8_t *has_slot; /* columns of the inputs that it was given by name: per slot of its kind; NULL: all */
+    uint32_t n_flags;  /* entries of has_slot */
+    uint32_t n_named;  /* of them set, or all slots of its kind */
+    /* Once the steps before are fitted: */
+    uint32_t n_inputs;    /* columns that it works on (0 for sparse) */
+    uint32_t *inputs;     /* their ids, or category slots of text, ascending; NULL: sparse data */
+    uint32_t *recoded;    /* on text: the code in each column that becomes … */
+    uint32_t *recoded_to; /* … this one */
+    void *fitted;         /* the class's self; NULL before */
+    /* Once it is fitted: */
+    uint32_t first_new; /* id of the first column that it adds */
+    skimpi_changes changes;
 } skimpi_stage;
+
+/*
+ * Which columns there are: those of the inputs, and then what each step makes of them.  A dense column has an id, which is
+ * its place in a chunk's list all the way: numeric slots of the inputs first, then those that steps add, in order.  What a
+ * step drops stays in the list, and is only looked at no more; text columns, by category slot, likewise.
+ */
+typedef struct skimpi_frame {
+    skimp_budget *budget;
+    uint32_t n_numeric, n_category;           /* of the inputs */
+    uint32_t n_ids;                           /* dense columns that there have ever been */
+    uint32_t *dense, n_dense, dense_capacity; /* ids of those that there are, ascending */
+    uint32_t *text, n_text;                   /* category slots likewise */
+    uint64_t n_sparse;
+    skimpi_buffer names; /* of the columns that steps added, each ended by NUL */
+    bool lacks_names;    /* of some of these */
+    bool is_changed;     /* columns are not those of the inputs any more */
+} skimpi_frame;
 
 typedef struct skimpi_pipeline {
     skimp_budget *budget;
     unsigned n_steps;
     skimpi_stage steps[SKIMPI_MAX_STEPS];
     skimpi_stage estimator; /* class NULL: none (convert) */
+    skimpi_frame frame;     /* after the steps that are fitted */
 } skimpi_pipeline;
 
 skimp_status skimpi_pipeline_create(skimpi_pipeline *pipeline, skimp_budget *budget, const char *estimator,
@@ -52,45 +80,122 @@ skimp_status skimpi_pipeline_create(skimpi_pipeline *pipeline, skimp_budget *bud
 /* Finds the columns of each step in the schema. */
 skimp_status skimpi_pipeline_bind(skimpi_pipeline *pipeline, const skimpi_schema *schema, skimp_error *error);
 void skimpi_pipeline_destroy(skimpi_pipeline *pipeline);
-/* Applies steps 0 … n - 1 to a chunk in place. view: n_dense entries of scratch. */
-void skimpi_pipeline_transform(const skimpi_pipeline *pipeline, unsigned n, skimpi_chunk *chunk,
-                               skimpi_dense_column *view);
-/* Gives a view of the chunk with the stage's columns only, features 0 … n_inputs - 1. */
-void skimpi_stage_view(const skimpi_stage *stage, const skimpi_chunk *chunk, skimpi_chunk *out,
-                       skimpi_dense_column *view);
 bool skimpi_stage_has_param(const skimpi_stage *stage, const char *name);
+/* Does a step work on text columns? */
+bool skimpi_pipeline_on_text(const skimpi_pipeline *pipeline);
 /*
  * Do the columns of a step come to it as they are in the data?  summary: of the data; NULL: it is yet to be read, and taken to
- * have no missing values.
+ * have no missing values.  (Columns that steps add do not: those are not asked for here.)
  */
-bool skimpi_pipeline_sees_data(const skimpi_pipeline *pipeline, unsigned step, const skimpi_summary *summary);
-/* May a missing value stay in this numeric slot (a step takes it away)? */
-bool skimpi_pipeline_may_miss(const skimpi_pipeline *pipeline, uint32_t slot);
+bool skimpi_pipeline_sees_data(const skimpi_pipeline *pipeline, unsigned step, const skimpi_schema *schema,
+                               const skimpi_summary *summary);
+/* May a missing value stay in this numeric slot (text: category slot), as a step takes it away? */
+bool skimpi_pipeline_may_miss(const skimpi_pipeline *pipeline, bool text, uint32_t slot);
+
+/* ---- columns through the steps ------------------------------------------------------------------------------------- */
+
+/* The frame before the first step. */
+skimp_status skimpi_frame_begin(skimpi_frame *frame, skimp_budget *budget, uint32_t n_numeric, uint32_t n_category,
+                                uint64_t n_sparse, skimp_error *error);
+void skimpi_frame_destroy(skimpi_frame *frame);
+/* What begin charges and what steps that add so many columns, with so many bytes of names, make of it, at most. */
+uint64_t skimpi_frame_bytes(uint32_t n_numeric, uint32_t n_category, uint64_t n_new, uint64_t name_bytes);
+/* Gives the stage its columns, those of has_slot that are still there. */
+skimp_status skimpi_frame_bind(const skimpi_frame *frame, skimpi_stage *stage, skimp_error *error);
+uint64_t skimpi_frame_bind_bytes(const skimpi_stage *stage, uint64_t n_inputs); /* what that charges */
+/* The names of dense columns, by ascending ids; those of columns that steps added were wanted. */
+void skimpi_frame_names(const skimpi_frame *frame, const skimpi_schema *schema, const uint32_t *ids, uint32_t n,
+                        const char **out);
+/* Appends the names of columns that steps added and that are still there, each ended by NUL. */
+skimp_status skimpi_frame_new_names(const skimpi_frame *frame, skimpi_buffer *out, skimp_error *error);
+/* What a stage that is fitted makes of the frame. names: of its columns; NULL: those of new ones are not wanted. */
+skimp_status skimpi_frame_advance(skimpi_frame *frame, skimpi_stage *stage, const char *const *names,
+                                  skimp_error *error);
+
+/* Scratch of a worker: the columns that a stage sees. */
+typedef struct skimpi_view {
+    skimpi_dense_column *dense;
+    skimpi_code_column *codes;
+} skimpi_view;
+skimp_status skimpi_view_create(skimpi_view *view, skimp_budget *budget, uint64_t n_ids, uint32_t n_category,
+                                skimp_error *error);
+void skimpi_view_destroy(skimpi_view *view, skimp_budget *budget, uint64_t n_ids, uint32_t n_category);
+uint64_t skimpi_view_bytes(uint64_t n_ids, uint32_t n_category);
+/* Gives the stage's columns only, as features 0 … n_inputs - 1. */
+void skimpi_stage_view(const skimpi_stage *stage, const skimpi_chunk *chunk, skimpi_chunk *out,
+                       const skimpi_view *view);
+/* Applies steps 0 … n - 1 to a chunk in place; its dense list has places for the columns that they add. */
+void skimpi_pipeline_transform(const skimpi_pipeline *pipeline, unsigned n, skimpi_chunk *chunk,
+                               const skimpi_view *view);
 
 /* ---- design: the encoded feature space ---------------------------------------------------------------------------- */
 
 typedef struct skimpi_design {
     skimp_budget *budget;
     uint64_t n_features, n_dense, n_code_columns, n_sparse;
-    uint32_t n_numeric, n_category;
-    uint64_t *features;      /* per numeric slot */
-    uint64_t *code_features; /* per category slot */
-    uint32_t *n_codes;       /* per category slot; the missing category, where there is one, is the last */
-    uint32_t *missing_codes; /* per category slot: code of a missing value (n_codes or more: zeros) */
-    uint32_t **ranks;        /* per category slot: sorted place of each code; NULL: codes are sorted already */
+    uint32_t n_numeric, n_category; /* of the inputs */
+    uint64_t *features;             /* per numeric slot */
+    uint64_t first_new;             /* feature of the first dense column that steps added and that is still there */
+    uint64_t *code_features;        /* per category slot */
+    uint32_t *n_codes;              /* per category slot; the missing category, where there is one, is the last */
+    uint32_t *n_texts;              /* per category slot: codes that are texts (hashed: n_codes) */
+    uint32_t *missing_codes;        /* per category slot: code of a missing value (n_codes or more: zeros) */
+    uint32_t **ranks; /* per category slot: place of each code among the sorted; NULL: codes are sorted already */
     uint32_t *rank_sizes;
+    uint32_t *n_data_texts; /* per category slot: codes that came from the data; the others are of steps */
+    uint64_t *
+        list_features; /* like code_features and n_codes, of the text columns that there are after the steps, where … */
+    uint32_t *list_codes; /* … those are fewer; else NULL */
 } skimpi_design;
 
 /* The space of data that has been read (dictionaries complete); category_missing per slot says where a missing category is needed. */
 skimp_status skimpi_design_create(skimpi_design *design, skimp_budget *budget, const skimpi_schema *schema,
                                   const uint64_t *category_missing, skimp_error *error);
+/* Room for n_numeric and n_category columns: the space of a model's columns, whose codes need no ranks. */
+skimp_status skimpi_design_reserve(skimpi_design *design, skimp_budget *budget, uint32_t n_numeric, uint32_t n_category,
+                                   skimp_error *error);
 void skimpi_design_destroy(skimpi_design *design);
+/* Ranks the texts of a column anew, which have become more. */
+skimp_status skimpi_design_rank(skimpi_design *design, const skimpi_schema *schema, uint32_t slot, skimp_error *error);
 void skimpi_design_decoder(const skimpi_design *design, skimpi_decoder_options *options);
-/* Missing categories take their codes. */
-void skimpi_design_finish_codes(const skimpi_design *design, skimpi_chunk *chunk);
+/*
+ * The features of the columns that there are after all steps.  is_text: per column of the inputs that is a feature, in
+ * their order.
+ */
+skimp_status skimpi_design_place(skimpi_design *design, const skimpi_frame *frame, const uint8_t *is_text,
+                                 uint32_t hash_bits, skimp_error *error);
+/* Makes the chunk's columns those of the frame, with their features, once all steps are applied; missing categories take their codes. */
+void skimpi_design_finish_chunk(const skimpi_design *design, const skimpi_frame *frame, skimpi_chunk *chunk);
+/* Features of code 0, and numbers of codes, of the text columns that there are after the steps. */
+const uint64_t *skimpi_design_code_features(const skimpi_design *design);
+const uint32_t *skimpi_design_code_sizes(const skimpi_design *design);
 /* Appends the names of all features, each ended by NUL: "distance", "carrier_AA"; sparse data has none. */
-skimp_status skimpi_design_names(const skimpi_design *design, const skimpi_schema *schema, skimpi_buffer *out,
-                                 skimp_error *error);
+skimp_status skimpi_design_names(const skimpi_design *design, const skimpi_frame *frame, const skimpi_schema *schema,
+                                 skimpi_buffer *out, skimp_error *error);
+
+/* ---- texts that steps change ---------------------------------------------------------------------------------------- */
+
+/*
+ * Enters the texts of the first n steps into the dictionaries, ranks them, and looks up the codes that these steps change.
+ * slots: the schema's category slot of each of the design's; NULL: the same.
+ */
+skimp_status skimpi_recode_bind(skimpi_pipeline *pipeline, unsigned n, skimpi_design *design, skimpi_schema *schema,
+                                const uint32_t *slots, skimp_error *error);
+/*
+ * After the last step of a fit: texts that none of the rows has any more, and those that no row got, are no categories;
+ * they keep codes after the others.
+ */
+skimp_status skimpi_recode_finish(skimpi_pipeline *pipeline, skimpi_design *design, skimpi_schema *schema,
+                                  skimp_error *error);
+/* The texts of a stage's columns as its class asks for them. */
+typedef struct skimpi_stage_texts {
+    skimpi_texts base;
+    const skimpi_stage *stage;
+    const skimpi_design *design;
+    const skimpi_schema *schema;
+} skimpi_stage_texts;
+skimpi_stage_texts skimpi_recode_texts(const skimpi_stage *stage, const skimpi_design *design,
+                                       const skimpi_schema *schema);
 
 /* ---- classes ------------------------------------------------------------------------------------------------------- */
 
@@ -130,16 +235,25 @@ typedef struct skimpi_forecast {
     uint64_t target_bytes; /* distinct targets: counting them, or the list that is kept */
     uint32_t unit_rows;    /* rows of a unit: buffers of the ingest */
     uint64_t unit_nonzeros;
-    uint64_t features, n_dense, n_code_columns, n_sparse, categories, category_memory;
+    uint64_t features, n_dense, n_code_columns, n_sparse, categories, category_memory; /* of the inputs, encoded */
     uint64_t names, names_json;                             /* bytes of all features' names; listed in JSON */
     uint64_t new_categories, new_texts;                     /* in a unit, at most: how many, their bytes */
     uint64_t column_names, category_texts, most_categories; /* bytes in a model; categories of one column, at most */
+    uint64_t new_floats, new_doubles, new_sparse;           /* columns that steps add, at most */
+    uint64_t may_go, goes;  /* columns that they may drop, and (dense) that they do drop */
+    uint32_t csr_doublings; /* so many times, steps may make CSR blocks twice as long */
+    uint64_t step_memory;   /* of frame and stages, beside what steps ask for themselves */
     uint32_t classes;
     uint64_t store_bytes, chunk_bytes; /* encoded: in all, of the largest chunk */
     skimpi_area area;                  /* of decoders */
 } skimpi_forecast;
 /* Texts that features' names and models are made of: as the dictionaries hold them, else as the sample has it. */
 void skimpi_design_forecast(const skimp_job *job, skimpi_forecast *f, bool is_known);
+
+/* What the steps add to the forecast, one after the other. */
+skimp_status skimpi_forecast_steps(skimp_job *job, skimpi_forecast *f, skimp_error *error);
+/* Features that the estimator gets, at most. */
+uint64_t skimpi_forecast_features(const skimpi_forecast *f);
 
 /* How a job will run: what plan computes and fit does. */
 typedef struct skimpi_layout {
@@ -153,6 +267,15 @@ typedef struct skimpi_layout {
     uint64_t peak, minimum, disk;
     bool in_container; /* the container's limit is the budget: spilled pages are written back early */
 } skimpi_layout;
+
+/* Accumulators and scratch. */
+uint64_t skimpi_lanes_cost(const skimpi_needs *needs, unsigned workers);
+/* Adds what steps take to the layout, whose workers are set. */
+skimp_status skimpi_plan_steps(const skimp_job *job, const skimpi_forecast *f, skimpi_layout *layout, double *passes,
+                               skimp_error *error);
+/* What comes after the steps is planned for so many shapes, the i-th of which has fewer columns than the next; the last has the most. */
+unsigned skimpi_plan_shapes(const skimpi_forecast *f);
+skimpi_problem skimpi_plan_shape(const skimpi_forecast *f, skimpi_problem problem, unsigned i);
 
 /* ---- job ------------------------------------------------------------------------------------------------------------ */
 
@@ -179,6 +302,8 @@ struct skimp_job {
     skimpi_store *store; /* kept store given as input, the caller's arrays as one, or the one being filled */
     bool store_is_input;
     skimpi_arrays *arrays; /* options.data; else NULL */
+    skimpi_schema
+        *stored; /* a kept store that a model runs over: its own schema, of which `schema` is a view; else NULL */
 
     skimpi_pipeline pipeline;
     skimpi_forecast forecast;
@@ -217,7 +342,7 @@ skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error); /* roles of t
 /* Orders the sample by slot, once the roles are known. */
 void skimpi_job_settle(skimp_job *job);
 /* The target as --target would name it, ended by NUL, appended to out; nothing when there is none. */
-skimp_status skimpi_job_target(const skimp_job *job, skimpi_buffer *out, skimp_error *error);
+skimp_status skimpi_target_text(const skimpi_schema *schema, skimpi_buffer *out, skimp_error *error);
 /* Makes may_miss (all 0, known to the reader), code_features and code_sizes, once the columns have their roles. */
 skimp_status skimpi_job_arrays(skimp_job *job, skimp_error *error);
 bool skimpi_job_cancelled(skimp_job *job);
@@ -271,8 +396,9 @@ typedef struct skimpi_reading {
     skimpi_pool *pool;
     unsigned workers;
     skimpi_decoder **decoders;
-    skimpi_dense_column **views; /* two of n_dense per worker */
-    uint8_t **masks;             /* hold-out mask of a chunk, per worker; NULL without hold-out */
+    skimpi_view *views;
+    uint64_t n_ids;  /* dense columns with those that steps may add */
+    uint8_t **masks; /* hold-out mask of a chunk, per worker; NULL without hold-out */
     uint32_t mask_rows;
     double holdout;
     uint64_t holdout_seed;
@@ -373,39 +499,90 @@ skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi
 #define SKIMPI_MAX_FEATURES                                                                                            \
     ((uint64_t)1 << 44) /* what a model file may claim; no estimator's arrays could be as wide */
 
+/* What a model file says, which is checked. DATA: the model is damaged, and where. */
+skimp_status skimpi_model_damaged(skimp_error *error, const char *what);
+skimp_status skimpi_model_strings(const skimpi_tensors *tensors, const char *name, const char **text, uint64_t *bytes,
+                                  skimp_error *error); /* each ended by NUL */
+/* A whole number of the metadata, at most `most`. */
+skimp_status skimpi_model_number(const skimpi_tensors *tensors, const char *key, uint64_t most, uint64_t *out,
+                                 skimp_error *error);
+/* Enters strings into an empty dictionary. */
+skimp_status skimpi_model_fill(skimpi_dictionary *dictionary, const char *text, uint64_t bytes, skimp_error *error);
+
 /* A model made ready to run over new inputs of a job. */
 typedef struct skimpi_applied {
     skimp_job *job;
     skimpi_pipeline pipeline;
     skimpi_classes classes;
     skimpi_problem problem;
-    uint64_t n_features;
-    uint32_t n_numeric, n_category; /* of the model */
-    uint32_t *numeric_slots;        /* per numeric column of the model: its slot in the inputs */
-    uint64_t *numeric_features;
-    uint32_t *category_slots; /* per category column of the model: its slot in the inputs */
-    uint64_t *code_features;
-    uint32_t *n_codes, *missing_codes;
+    skimpi_design design;     /* of the model's columns; its codes are those of the job's dictionaries */
+    uint32_t *numeric_slots;  /* per numeric column of the model: its slot in the inputs */
+    uint32_t *category_slots; /* per text column of the model: its slot in the inputs */
+    uint64_t n_sparse_in;     /* features of sparse inputs that the model knows */
 } skimpi_applied;
 
 /* Makes the job's schema that of the model's columns, which takes the job: it runs once. with_target: the target is read too. */
 skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, const skimp_model *model, bool with_target,
                                    skimp_error *error);
 void skimpi_applied_destroy(skimpi_applied *applied);
+/* The part of create that finds the model's columns. */
+skimp_status skimpi_applied_columns(skimpi_applied *applied, const skimpi_tensors *tensors, const char *target,
+                                    skimp_error *error);
 
-/* What a worker needs to see raw chunks as the model's chunks. */
+/* What a worker needs to see new rows as the model's chunks. */
 typedef struct skimpi_applied_worker {
     skimpi_chunk chunk;
-    skimpi_dense_column *dense, *view;
+    skimpi_dense_column *dense;
     skimpi_code_column *codes;
-    skimpi_buffer indptr; /* sparse */
+    skimpi_view view;
+    skimpi_buffer spare;                   /* columns that steps add */
+    skimpi_buffer indptr, indices, values; /* sparse; the last two where steps make CSR blocks longer */
 } skimpi_applied_worker;
 skimp_status skimpi_applied_worker_create(skimpi_applied_worker *worker, const skimpi_applied *applied,
                                           skimp_error *error);
 void skimpi_applied_worker_destroy(skimpi_applied_worker *worker, const skimpi_applied *applied);
+/* Bounds for plans: bytes a row, and a non-zero, beside the rows as they are read. */
+uint64_t skimpi_applied_row_bytes(const skimpi_applied *applied);
+uint64_t skimpi_applied_nonzero_bytes(const skimpi_applied *applied);
 /* Steps applied; changes raw in place. unknown: categories unseen in training are added to it. */
 skimp_status skimpi_applied_chunk(const skimpi_applied *applied, skimpi_applied_worker *worker, uint64_t index,
                                   uint64_t first_row, const skimpi_raw *raw, uint64_t *unknown, skimp_error *error);
+/* Its last part: the steps and the features of the model, for a chunk of the model's columns. */
+skimp_status skimpi_applied_steps(const skimpi_applied *applied, skimpi_applied_worker *worker, uint64_t *unknown,
+                                  skimp_error *error);
+/* Sparse rows without the features that the model does not know, which are counted; row ends are in worker->indptr, ready. */
+skimp_status skimpi_applied_sparse(const skimpi_applied *applied, skimpi_applied_worker *worker,
+                                   const skimpi_csr_block *from, uint32_t n_rows, uint64_t *unknown,
+                                   skimp_error *error);
+/* The first of n numbers that no model was trained on: a missing one that no step takes away, or infinity; n: there is none. */
+uint64_t skimpi_applied_unfit(const double *values, uint64_t n, bool may_miss);
+skimp_status skimpi_applied_refuse(const skimp_job *job, double value, uint64_t line, const char *column,
+                                   skimp_error *error);
+
+/* ---- kept stores under a model ------------------------------------------------------------------------------------------- */
+
+/*
+ * A model runs over a kept store as it runs over the text that the store was made from.  The job's schema becomes a view of
+ * the store's columns without their roles, which the model gives anew; `stored` is the schema that the store was made with.
+ */
+skimp_status skimpi_stored_view(skimp_job *job, skimp_error *error);
+/* Can the values of a column be had? PARAM or DATA: it was left out, or only a comparison with it was kept. */
+skimp_status skimpi_stored_may_read(const skimp_job *job, uint32_t column, const char *name, skimp_error *error);
+
+typedef struct skimpi_stored skimpi_stored;
+/* Finds the model's columns and target in the store, and its texts in the model's dictionaries. */
+skimp_status skimpi_stored_create(skimpi_stored **out, const skimpi_applied *applied, skimp_error *error);
+void skimpi_stored_destroy(skimpi_stored *stored);
+uint64_t skimpi_stored_worker_bytes(const skimp_job *job, bool has_steps); /* of a worker, while it runs */
+/* Called for every chunk of the store, on the worker that holds it, in no order; what has an order goes by chunk->index. */
+typedef skimp_status skimpi_stored_observe(void *context, unsigned worker, skimpi_chunk *chunk, skimp_error *error);
+typedef void skimpi_stored_progress(void *context, uint64_t bytes, uint64_t rows);
+skimp_status skimpi_stored_run(skimpi_stored *stored, bool has_steps, skimpi_stored_observe *observe,
+                               skimpi_stored_progress *progress, void *context, skimpi_ingest_result *result,
+                               skimp_error *error);
+/* From within observe: the store's chunk as one of the model's, steps applied, in out->chunk. No row may be left of it. */
+skimp_status skimpi_stored_chunk(skimpi_stored *stored, unsigned worker, skimpi_chunk *from, skimpi_applied_worker *out,
+                                 uint64_t *unknown, skimp_error *error);
 
 /* ---- metrics -------------------------------------------------------------------------------------------------------------- */
 

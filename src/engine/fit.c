@@ -126,12 +126,12 @@ static skimp_status check_values(const skimp_job *job, const char *file, const c
     const skimpi_summary *summary = skimpi_store_summary(job->store);
     const char *hint = "impute it (--step simple_imputer), drop such rows (--on-missing drop), or --drop the column";
     if (schema->sparse) {
-        SKIMPI_TRY(
-            check_column(&summary->numeric[0], file, NULL, skimpi_pipeline_may_miss(&job->pipeline, 0), hint, error));
+        SKIMPI_TRY(check_column(&summary->numeric[0], file, NULL, skimpi_pipeline_may_miss(&job->pipeline, false, 0),
+                                hint, error));
     }
     for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
         SKIMPI_TRY(check_column(&summary->numeric[slot], file, schema->columns[schema->numeric[slot]].name,
-                                skimpi_pipeline_may_miss(&job->pipeline, slot), hint, error));
+                                skimpi_pipeline_may_miss(&job->pipeline, false, slot), hint, error));
     }
     SKIMPI_TRY(check_column(&summary->target, file, target, false,
                             "a row without a target teaches nothing: drop such rows (--on-missing drop)", error));
@@ -292,7 +292,7 @@ typedef struct stage_pass {
 
 typedef struct stage_worker {
     void *scratch;
-    skimpi_dense_column *view;
+    const skimpi_view *view; /* free again once the steps before were applied */
 } stage_worker;
 
 static skimp_status consume_stage(void *context, const skimpi_chunk *chunk, void *lane, void *worker,
@@ -402,7 +402,7 @@ skimp_status skimpi_fit_stage(skimpi_reading *reading, skimpi_stage *stage, unsi
     }
     for (unsigned w = 0; w < n_workers; w++) {
         SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, scratch_bytes, 1, &own[w].scratch, error));
-        own[w].view = reading->views[w] + reading->design->n_numeric;
+        own[w].view = &reading->views[w];
         workers[w] = &own[w];
     }
     SKIMPI_TRY(run_passes(reading, stage, n_steps, &needs, lanes, workers, signature, error));
@@ -426,10 +426,10 @@ static skimp_status feature_names(const skimp_job *job, const skimpi_design *des
 {
     skimp_status status = SKIMP_OK;
     *names = NULL;
-    if (job->schema->sparse || design->n_features > SKIMPI_MAX_NAMED_FEATURES) {
+    if (job->schema->sparse || design->n_features > SKIMPI_MAX_NAMED_FEATURES || job->pipeline.frame.lacks_names) {
         return SKIMP_OK;
     }
-    SKIMPI_TRY(skimpi_design_names(design, job->schema, text, error));
+    SKIMPI_TRY(skimpi_design_names(design, &job->pipeline.frame, job->schema, text, error));
     SKIMPI_TRY(
         skimp_alloc(job->budget, SKIMP_TAG_CATEGORIES, design->n_features, sizeof **names, (void **)names, error));
     const char *at = text->data;
@@ -449,40 +449,162 @@ typedef struct fit_state {
     const char **names;
 } fit_state;
 
-static skimp_status fit_steps(skimp_job *job, fit_state *fit, skimp_error *error)
+/* Names of a step's columns, as they are when it comes; NULL where there are too many, or not all have one. */
+static skimp_status input_names(const skimp_job *job, const skimpi_stage *stage, const char ***names,
+                                skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    *names = NULL;
+    if (job->schema->sparse || stage->n_inputs > SKIMPI_MAX_NAMED_FEATURES || job->pipeline.frame.lacks_names) {
+        return SKIMP_OK;
+    }
+    SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_CATEGORIES, stage->n_inputs, sizeof **names, (void **)names, error));
+    if (!stage->on_text) {
+        skimpi_frame_names(&job->pipeline.frame, job->schema, stage->inputs, stage->n_inputs, *names);
+    }
+    for (uint32_t k = 0; stage->on_text && k < stage->n_inputs; k++) {
+        (*names)[k] = job->schema->columns[job->schema->category[stage->inputs[k]]].name;
+    }
+out:
+    return status;
+}
+
+/* Of the columns that go into a step, those that miss no value in the whole of the data. */
+static uint32_t complete_inputs(const skimp_job *job, const skimpi_stage *stage)
+{
+    const skimpi_summary *summary = skimpi_store_summary(job->store);
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < stage->n_inputs; k++) {
+        const uint32_t column = stage->inputs[k];
+        n += stage->on_text                    ? summary->category_missing[column] == 0
+             : column < job->schema->n_numeric ? summary->numeric[column].n_missing == 0
+                                               : 0;
+    }
+    return n;
+}
+
+/*
+ * Chunks have room for what the steps were planned to add, from what the data's summary says.  A kept store may lie there:
+ * that no value is missing in a column where some are.
+ */
+static skimp_status check_room(const skimp_job *job, skimp_error *error)
+{
+    const skimpi_forecast *f = &job->forecast;
+    uint64_t floats = 0, doubles = 0, doublings = 0;
+    for (unsigned i = 0; i < job->pipeline.n_steps; i++) {
+        const skimpi_changes *changes = &job->pipeline.steps[i].changes;
+        floats += changes->new_floats;
+        doubles += changes->new_doubles;
+        doublings += changes->grows_csr;
+    }
+    if (floats <= f->new_floats && doubles <= f->new_doubles && doublings <= f->csr_doublings) {
+        return SKIMP_OK;
+    }
+    return skimpi_fail_at(error, SKIMP_ERROR_DATA, job->options.inputs[0], 0, NULL,
+                          "the data is not what its summary says (missing values): the store is damaged");
+}
+
+/* Are all dense columns of a step the inputs' own? What was gathered as these were read is of them alone. */
+static bool has_own_columns(const skimpi_stage *stage, const skimpi_schema *schema)
+{
+    return stage->n_inputs == 0 || stage->inputs[stage->n_inputs - 1] < schema->n_numeric;
+}
+
+/* Fits a step on what the steps before make of the data. */
+static skimp_status fit_step(skimp_job *job, fit_state *fit, unsigned number, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_summary *summary = skimpi_store_summary(job->store);
-    for (unsigned i = 0; i < job->pipeline.n_steps; i++) {
-        skimpi_stage *stage = &job->pipeline.steps[i];
-        const char **names = NULL;
-        const uint32_t n = job->schema->sparse ? 0 : stage->n_inputs;
-        const bool has_spreads = skimpi_job_has_spreads(job, i);
-        if (fit->names != NULL) {
-            SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_CATEGORIES, n, sizeof *names, (void **)&names, error));
-            for (uint32_t k = 0; k < n; k++) {
-                names[k] = fit->names[fit->design.features[stage->slots[k]]];
-            }
+    skimpi_frame *frame = &job->pipeline.frame;
+    skimpi_stage *stage = &job->pipeline.steps[number];
+    const skimpi_stage_texts texts = skimpi_recode_texts(stage, &fit->design, job->schema);
+    const char **names = NULL;
+    uint32_t *sizes = NULL;
+    if (!job->schema->sparse) {
+        SKIMPI_TRY(skimpi_frame_bind(frame, stage, error));
+    }
+    const uint32_t n = stage->n_inputs, n_text = stage->on_text ? n : 0;
+    const bool has_spreads = skimpi_job_has_spreads(job, number) && has_own_columns(stage, job->schema);
+    SKIMPI_TRY(input_names(job, stage, &names, error));
+    SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_CATEGORIES, n_text, sizeof *sizes, (void **)&sizes, error));
+    for (uint32_t k = 0; k < n_text; k++) {
+        sizes[k] = job->schema->hash_bits > 0 ? 1u << job->schema->hash_bits : fit->design.rank_sizes[stage->inputs[k]];
+    }
+    const skimpi_problem problem = {
+        .n_rows = summary->n_rows,
+        .is_exact = true,
+        .n_features = n + frame->n_sparse,
+        .n_dense = n - n_text,
+        .n_code_columns = n_text,
+        .code_sizes = sizes,
+        .n_sparse = frame->n_sparse,
+        .nonzeros = summary->nonzeros,
+        .chunk_rows = summary->largest_chunk_rows,
+        .n_chunks = summary->n_chunks,
+        .weighted = job->schema->weight >= 0,
+        .n_threads = job->layout.workers,
+        .feature_names = names,
+        .has_spreads = has_spreads,
+        .spreads = has_spreads ? summary->spreads : NULL,
+        .slots = stage->inputs,
+        .n_complete = complete_inputs(job, stage),
+        .hash_bits = job->schema->hash_bits,
+        .texts = n_text > 0 && job->schema->hash_bits == 0 ? &texts.base : NULL,
+    };
+    SKIMPI_TRY(skimpi_fit_stage(&fit->reading, stage, number, &problem, 0, error));
+    SKIMPI_TRY(skimpi_frame_advance(frame, stage, names, error));
+    SKIMPI_TRY(check_room(job, error));
+    if (stage->on_text) {
+        SKIMPI_TRY(skimpi_recode_bind(&job->pipeline, number + 1, &fit->design, job->schema, NULL, error));
+    }
+out:
+    skimp_free(job->budget, SKIMP_TAG_CATEGORIES, (void *)names, stage->n_inputs, sizeof *names);
+    skimp_free(job->budget, SKIMP_TAG_CATEGORIES, sizes, stage->on_text ? stage->n_inputs : 0, sizeof *sizes);
+    return status;
+}
+
+/* Where the features are, once the steps are fitted that change which there are. */
+static skimp_status place_features(skimp_job *job, fit_state *fit, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_schema *schema = job->schema;
+    const size_t n = skimpi_schema_inputs(schema);
+    uint8_t *is_text = NULL;
+    uint32_t k = 0;
+    if (schema->sparse) {
+        fit->design.n_sparse = fit->design.n_features = job->pipeline.frame.n_sparse;
+        return SKIMP_OK;
+    }
+    SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_CATEGORIES, n, 1, (void **)&is_text, error));
+    for (uint32_t c = 0; c < schema->n_columns; c++) {
+        if (schema->columns[c].role == SKIMPI_ROLE_FEATURE) {
+            is_text[k++] = schema->columns[c].type == SKIMPI_TYPE_CATEGORY;
         }
-        const skimpi_problem problem = {
-            .n_rows = summary->n_rows,
-            .is_exact = true,
-            .n_features = n + fit->design.n_sparse,
-            .n_dense = n,
-            .n_sparse = fit->design.n_sparse,
-            .nonzeros = summary->nonzeros,
-            .chunk_rows = summary->largest_chunk_rows,
-            .n_chunks = summary->n_chunks,
-            .weighted = job->schema->weight >= 0,
-            .n_threads = job->layout.workers,
-            .feature_names = names,
-            .has_spreads = has_spreads,
-            .spreads = has_spreads ? summary->spreads : NULL,
-            .slots = stage->slots,
-        };
-        status = skimpi_fit_stage(&fit->reading, stage, i, &problem, 0, error);
-        skimp_free(job->budget, SKIMP_TAG_CATEGORIES, names, n, sizeof *names);
-        SKIMPI_TRY(status);
+    }
+    if (skimpi_pipeline_on_text(&job->pipeline)) {
+        SKIMPI_TRY(skimpi_recode_finish(&job->pipeline, &fit->design, job->schema, error));
+    }
+    SKIMPI_TRY(skimpi_design_place(&fit->design, &job->pipeline.frame, is_text, schema->hash_bits, error));
+out:
+    skimp_free(job->budget, SKIMP_TAG_CATEGORIES, is_text, n, 1);
+    return status;
+}
+
+static skimp_status fit_steps(skimp_job *job, fit_state *fit, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_frame *frame = &job->pipeline.frame;
+    if (job->pipeline.n_steps == 0) {
+        return SKIMP_OK;
+    }
+    SKIMPI_TRY(skimpi_frame_begin(frame, job->budget, fit->design.n_numeric, fit->design.n_category,
+                                  fit->design.n_sparse, error));
+    for (unsigned i = 0; i < job->pipeline.n_steps; i++) {
+        SKIMPI_TRY(fit_step(job, fit, i, error));
+    }
+    SKIMPI_TRY(place_features(job, fit, error));
+    if (fit->design.n_features == 0) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_DATA, "the steps leave no feature to learn from"));
     }
 out:
     return status;
@@ -509,8 +631,8 @@ static skimp_status fit_estimator(skimp_job *job, fit_state *fit, skimp_error *e
         .class_weights = weighs_classes ? fit->classes.weights : NULL,
         .n_threads = job->layout.workers,
         .feature_names = (const char *const *)fit->names,
-        .code_features = fit->design.code_features,
-        .code_sizes = fit->design.n_codes,
+        .code_features = skimpi_design_code_features(&fit->design),
+        .code_sizes = skimpi_design_code_sizes(&fit->design),
     };
     SKIMPI_TRY(skimpi_fit_stage(&fit->reading, estimator, job->pipeline.n_steps, &problem,
                                 skimpi_checkpoint_signature(job, summary), error));
@@ -562,11 +684,11 @@ skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *err
         SKIMPI_TRY(skimpi_job_replan(job, error));
     }
     SKIMPI_TRY(skimpi_design_create(&fit.design, job->budget, job->schema, summary->category_missing, error));
-    SKIMPI_TRY(feature_names(job, &fit.design, &fit.name_text, &fit.names, error));
     skimpi_job_phase(job, "fitting");
     SKIMPI_TRY(skimpi_reading_create(&fit.reading, job, job->store, &job->pipeline, &fit.design, &fit.classes, error));
     SKIMPI_TRY(class_weights(&fit.reading, &job->pipeline.estimator, &fit.classes, error));
     SKIMPI_TRY(fit_steps(job, &fit, error));
+    SKIMPI_TRY(feature_names(job, &fit.design, &fit.name_text, &fit.names, error));
     SKIMPI_TRY(fit_estimator(job, &fit, error));
     if (job->options.holdout > 0) {
         SKIMPI_TRY(skimpi_score_held_out(job, &fit.reading, error));

@@ -128,12 +128,11 @@ out:
 }
 
 /* The target as --target would name it, ended by NUL; nothing when there is none. */
-skimp_status skimpi_job_target(const skimp_job *job, skimpi_buffer *out, skimp_error *error)
+skimp_status skimpi_target_text(const skimpi_schema *schema, skimpi_buffer *out, skimp_error *error)
 {
     static const char *const signs[] = { [SKIMPI_CMP_GT] = ">",  [SKIMPI_CMP_GE] = ">=", [SKIMPI_CMP_LT] = "<",
                                          [SKIMPI_CMP_LE] = "<=", [SKIMPI_CMP_EQ] = "==", [SKIMPI_CMP_NE] = "!=" };
     skimp_status status = SKIMP_OK;
-    const skimpi_schema *schema = job->schema;
     if (schema->target < 0) {
         return SKIMP_OK;
     }
@@ -209,7 +208,7 @@ skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
         /* The roles of a kept store were given when it was made. */
         bool is_own_target = options->target == NULL;
         if (!is_own_target) {
-            SKIMPI_TRY(skimpi_job_target(job, &own_target, error));
+            SKIMPI_TRY(skimpi_target_text(schema, &own_target, error));
             is_own_target = own_target.length > 0 &&
                             (strcmp(own_target.data, options->target) == 0 || is_target_name(schema, options->target));
         }
@@ -223,9 +222,12 @@ skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
     SKIMPI_TRY(skimpi_pipeline_bind(&job->pipeline, schema, error));
     SKIMPI_TRY(skimpi_job_arrays(job, error));
     if (!job->store_is_input) {
-        job->may_miss[0] = schema->sparse && skimpi_pipeline_may_miss(&job->pipeline, 0);
+        job->may_miss[0] = schema->sparse && skimpi_pipeline_may_miss(&job->pipeline, false, 0);
         for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
-            job->may_miss[schema->numeric[slot]] = skimpi_pipeline_may_miss(&job->pipeline, slot);
+            job->may_miss[schema->numeric[slot]] = skimpi_pipeline_may_miss(&job->pipeline, false, slot);
+        }
+        for (uint32_t slot = 0; slot < schema->n_category; slot++) {
+            job->may_miss[schema->category[slot]] = skimpi_pipeline_may_miss(&job->pipeline, true, slot);
         }
     }
     if (job->arrays != NULL) {
@@ -311,6 +313,7 @@ void skimp_job_destroy(skimp_job *job)
     skimp_free(budget, SKIMP_TAG_OTHER, job->code_features, job->n_code_columns, sizeof *job->code_features);
     skimp_free(budget, SKIMP_TAG_OTHER, job->code_sizes, job->n_code_columns, sizeof *job->code_sizes);
     skimpi_schema_destroy(job->schema);
+    skimpi_schema_destroy(job->stored);
     skimpi_warnings_destroy(job->warnings);
     skimp_free(budget, SKIMP_TAG_OTHER, job->options_block, job->options_bytes, 1);
     skimp_budget_uncharge(budget, SKIMP_TAG_PROGRAM, job->layout.program);

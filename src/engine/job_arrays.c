@@ -143,7 +143,7 @@ skimp_status skimpi_job_check_arrays(const skimp_job *job, skimp_error *error)
     for (uint32_t slot = 0; slot < (schema->sparse ? 1 : schema->n_numeric); slot++) {
         const char *name = schema->sparse ? NULL : schema->columns[schema->numeric[slot]].name;
         SKIMPI_TRY(skimpi_job_check_values(&summary->numeric[slot], "X", name,
-                                           skimpi_pipeline_may_miss(&job->pipeline, slot), error));
+                                           skimpi_pipeline_may_miss(&job->pipeline, false, slot), error));
     }
     SKIMPI_TRY(skimpi_job_check_values(&summary->target, "y", NULL, false, error));
     SKIMPI_TRY(skimpi_job_check_values(&summary->weight, "sample_weight", NULL, false, error));

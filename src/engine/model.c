@@ -6,7 +6,8 @@
  *   columns, column_types, column_places   the input columns that are features: names, 0 number / 1 text, place in the file
  *   categories.<n>, category_missing       sorted categories of the n-th text column; whether missing is one more
  *   classes_                               class labels (F64, or text)
- *   <index>.<step>.columns                 numeric columns that the step works on
+ *   <index>.<step>.columns                 numeric columns that the step works on, or
+ *   <index>.<step>.text_columns            text columns
  *
  * The metadata (docs/formats/model.md) is for people and other programs: estimator, params, steps, feature_names, …
  */
@@ -124,7 +125,7 @@ static skimp_status save_metadata(skimp_model *model, const skimp_job *job, cons
     }
     SKIMPI_TRY(skimpi_buffer_append(&text, "]", 1, error));
     SKIMPI_TRY(set_meta_buffer(tensors, "steps", &text, error));
-    SKIMPI_TRY(skimpi_job_target(job, &names, error));
+    SKIMPI_TRY(skimpi_target_text(schema, &names, error));
     SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "target", names.data, error));
     names.length = 0;
     SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "data", schema->sparse ? "sparse" : "table", error));
@@ -132,10 +133,13 @@ static skimp_status save_metadata(skimp_model *model, const skimp_job *job, cons
     SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "hash_bits", number, error));
     snprintf(number, sizeof number, "%llu", (unsigned long long)design->n_features);
     SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "n_features", number, error));
+    snprintf(number, sizeof number, "%llu", (unsigned long long)skimpi_schema_inputs(schema));
+    SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "n_features_in", number, error));
     snprintf(number, sizeof number, "%llu", (unsigned long long)job->report.n_iter);
     SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "n_iter", number, error));
-    if (!schema->sparse && schema->hash_bits == 0 && design->n_features <= SKIMPI_MAX_NAMED_FEATURES) {
-        SKIMPI_TRY(skimpi_design_names(design, schema, &names, error));
+    if (!schema->sparse && schema->hash_bits == 0 && design->n_features <= SKIMPI_MAX_NAMED_FEATURES &&
+        !job->pipeline.frame.lacks_names) {
+        SKIMPI_TRY(skimpi_design_names(design, &job->pipeline.frame, schema, &names, error));
     }
     if (names.length > 0 && names.length <= METADATA_NAMES_MAX) {
         SKIMPI_TRY(list_names(tensors, &names, &text, error));
@@ -167,18 +171,20 @@ static skimp_status save_categories(skimp_model *model, const skimp_job *job, co
     const skimpi_dictionary *dictionary = job->schema->dictionaries[slot];
     const uint32_t n = skimpi_dictionary_size(dictionary);
     uint32_t *sorted = NULL;
-    uint64_t bytes = n; /* a NUL after each */
+    uint64_t bytes = 0;
     char name[64], *to = NULL;
     SKIMPI_TRY(skimp_alloc(model->budget, SKIMP_TAG_MODEL, n, sizeof *sorted, (void **)&sorted, error));
     for (uint32_t code = 0; code < n; code++) {
-        size_t length = 0;
-        (void)skimpi_dictionary_text(dictionary, code, &length);
-        bytes += length;
         sorted[design->ranks[slot][code]] = code;
+    }
+    for (uint32_t k = 0; k < design->n_texts[slot]; k++) {
+        size_t length = 0;
+        (void)skimpi_dictionary_text(dictionary, sorted[k], &length);
+        bytes += length + 1;
     }
     snprintf(name, sizeof name, "categories.%u", ordinal);
     SKIMPI_TRY(skimpi_tensors_add(model->tensors, name, SKIMPI_U8, 1, &bytes, (void **)&to, error));
-    for (uint32_t k = 0; k < n; k++) {
+    for (uint32_t k = 0; k < design->n_texts[slot]; k++) {
         size_t length = 0;
         const char *category = skimpi_dictionary_text(dictionary, sorted[k], &length);
         memcpy(to, category, length);
@@ -215,7 +221,7 @@ static skimp_status save_columns(skimp_model *model, const skimp_job *job, const
         k++;
         if (column->type == SKIMPI_TYPE_CATEGORY) {
             if (schema->hash_bits == 0) {
-                missing[ordinal] = design->n_codes[column->slot] > design->rank_sizes[column->slot];
+                missing[ordinal] = design->n_codes[column->slot] > design->n_texts[column->slot];
                 SKIMPI_TRY(save_categories(model, job, design, ordinal, column->slot, error));
             }
             ordinal++;
@@ -262,13 +268,15 @@ uint64_t skimpi_model_bytes(const skimp_job *job, const skimpi_forecast *f, uint
 {
     const skimpi_schema *schema = job->schema;
     const uint64_t n_columns = schema->sparse ? 0 : (uint64_t)schema->n_numeric + schema->n_category;
-    const bool has_names = !schema->sparse && schema->hash_bits == 0 && f->features <= SKIMPI_MAX_NAMED_FEATURES;
+    const bool has_names =
+        !schema->sparse && schema->hash_bits == 0 && skimpi_forecast_features(f) <= SKIMPI_MAX_NAMED_FEATURES;
     const uint64_t names = has_names ? skimp_alloc_cost(f->names) : 0;
     const uint64_t list = has_names && f->names <= METADATA_NAMES_MAX ? skimp_alloc_cost(f->names_json) : 0;
     const uint64_t columns = skimp_alloc_cost(f->column_names);
     const uint64_t order = skimp_alloc_cost(f->most_categories * sizeof(uint32_t));
     uint64_t kept = skimpi_add_sat(arrays, list + columns + skimpi_add_sat(f->category_texts, SMALL_PARTS));
     kept = skimpi_add_sat(kept, n_columns * (2 + (1 + job->pipeline.n_steps) * sizeof(uint32_t)));
+    kept = skimpi_add_sat(kept, (f->new_floats + f->new_doubles) * job->pipeline.n_steps * sizeof(uint32_t));
     return skimpi_add_sat(kept, skimpi_max_u64(names + list, skimpi_max_u64(order, columns + columns / 2)));
 }
 
@@ -293,11 +301,11 @@ skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi
     for (unsigned i = 0; i < job->pipeline.n_steps; i++) {
         const skimpi_stage *stage = &job->pipeline.steps[i];
         const uint64_t n = stage->n_inputs;
-        uint32_t *slots = NULL;
-        snprintf(prefix, sizeof prefix, "%u.%s.columns", i, stage->name);
-        SKIMPI_TRY(skimpi_tensors_add(model->tensors, prefix, SKIMPI_U32, 1, &n, (void **)&slots, error));
+        uint32_t *columns = NULL;
+        snprintf(prefix, sizeof prefix, "%u.%s.%scolumns", i, stage->name, stage->on_text ? "text_" : "");
+        SKIMPI_TRY(skimpi_tensors_add(model->tensors, prefix, SKIMPI_U32, 1, &n, (void **)&columns, error));
         if (n > 0) {
-            memcpy(slots, stage->slots, n * sizeof *slots);
+            memcpy(columns, stage->inputs, n * sizeof *columns);
         }
         snprintf(prefix, sizeof prefix, "%u.%s.", i, stage->name);
         SKIMPI_TRY(stage->class->save(stage->fitted, model->tensors, prefix, error));

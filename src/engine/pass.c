@@ -12,11 +12,18 @@
 #include "engine/engine.h"
 #include "os/os.h"
 
-/* Class weights are multiplied into the rows' weights (but for a class that weighs_classes), and steps change values: both must be there then. */
-static void ask_for_weights_and_values(const skimp_job *job, skimpi_decoder_options *options)
+/*
+ * Class weights are multiplied into the rows' weights (but for a class that weighs_classes), steps change values and add
+ * columns: all must be there then.
+ */
+static void ask_for_room(const skimp_job *job, const skimpi_forecast *forecast, skimpi_decoder_options *options)
 {
     const skimpi_stage *estimator = &job->pipeline.estimator;
     options->with_values = job->pipeline.n_steps > 0;
+    options->spare_floats = (uint32_t)forecast->new_floats;
+    options->spare_doubles = (uint32_t)forecast->new_doubles;
+    options->csr_doublings = forecast->csr_doublings;
+    options->nonzeros = forecast->unit_nonzeros;
     options->read_only = job->pipeline.n_steps == 0 && job->options.holdout == 0;
     options->with_weight = estimator->class != NULL && !estimator->class->weighs_classes &&
                            skimpi_stage_has_param(estimator, "class_weight") &&
@@ -26,7 +33,7 @@ static void ask_for_weights_and_values(const skimp_job *job, skimpi_decoder_opti
 uint64_t skimpi_reading_decoder_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place)
 {
     skimpi_decoder_options options = { 0 };
-    ask_for_weights_and_values(job, &options);
+    ask_for_room(job, forecast, &options);
     return skimpi_decoder_bytes(job->schema, forecast->unit_rows, forecast->chunk_bytes, &forecast->area, &options,
                                 place);
 }
@@ -35,15 +42,17 @@ uint64_t skimpi_reading_bytes(const skimp_job *job, const skimpi_forecast *forec
                               unsigned workers)
 {
     const uint64_t decoder = skimpi_reading_decoder_bytes(job, forecast, place);
-    const uint64_t views = skimp_alloc_cost(2 * (uint64_t)job->schema->n_numeric * sizeof(skimpi_dense_column));
+    const uint64_t n_ids = job->schema->n_numeric + forecast->new_floats + forecast->new_doubles;
+    const uint64_t views = skimpi_view_bytes(n_ids, job->schema->n_category);
     const uint64_t mask = job->options.holdout > 0 ? skimp_alloc_cost(forecast->unit_rows) : 0;
-    return skimpi_mul_sat(workers, decoder + views + mask) + 3 * skimp_alloc_cost(workers * sizeof(void *));
+    return skimpi_mul_sat(workers, decoder + views + mask) + 2 * skimp_alloc_cost(workers * sizeof(void *)) +
+           skimp_alloc_cost(workers * sizeof(skimpi_view));
 }
 
 void skimpi_reading_decoder_options(const skimpi_reading *reading, skimpi_decoder_options *options)
 {
     skimpi_design_decoder(reading->design, options);
-    ask_for_weights_and_values(reading->job, options);
+    ask_for_room(reading->job, &reading->job->forecast, options);
 }
 
 skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skimpi_store *store,
@@ -61,6 +70,7 @@ skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skim
         .classes = classes,
         .pool = job->pool,
         .workers = skimpi_pool_size(job->pool),
+        .n_ids = job->schema->n_numeric + job->forecast.new_floats + job->forecast.new_doubles,
         .mask_rows = summary->largest_chunk_rows,
         .holdout = job->options.holdout,
         .holdout_seed = job->options.seed,
@@ -71,13 +81,12 @@ skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skim
     SKIMPI_TRY(
         skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->decoders, error));
     SKIMPI_TRY(
-        skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->views, error));
+        skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(skimpi_view), (void **)&reading->views, error));
     SKIMPI_TRY(
         skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->masks, error));
     for (unsigned w = 0; w < workers; w++) {
         SKIMPI_TRY(skimpi_decoder_create(&reading->decoders[w], store, &options, error));
-        SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, 2 * (size_t)design->n_numeric,
-                               sizeof(skimpi_dense_column), (void **)&reading->views[w], error));
+        SKIMPI_TRY(skimpi_view_create(&reading->views[w], reading->budget, reading->n_ids, design->n_category, error));
         if (reading->holdout > 0) {
             SKIMPI_TRY(skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, reading->mask_rows, 1,
                                    (void **)&reading->masks[w], error));
@@ -97,15 +106,14 @@ void skimpi_reading_destroy(skimpi_reading *reading)
             skimpi_decoder_destroy(reading->decoders[w]);
         }
         if (reading->views != NULL) {
-            skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->views[w], 2 * (size_t)reading->design->n_numeric,
-                       sizeof(skimpi_dense_column));
+            skimpi_view_destroy(&reading->views[w], reading->budget, reading->n_ids, reading->design->n_category);
         }
         if (reading->masks != NULL) {
             skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->masks[w], reading->mask_rows, 1);
         }
     }
     skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->decoders, reading->workers, sizeof(void *));
-    skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->views, reading->workers, sizeof(void *));
+    skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->views, reading->workers, sizeof(skimpi_view));
     skimp_free(reading->budget, SKIMP_TAG_CHUNKS, reading->masks, reading->workers, sizeof(void *));
     *reading = (skimpi_reading){ 0 };
 }
@@ -121,9 +129,6 @@ skimp_status skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned
         }
         skimpi_chunk_compact(chunk, keep);
     }
-    if (chunk->n_codes > 0) {
-        skimpi_design_finish_codes(reading->design, chunk);
-    }
     const skimpi_classes *classes = reading->classes;
     if (classes != NULL && classes->n_classes > 0 && chunk->target != NULL) {
         if (!skimpi_classes_map(classes, chunk->n_rows, chunk->target)) {
@@ -138,7 +143,10 @@ skimp_status skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned
             }
         }
     }
-    skimpi_pipeline_transform(reading->pipeline, n_steps, chunk, reading->views[worker]);
+    skimpi_pipeline_transform(reading->pipeline, n_steps, chunk, &reading->views[worker]);
+    if (n_steps == reading->pipeline->n_steps) {
+        skimpi_design_finish_chunk(reading->design, &reading->pipeline->frame, chunk);
+    }
     return SKIMP_OK;
 }
 

@@ -2,20 +2,20 @@
 /*
  * The pipeline: steps and the estimator at the end, found by name, with their parameters and columns.
  *
- * A step works on all numeric columns unless "@text" or "@a,b" says otherwise, and sees them as a feature space of its
- * own (0 … n_inputs - 1), whatever their place in the data.  Sparse data is one CSR block, on which every step works.
+ * A step works on all numeric columns (those that steps before it added too) unless "@text" or "@a,b" says otherwise, and
+ * sees them as a feature space of its own (0 … n_inputs - 1), whatever their place in the data.  Sparse data is one CSR
+ * block, on which every step works.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/engine.h"
 
-static void release_slots(skimpi_stage *stage, skimp_budget *budget)
+static void release_flags(skimpi_stage *stage, skimp_budget *budget)
 {
-    skimp_free(budget, SKIMP_TAG_OTHER, stage->slots, stage->n_slots_allocated, sizeof *stage->slots);
-    skimp_free(budget, SKIMP_TAG_OTHER, stage->has_slot, stage->n_slots_allocated, 1);
-    stage->slots = NULL;
+    skimp_free(budget, SKIMP_TAG_OTHER, stage->has_slot, stage->n_flags, 1);
     stage->has_slot = NULL;
+    stage->n_flags = 0;
 }
 
 static void stage_destroy(skimpi_stage *stage, skimp_budget *budget)
@@ -25,7 +25,10 @@ static void stage_destroy(skimpi_stage *stage, skimp_budget *budget)
     }
     skimpi_params_destroy(stage->params);
     skimpi_string_free(budget, SKIMP_TAG_OTHER, stage->columns);
-    release_slots(stage, budget);
+    skimp_free(budget, SKIMP_TAG_OTHER, stage->inputs, stage->n_inputs, sizeof *stage->inputs);
+    skimp_free(budget, SKIMP_TAG_OTHER, stage->recoded, stage->n_inputs, sizeof *stage->recoded);
+    skimp_free(budget, SKIMP_TAG_OTHER, stage->recoded_to, stage->n_inputs, sizeof *stage->recoded_to);
+    release_flags(stage, budget);
     *stage = (skimpi_stage){ 0 };
 }
 
@@ -35,6 +38,7 @@ void skimpi_pipeline_destroy(skimpi_pipeline *pipeline)
         stage_destroy(&pipeline->steps[i], pipeline->budget);
     }
     stage_destroy(&pipeline->estimator, pipeline->budget);
+    skimpi_frame_destroy(&pipeline->frame);
     pipeline->n_steps = 0;
 }
 
@@ -147,28 +151,82 @@ bool skimpi_stage_has_param(const skimpi_stage *stage, const char *name)
     return false;
 }
 
-static skimp_status bind_named(skimpi_stage *stage, const skimpi_schema *schema, skimp_error *error)
+/* The column of a name after @, which must be a feature of the kind that the step works on. */
+static skimp_status find_named(const skimpi_stage *stage, const skimpi_schema *schema, const char *name, size_t length,
+                               const skimpi_column **out, skimp_error *error)
 {
+    const int64_t found = skimpi_schema_find(schema, name, length);
+    const skimpi_column *column = found >= 0 ? &schema->columns[found] : NULL;
+    if (column == NULL || column->role != SKIMPI_ROLE_FEATURE) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s: there is no feature column '%.*s'", stage->name,
+                           (int)length, name);
+    }
+    if (column->type != SKIMPI_TYPE_NUMERIC && !stage->class->handles_text) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s works on numbers, but column '%s' holds text",
+                           stage->name, column->name);
+    }
+    *out = column;
+    return SKIMP_OK;
+}
+
+static size_t name_length(const char *at)
+{
+    return strcspn(at, ",");
+}
+
+static const char *next_name(const char *at)
+{
+    at += name_length(at);
+    return *at == ',' ? at + 1 : at;
+}
+
+static skimp_status bind_named(skimpi_stage *stage, skimp_budget *budget, const skimpi_schema *schema,
+                               skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_column *column = NULL, *first = NULL;
     if (stage->columns[0] == '\0') {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s@: name the columns after the @, with commas between them",
                            stage->name);
     }
-    for (const char *at = stage->columns; *at != '\0';) {
-        const char *comma = strchr(at, ',');
-        const size_t length = comma != NULL ? (size_t)(comma - at) : strlen(at);
-        const int64_t found = skimpi_schema_find(schema, at, length);
-        const skimpi_column *column = found >= 0 ? &schema->columns[found] : NULL;
-        if (column == NULL || column->role != SKIMPI_ROLE_FEATURE) {
-            return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s: there is no feature column '%.*s'", stage->name,
-                               (int)length, at);
+    for (const char *at = stage->columns; *at != '\0'; at = next_name(at)) {
+        SKIMPI_TRY(find_named(stage, schema, at, name_length(at), &column, error));
+        first = first == NULL ? column : first;
+        if ((column->type == SKIMPI_TYPE_NUMERIC) != (first->type == SKIMPI_TYPE_NUMERIC)) {
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM,
+                                   "step %s@%s: '%s' holds numbers and '%s' text: give each kind a step of its own",
+                                   stage->name, stage->columns,
+                                   column->type == SKIMPI_TYPE_NUMERIC ? column->name : first->name,
+                                   column->type == SKIMPI_TYPE_NUMERIC ? first->name : column->name));
         }
-        if (column->type != SKIMPI_TYPE_NUMERIC) {
-            return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s works on numbers, but column '%s' holds text",
-                               stage->name, column->name);
-        }
-        stage->has_slot[column->slot] = 1;
-        at += length + (comma != NULL);
     }
+    stage->on_text = first->type != SKIMPI_TYPE_NUMERIC;
+    const uint32_t n = stage->on_text ? schema->n_category : schema->n_numeric;
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, n, 1, (void **)&stage->has_slot, error));
+    stage->n_flags = n;
+    stage->n_named = 0;
+    for (const char *at = stage->columns; *at != '\0'; at = next_name(at)) {
+        SKIMPI_TRY(find_named(stage, schema, at, name_length(at), &column, error));
+        stage->n_named += !stage->has_slot[column->slot];
+        stage->has_slot[column->slot] = 1;
+    }
+out:
+    return status;
+}
+
+static skimp_status bind_text(skimpi_stage *stage, const skimpi_schema *schema, skimp_error *error)
+{
+    if (!stage->class->handles_text) {
+        return skimpi_fail(
+            error, SKIMP_ERROR_PARAM,
+            "step %s@text: this step works on numbers; text columns are one-hot encoded (or hashed: --hash-bits)",
+            stage->name);
+    }
+    if (schema->n_category == 0) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s@text: there is no text column", stage->name);
+    }
+    stage->on_text = true;
+    stage->n_named = schema->n_category;
     return SKIMP_OK;
 }
 
@@ -177,45 +235,37 @@ skimp_status skimpi_pipeline_bind(skimpi_pipeline *pipeline, const skimpi_schema
     skimp_status status = SKIMP_OK;
     for (unsigned i = 0; i < pipeline->n_steps; i++) {
         skimpi_stage *stage = &pipeline->steps[i];
-        if (schema->sparse) {
-            if (stage->columns != NULL) {
-                SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s@%s: sparse data has no named columns",
-                                       stage->name, stage->columns));
-            }
-            continue;
+        if (schema->sparse && stage->columns != NULL) {
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "step %s@%s: sparse data has no named columns",
+                                   stage->name, stage->columns));
         }
-        release_slots(stage, pipeline->budget);
-        SKIMPI_TRY(
-            skimp_alloc(pipeline->budget, SKIMP_TAG_OTHER, schema->n_numeric, 1, (void **)&stage->has_slot, error));
-        stage->n_slots_allocated = schema->n_numeric;
-        SKIMPI_TRY(skimp_alloc(pipeline->budget, SKIMP_TAG_OTHER, schema->n_numeric, sizeof *stage->slots,
-                               (void **)&stage->slots, error));
-        if (stage->columns == NULL) {
-            memset(stage->has_slot, 1, schema->n_numeric);
-        } else if (strcmp(stage->columns, "text") == 0) {
-            SKIMPI_TRY(skimpi_fail(
-                error, SKIMP_ERROR_PARAM,
-                "step %s@text: this step works on numbers; text columns are one-hot encoded (or hashed: --hash-bits)",
-                stage->name));
-        } else {
-            SKIMPI_TRY(bind_named(stage, schema, error));
-        }
-        stage->n_inputs = 0;
-        for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
-            if (stage->has_slot[slot]) {
-                stage->slots[stage->n_inputs++] = slot;
-            }
+        release_flags(stage, pipeline->budget);
+        stage->on_text = false;
+        stage->n_named = schema->n_numeric;
+        if (stage->columns != NULL && strcmp(stage->columns, "text") == 0) {
+            SKIMPI_TRY(bind_text(stage, schema, error));
+        } else if (stage->columns != NULL) {
+            SKIMPI_TRY(bind_named(stage, pipeline->budget, schema, error));
         }
     }
 out:
     return status;
 }
 
-bool skimpi_pipeline_may_miss(const skimpi_pipeline *pipeline, uint32_t slot)
+bool skimpi_pipeline_on_text(const skimpi_pipeline *pipeline)
+{
+    bool on_text = false;
+    for (unsigned i = 0; i < pipeline->n_steps; i++) {
+        on_text |= pipeline->steps[i].on_text;
+    }
+    return on_text;
+}
+
+bool skimpi_pipeline_may_miss(const skimpi_pipeline *pipeline, bool text, uint32_t slot)
 {
     for (unsigned i = 0; i < pipeline->n_steps; i++) {
         const skimpi_stage *stage = &pipeline->steps[i];
-        if (stage->has_slot != NULL && !stage->has_slot[slot]) {
+        if (stage->on_text != text || (stage->has_slot != NULL && !stage->has_slot[slot])) {
             continue;
         }
         if (stage->class->removes_missing) {
@@ -228,47 +278,25 @@ bool skimpi_pipeline_may_miss(const skimpi_pipeline *pipeline, uint32_t slot)
     return false;
 }
 
-bool skimpi_pipeline_sees_data(const skimpi_pipeline *pipeline, unsigned step, const skimpi_summary *summary)
+/* Is this numeric column of the inputs one that the stage was given? */
+static bool takes_slot(const skimpi_stage *stage, uint32_t slot)
+{
+    return !stage->on_text && (stage->has_slot == NULL || stage->has_slot[slot]);
+}
+
+bool skimpi_pipeline_sees_data(const skimpi_pipeline *pipeline, unsigned step, const skimpi_schema *schema,
+                               const skimpi_summary *summary)
 {
     const skimpi_stage *stage = &pipeline->steps[step];
     for (unsigned i = 0; i < step; i++) {
         const skimpi_stage *before = &pipeline->steps[i];
         const bool only_fills = before->class->only_fills != NULL && before->class->only_fills(before->params);
-        for (uint32_t k = 0; k < stage->n_inputs; k++) {
-            const uint32_t slot = stage->slots[k];
+        for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
             const bool may_miss = summary != NULL && summary->numeric[slot].n_missing > 0;
-            if (before->has_slot[slot] && (!only_fills || may_miss)) {
+            if (takes_slot(stage, slot) && takes_slot(before, slot) && (!only_fills || may_miss)) {
                 return false;
             }
         }
     }
-    return true;
-}
-
-void skimpi_stage_view(const skimpi_stage *stage, const skimpi_chunk *chunk, skimpi_chunk *out,
-                       skimpi_dense_column *view)
-{
-    *out = *chunk;
-    out->n_codes = 0;
-    if (stage->slots == NULL) {
-        return;
-    }
-    /* A decoder gives one dense column a numeric slot, in order. */
-    for (uint32_t i = 0; i < stage->n_inputs; i++) {
-        view[i] = chunk->dense[stage->slots[i]];
-        view[i].feature = i;
-    }
-    out->dense = view;
-    out->n_dense = stage->n_inputs;
-}
-
-void skimpi_pipeline_transform(const skimpi_pipeline *pipeline, unsigned n, skimpi_chunk *chunk,
-                               skimpi_dense_column *view)
-{
-    for (unsigned i = 0; i < n; i++) {
-        const skimpi_stage *stage = &pipeline->steps[i];
-        skimpi_chunk part;
-        skimpi_stage_view(stage, chunk, &part, view);
-        stage->class->transform(stage->fitted, &part);
-    }
+    return !stage->on_text;
 }

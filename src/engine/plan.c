@@ -246,7 +246,8 @@ static void forecast_store(skimp_job *job, skimpi_forecast *f)
     f->target_bytes =
         2 * skimp_alloc_cost(summary->n_target_values * sizeof(double)); /* distinct targets and their counts */
     if (skimpi_store_place(job->store) == SKIMPI_PLACE_CALLER && summary->n_target_values > 0) {
-        f->target_bytes = skimpi_max_u64(f->target_bytes, target_set_bytes(summary->n_target_values)); /* counted for the plan */
+        f->target_bytes =
+            skimpi_max_u64(f->target_bytes, target_set_bytes(summary->n_target_values)); /* counted for the plan */
     }
     f->store_bytes = summary->store_bytes;
     f->n_sparse = schema->sparse ? schema->n_sparse_features : 0;
@@ -279,10 +280,10 @@ static skimpi_problem expected_problem(const skimp_job *job, const skimpi_foreca
     return (skimpi_problem){
         .n_rows = f->rows,
         .is_exact = f->exact,
-        .n_features = f->features,
-        .n_dense = f->n_dense,
+        .n_features = skimpi_forecast_features(f),
+        .n_dense = f->n_dense + f->new_floats + f->new_doubles - f->goes,
         .n_code_columns = f->n_code_columns,
-        .n_sparse = f->n_sparse,
+        .n_sparse = f->n_sparse + f->new_sparse,
         .nonzeros = f->nonzeros,
         .n_classes = classifies ? f->classes : 0,
         .chunk_rows = f->unit_rows,
@@ -292,12 +293,6 @@ static skimpi_problem expected_problem(const skimp_job *job, const skimpi_foreca
         .code_features = job->code_features,
         .code_sizes = job->code_sizes,
     };
-}
-
-static uint64_t lanes_cost(const skimpi_needs *needs, unsigned workers)
-{
-    return skimpi_mul_sat(needs->lanes, skimp_alloc_cost(needs->lane_bytes)) +
-           skimpi_mul_sat(workers, skimp_alloc_cost(skimpi_scratch_bytes(needs->worker_bytes)));
 }
 
 /*
@@ -320,48 +315,14 @@ static skimp_status plan_estimator(const skimp_job *job, skimpi_problem problem,
         SKIMPI_TRY(stage->class->plan(&problem, stage->params, &layout->needs, error));
         layout->row_bytes = skimpi_max_u64(layout->row_bytes, layout->needs.row_state_bytes);
         layout->solver = skimpi_max_u64(layout->solver, layout->needs.state_bytes);
-        layout->accumulators = skimpi_max_u64(layout->accumulators, lanes_cost(&layout->needs, problem.n_threads));
+        layout->accumulators =
+            skimpi_max_u64(layout->accumulators, skimpi_lanes_cost(&layout->needs, problem.n_threads));
         model = skimpi_max_u64(model, layout->needs.model_bytes);
         if (n == most) {
             break;
         }
     }
     layout->model += model;
-out:
-    return status;
-}
-
-bool skimpi_job_has_spreads(const skimp_job *job, unsigned step)
-{
-    /* Until the data has been read, the store has none of what will be known of it. */
-    const bool is_read = job->store != NULL && (job->store_is_input || job->reader == NULL);
-    const skimpi_summary *summary = is_read ? skimpi_store_summary(job->store) : NULL;
-    return !job->schema->sparse && job->options.holdout == 0 && job->arrays == NULL &&
-           (summary == NULL || summary->has_spreads) && skimpi_pipeline_sees_data(&job->pipeline, step, summary);
-}
-
-/* Steps, one after the other: their fitted state stays. */
-static skimp_status plan_steps(const skimp_job *job, skimpi_problem problem, skimpi_layout *layout, double *passes,
-                               skimp_error *error)
-{
-    skimp_status status = SKIMP_OK;
-    uint64_t largest = 0;
-    for (unsigned i = 0; i < job->pipeline.n_steps; i++) {
-        const skimpi_stage *stage = &job->pipeline.steps[i];
-        skimpi_needs needs = { 0 };
-        problem.n_dense = job->schema->sparse ? 0 : stage->n_inputs;
-        problem.n_code_columns = 0;
-        problem.n_features = problem.n_dense + problem.n_sparse;
-        problem.n_classes = 0;
-        problem.has_spreads = skimpi_job_has_spreads(job, i);
-        SKIMPI_TRY(stage->class->plan(&problem, stage->params, &needs, error));
-        layout->statistics += needs.state_bytes;
-        layout->model += needs.model_bytes;
-        layout->row_bytes = skimpi_max_u64(layout->row_bytes, needs.row_state_bytes);
-        largest = skimpi_max_u64(largest, lanes_cost(&needs, problem.n_threads));
-        *passes += needs.passes_expected;
-    }
-    layout->statistics += largest;
 out:
     return status;
 }
@@ -409,7 +370,8 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
                                .rows_in_memory = chosen->rows_in_memory,
                                .program = job->layout.program };
     layout->other =
-        skimpi_max_u64(SMALL_BLOCKS, skimp_budget_tag_in_use(job->budget, SKIMP_TAG_OTHER) + FURTHER_BLOCKS);
+        skimpi_max_u64(SMALL_BLOCKS, skimp_budget_tag_in_use(job->budget, SKIMP_TAG_OTHER) + FURTHER_BLOCKS) +
+        f->step_memory;
     layout->threads = (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + skimp_alloc_cost(workers * 2048);
     layout->categories = f->category_memory;
     const skimpi_place where = job->store_is_input ? skimpi_store_place(job->store)
@@ -427,8 +389,15 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
             cost.parse, skimpi_mul_sat(workers, skimpi_raw_fresh_bytes(f->new_categories, f->new_texts)));
     }
     if (job->pipeline.estimator.class != NULL) {
-        SKIMPI_TRY(plan_steps(job, problem, layout, &step_passes, error));
-        SKIMPI_TRY(plan_estimator(job, problem, layout, error));
+        SKIMPI_TRY(skimpi_plan_steps(job, f, layout, &step_passes, error));
+        const uint64_t step_models = layout->model;
+        uint64_t models = 0;
+        for (unsigned i = 0; i < skimpi_plan_shapes(f); i++) {
+            layout->model = step_models;
+            SKIMPI_TRY(plan_estimator(job, skimpi_plan_shape(f, problem, i), layout, error));
+            models = skimpi_max_u64(models, layout->model);
+        }
+        layout->model = models;
         layout->chunks = skimpi_reading_bytes(job, f, where, workers);
         if (layout->needs.window > 0) {
             layout->chunks += skimpi_windows_bytes(job, f, where, workers, layout->needs.window);
@@ -445,8 +414,9 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
                 skimp_alloc_cost((uint64_t)f->unit_rows * (problem.n_classes + 2) * sizeof(double));
             layout->accumulators = skimpi_max_u64(layout->accumulators, scoring);
         }
-        if (!schema->sparse && f->features <= SKIMPI_MAX_NAMED_FEATURES) {
-            layout->categories += skimp_alloc_cost(f->names) + skimp_alloc_cost(f->features * sizeof(char *));
+        const uint64_t features = skimpi_forecast_features(f);
+        if (!schema->sparse && features <= SKIMPI_MAX_NAMED_FEATURES) {
+            layout->categories += skimp_alloc_cost(f->names) + skimp_alloc_cost(features * sizeof(char *));
         }
         layout->needs.passes_expected += step_passes;
         layout->needs.passes_max += step_passes;
@@ -523,7 +493,7 @@ static void fill_plan(skimp_job *job, uint64_t limit)
     size_t n = 0;
     if (!f->exact) {
         job->assumed[n++] = (skimp_assumption){ "rows", (double)f->rows };
-        job->assumed[n++] = (skimp_assumption){ "features", (double)f->features };
+        job->assumed[n++] = (skimp_assumption){ "features", (double)skimpi_forecast_features(f) };
         job->assumed[n++] = (skimp_assumption){ "longest_line", (double)f->longest_row };
         if (f->categories > 0) {
             job->assumed[n++] = (skimp_assumption){ "categories", (double)f->categories };
@@ -537,9 +507,10 @@ static void fill_plan(skimp_job *job, uint64_t limit)
     }
     const double cores = layout->workers;
     const bool in_place = job->store_is_input && job->arrays != NULL; /* looked at once, before the passes */
-    const double read_seconds = in_place              ? (double)f->store_bytes / (5e9 * cores)
-                                : job->store_is_input ? 0
-                                                      : (double)f->text_bytes / (350e6 * cores) + (double)f->rows * 10e-9;
+    const double read_seconds = in_place ? (double)f->store_bytes / (5e9 * cores)
+                                : job->store_is_input
+                                    ? 0
+                                    : (double)f->text_bytes / (350e6 * cores) + (double)f->rows * 10e-9;
     const unsigned first_pass = !job->store_is_input || in_place;
     const double pass_seconds = skimpi_max_u64((uint64_t)(layout->needs.seconds_per_pass * 1e6), 0) / 1e6 / cores +
                                 (double)f->store_bytes / (2.5e9 * cores) +
@@ -549,7 +520,7 @@ static void fill_plan(skimp_job *job, uint64_t limit)
         .disk_bytes = layout->disk, .passes_expected = first_pass + layout->needs.passes_expected,
         .passes_max = first_pass + layout->needs.passes_max, .seconds = read_seconds + layout->needs.passes_expected * pass_seconds,
         .chunk_rows = f->unit_rows, .store = in_place ? "caller" : job->store_is_input ? "file" : layout->in_memory ? "memory" : "disk", .threads = layout->workers,
-        .rows = f->rows, .features = f->features, .nonzeros = f->nonzeros,
+        .rows = f->rows, .features = skimpi_forecast_features(f), .nonzeros = f->nonzeros,
         .memory = {
             [SKIMP_TAG_PROGRAM] = layout->program, [SKIMP_TAG_THREADS] = layout->threads, [SKIMP_TAG_INPUT] = layout->input,
             [SKIMP_TAG_PARSE] = layout->parse, [SKIMP_TAG_CATEGORIES] = layout->categories, [SKIMP_TAG_STORE] = skimpi_add_sat(layout->store, layout->row_state),
@@ -582,8 +553,8 @@ static skimp_status measure_program(skimp_job *job, skimp_error *error)
             memory.resident - skimpi_min_u64(memory.resident, memory.image_resident + skimp_budget_in_use(job->budget));
         const bool was_more =
             job->base_peak > memory.resident + PROGRAM_GROWTH_MAX; /* really more, not the kernel's rounding */
-        job->layout.program = skimpi_max_u64(skimpi_round_up(other, PROGRAM_GRAIN), PROGRAM_OTHER_MIN) +
-                              memory.image_resident + growth;
+        job->layout.program =
+            skimpi_max_u64(skimpi_round_up(other, PROGRAM_GRAIN), PROGRAM_OTHER_MIN) + memory.image_resident + growth;
         job->layout.program = skimpi_max_u64(job->layout.program, was_more ? job->base_peak : 0);
     } else {
         job->layout.program = growth;
@@ -649,11 +620,14 @@ skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error
         }
         SKIMPI_TRY(skimpi_job_roles(job, error));
         SKIMPI_TRY(measure_program(job, error));
+        job->forecast = (skimpi_forecast){ 0 };
         if (job->store_is_input) {
             forecast_store(job, &job->forecast);
         } else {
             SKIMPI_TRY(forecast_sample(job, &job->forecast, error));
         }
+        SKIMPI_TRY(skimpi_forecast_steps(job, &job->forecast, error));
+        place_codes(job);
         SKIMPI_TRY(choose_layout(job, &job->forecast, limit, &chosen, error));
         job->layout = chosen;
         fill_plan(job, limit);
@@ -714,6 +688,8 @@ skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error)
     skimpi_forecast f = { .text_bytes = job->forecast.text_bytes };
     skimpi_layout now, least = { .peak = UINT64_MAX };
     forecast_store(job, &f);
+    SKIMPI_TRY(skimpi_forecast_steps(job, &f, error));
+    place_codes(job);
     /* As it is, or a way after that: what is on disk, or planned to be, stays there. */
     way chosen;
     bool fits = false;
@@ -748,6 +724,16 @@ out:
 skimp_status skimpi_job_forecast(skimp_job *job, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
+    if (job->stored != NULL) {
+        /* Its chunks are read as they are: no more need be known. */
+        const skimpi_summary *summary = skimpi_store_summary(job->store);
+        job->forecast = (skimpi_forecast){ .exact = true,
+                                           .chunks = summary->n_chunks,
+                                           .unit_rows = summary->largest_chunk_rows,
+                                           .unit_nonzeros = summary->largest_chunk_nonzeros,
+                                           .text_bytes = summary->store_bytes };
+        return SKIMP_OK;
+    }
     if (job->arrays != NULL) {
         SKIMPI_TRY(skimpi_arrays_bind(job->arrays, true, error));
     }
@@ -769,9 +755,11 @@ skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t p
     workers = useful_workers(job, f, workers);
     uint64_t peak = 0;
     for (;; workers--) {
-        const skimpi_ingest_cost cost =
-            skimpi_ingest_plan(job->schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row,
-                               f->unit_rows, f->unit_nonzeros, workers, false);
+        skimpi_ingest_cost cost = { 0 };
+        if (job->stored == NULL) {
+            cost = skimpi_ingest_plan(job->schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row,
+                                      f->unit_rows, f->unit_nonzeros, workers, false);
+        }
         peak = before + SMALL_BLOCKS + (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + cost.input + cost.parse + fixed +
                workers * (per_worker + per_row * f->unit_rows * 5 / 4);
         if (peak <= budget || workers == 1) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * predict and score: inputs stream through a model.  Workers parse, transform and predict side by side; what must be in
- * order (lines of the output, sums of the metrics) is done in turns.
+ * predict and score: inputs stream through a model, text by way of readers, a kept store by its chunks.  Workers parse,
+ * transform and predict side by side; what must be in order (lines of the output, sums of the metrics) is done in turns.
  */
 #include <math.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@ typedef struct apply_worker {
 typedef struct apply_state {
     skimp_job *job;
     skimpi_applied applied;
+    skimpi_stored *stored; /* the input is a kept store; NULL: it is text or the like */
     apply_worker *workers;
     unsigned n_workers;
     unsigned n_decision, n_probability; /* columns; 0: not wanted or not offered */
@@ -159,35 +160,60 @@ out:
 
 /* ---- running ----------------------------------------------------------------------------------------------------------------- */
 
-static skimp_status see_chunk(void *context, unsigned worker, uint64_t index, uint64_t first_row, const skimpi_raw *raw,
-                              skimp_error *error)
+/* A chunk of the model's columns, whose turn is that of its number. */
+static skimp_status use_chunk(apply_state *state, apply_worker *own, const skimpi_chunk *chunk, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    apply_state *state = context;
-    apply_worker *own = &state->workers[worker];
-    const size_t stride = skimpi_column_stride(raw->n_rows);
-    SKIMPI_TRY(skimpi_applied_chunk(&state->applied, &own->base, index, first_row, raw, &own->unknown, error));
-    SKIMPI_TRY(predict_columns(&state->applied.pipeline.estimator, &state->applied.problem, &own->base.chunk, own,
-                               state->n_decision, state->n_probability, stride, error));
+    const size_t stride = skimpi_column_stride(chunk->n_rows);
+    if (chunk->n_rows > 0) {
+        SKIMPI_TRY(predict_columns(&state->applied.pipeline.estimator, &state->applied.problem, chunk, own,
+                                   state->n_decision, state->n_probability, stride, error));
+    }
     if (state->writes) {
-        SKIMPI_TRY(format_rows(state, own, raw->n_rows, stride, error));
+        SKIMPI_TRY(format_rows(state, own, chunk->n_rows, stride, error));
     } else if (state->applied.classes.n_classes > 0 &&
-               !skimpi_classes_map(&state->applied.classes, raw->n_rows, own->base.chunk.target)) {
-        for (uint32_t i = 0; i < raw->n_rows; i++) {
-            own->unknown_labels += own->base.chunk.target[i] >= state->applied.classes.n_classes;
+               !skimpi_classes_map(&state->applied.classes, chunk->n_rows, chunk->target)) {
+        for (uint32_t i = 0; i < chunk->n_rows; i++) {
+            own->unknown_labels += chunk->target[i] >= state->applied.classes.n_classes;
         }
     }
-    if (!skimpi_turns_wait(state->turns, index)) {
+    if (!skimpi_turns_wait(state->turns, chunk->index)) {
         goto out; /* another worker failed, and its error is the one to report */
     }
     if (state->writes) {
         SKIMPI_TRY(write_text(state, &own->text, error));
-    } else {
-        SKIMPI_TRY(skimpi_metrics_add(state->metrics, raw->n_rows, own->base.chunk.target, own->label.data,
+    } else if (chunk->n_rows > 0) {
+        SKIMPI_TRY(skimpi_metrics_add(state->metrics, chunk->n_rows, chunk->target, own->label.data,
                                       state->n_probability > 0 ? own->probability.data : NULL,
                                       state->n_decision == 1 ? own->decision.data : NULL, stride, error));
     }
-    skimpi_turns_pass(state->turns, index);
+    skimpi_turns_pass(state->turns, chunk->index);
+out:
+    return status;
+}
+
+static skimp_status see_raw(void *context, unsigned worker, uint64_t index, uint64_t first_row, const skimpi_raw *raw,
+                            skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    apply_state *state = context;
+    apply_worker *own = &state->workers[worker];
+    SKIMPI_TRY(skimpi_applied_chunk(&state->applied, &own->base, index, first_row, raw, &own->unknown, error));
+    SKIMPI_TRY(use_chunk(state, own, &own->base.chunk, error));
+out:
+    if (status != SKIMP_OK) {
+        skimpi_turns_break(state->turns);
+    }
+    return status;
+}
+
+static skimp_status see_stored(void *context, unsigned worker, skimpi_chunk *from, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    apply_state *state = context;
+    apply_worker *own = &state->workers[worker];
+    SKIMPI_TRY(skimpi_stored_chunk(state->stored, worker, from, &own->base, &own->unknown, error));
+    SKIMPI_TRY(use_chunk(state, own, &own->base.chunk, error));
 out:
     if (status != SKIMP_OK) {
         skimpi_turns_break(state->turns);
@@ -207,14 +233,20 @@ static skimp_status apply_prepare(apply_state *state, skimp_error *error)
     skimp_status status = SKIMP_OK;
     skimp_job *job = state->job;
     const skimpi_stage *estimator = &state->applied.pipeline.estimator;
+    if (job->stored != NULL) {
+        SKIMPI_TRY(skimpi_stored_create(&state->stored, &state->applied, error));
+    }
     SKIMPI_TRY(skimpi_job_forecast(job, error));
     const uint64_t scratch = scratch_bytes(estimator, state->applied.problem, job->forecast.unit_rows);
     const uint64_t fixed = state->writes ? 0 : skimpi_metrics_bytes(state->applied.classes.n_classes, UINT32_MAX);
     const uint64_t columns = 1 + (uint64_t)state->n_decision + state->n_probability;
     /* A row of output: a label and the probabilities, at about 20 bytes each. */
-    const uint64_t row =
-        columns * sizeof(double) + (state->writes ? 24 * (1 + (uint64_t)state->n_probability) : 0) + sizeof(uint32_t);
-    SKIMPI_TRY(skimpi_job_prepare_apply(job, fixed, skimp_alloc_cost(scratch) * 5 / 4, row, error));
+    const uint64_t row = columns * sizeof(double) + (state->writes ? 24 * (1 + (uint64_t)state->n_probability) : 0) +
+                         sizeof(uint32_t) + skimpi_applied_row_bytes(&state->applied);
+    uint64_t worker = skimp_alloc_cost(scratch) * 5 / 4;
+    worker += skimpi_mul_sat(skimpi_applied_nonzero_bytes(&state->applied), job->forecast.unit_nonzeros) * 5 / 4;
+    worker += state->stored != NULL ? skimpi_stored_worker_bytes(job, state->applied.pipeline.n_steps > 0) : 0;
+    SKIMPI_TRY(skimpi_job_prepare_apply(job, fixed, worker, row, error));
     state->n_workers = skimpi_pool_size(job->pool);
     SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, state->n_workers, sizeof *state->workers,
                            (void **)&state->workers, error));
@@ -237,19 +269,24 @@ static skimp_status apply_run(apply_state *state, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimp_job *job = state->job;
-    skimpi_ingest_options options;
-    skimpi_job_ingest_options(job, &options);
-    options.observe = see_chunk;
-    options.context = state;
-    options.progress = apply_progress;
     skimpi_ingest_result result = { 0 };
     uint64_t unknown_labels = 0;
-    SKIMPI_TRY(skimpi_ingest_run(job->budget, &options, &result, error));
+    if (state->stored != NULL) {
+        SKIMPI_TRY(skimpi_stored_run(state->stored, state->applied.pipeline.n_steps > 0, see_stored, apply_progress,
+                                     state, &result, error));
+    } else {
+        skimpi_ingest_options options;
+        skimpi_job_ingest_options(job, &options);
+        options.observe = see_raw;
+        options.context = state;
+        options.progress = apply_progress;
+        SKIMPI_TRY(skimpi_ingest_run(job->budget, &options, &result, error));
+    }
     job->report.rows = result.n_rows;
     job->report.rows_bad = result.rows_bad;
     job->report.rows_missing = result.rows_missing;
     job->report.first_bad_row = result.first_bad_line;
-    job->report.features = state->applied.n_features;
+    job->report.features = state->applied.design.n_features;
     job->report.passes = 1;
     for (unsigned w = 0; w < state->n_workers; w++) {
         job->report.unknown_categories += state->workers[w].unknown;
@@ -286,6 +323,7 @@ static void apply_destroy(apply_state *state)
     if (state->opened) {
         skimpi_os_output_abandon(&state->output);
     }
+    skimpi_stored_destroy(state->stored);
     skimpi_applied_destroy(&state->applied);
     skimpi_job_finish_report(state->job);
 }

@@ -20,8 +20,9 @@
  * in every pass.  On disk, what a pass changed is written back, the rest is not; so a pass that only looks should leave
  * them as they are.  A checkpoint contains them: state_save and state_load have nothing to do with them.
  *
- * A transformer is fitted the same way (usually in one pass) and has `transform`, which changes a chunk in place.  A
- * sequential estimator (SGD) has consume_window instead of consume.
+ * A transformer is fitted the same way (usually in one pass) and has `transform`, which changes a chunk in place.  It may
+ * also change which columns there are (`changes`): columns that went in may go no further, and new dense columns come
+ * after all others.  A sequential estimator (SGD) has consume_window instead of consume.
  */
 #ifndef SKIMPI_ESTIMATOR_H
 #define SKIMPI_ESTIMATOR_H
@@ -52,6 +53,13 @@ const skimp_estimator_info *skimpi_params_info(const skimpi_params *params);
 
 /* ---- what an estimator may know of the data ----------------------------------------------------------------------- */
 
+/* Texts of the columns that a transformer of text sees, and their codes there. */
+typedef struct skimpi_texts {
+    const char *(*text)(const struct skimpi_texts *texts, uint32_t column, uint32_t code, size_t *length);
+    /* SKIMPI_CODE_UNKNOWN: there is none such */
+    uint32_t (*code)(const struct skimpi_texts *texts, uint32_t column, const char *text);
+} skimpi_texts;
+
 typedef struct skimpi_problem {
     uint64_t n_rows;               /* exact once the data has been read; expected (a bound) before */
     bool is_exact;                 /* the data has been read */
@@ -72,9 +80,15 @@ typedef struct skimpi_problem {
     const char *const *feature_names; /* n_features (NULL before the data is read, and when too many): for warnings */
     const double *dense_mean,
         *dense_scale; /* per feature, of the rows as they arrive (after steps), when known; else NULL: hints for conditioning only */
-    bool has_spreads;                    /* steps: `spreads` will be there, so that a pass for them is not needed */
-    const skimpi_column_spread *spreads; /* of the data's columns, where these come to the step as they are; else NULL */
-    const uint32_t *slots;               /* which of them the dense columns are (NULL: all) */
+    bool has_spreads; /* steps: `spreads` will be there, so that a pass for them is not needed */
+    const skimpi_column_spread
+        *spreads;          /* of the data's columns, where these come to the step as they are; else NULL */
+    const uint32_t *slots; /* which of them the dense columns are (NULL: all) */
+    /* Transformers. Those of text see n_code_columns columns of codes: code_sizes texts each, ascending, and SKIMPI_CODE_MISSING. */
+    uint64_t n_complete; /* so many of the columns that go in are known to miss no value … */
+    uint64_t n_empty;    /* … and so many to have none (dense ones; when planning) */
+    uint32_t hash_bits;  /* the codes are hashes of so many bits, and their texts are not known; 0: they are texts */
+    const skimpi_texts *texts; /* NULL before the data is read, and when hashed */
 } skimpi_problem;
 
 static inline const skimpi_column_spread *skimpi_problem_spread(const skimpi_problem *problem, uint64_t j)
@@ -94,6 +108,15 @@ typedef struct skimpi_needs {
     double passes_expected, passes_max;
     double seconds_per_pass; /* estimate, one thread, for the plan's time; 0: unknown */
     unsigned window;         /* sequential: chunks decoded at once for shuffling (0: not sequential) */
+    /* Transformers that change the columns, at most: */
+    uint64_t new_floats, new_doubles; /* dense columns that they add */
+    bool may_drop;                    /* columns that are not known to be complete may go no further … */
+    uint64_t drops;                   /* … and so many (dense) do for certain */
+    bool doubles_csr;                 /* a CSR block may become twice as long … */
+    uint64_t new_sparse;              /* … and so much wider */
+    uint64_t new_texts;               /* categories that a text column gets, unless it is known to be complete … */
+    bool new_texts_anywhere;          /* … even then */
+    uint64_t new_text_bytes;          /* bytes of the texts (two) that come into the dictionary of each column */
 } skimpi_needs;
 
 typedef struct skimpi_pass {
@@ -122,6 +145,22 @@ typedef struct skimpi_outcome {
     uint64_t n_iter;
     bool converged;
 } skimpi_outcome;
+
+#define SKIMPI_LONGER_NAME 24
+
+/* What a fitted transformer makes of the columns that go in, besides changing their values. */
+typedef struct skimpi_changes {
+    uint32_t new_floats, new_doubles; /* dense columns that it adds: floats, then doubles */
+    uint64_t n_sparse;                /* width of the CSR block that comes out */
+    bool grows_csr;                   /* transform may make it up to twice as long */
+} skimpi_changes;
+
+/* What becomes of a text column: one text, or a missing value, becomes another text. */
+typedef struct skimpi_recoding {
+    const char *from; /* NULL: a missing value */
+    const char *to;   /* NULL: it stays as it is */
+    bool was_used;    /* some row of the fit was changed */
+} skimpi_recoding;
 
 typedef enum skimpi_predict_kind {
     SKIMPI_PREDICT_LABEL,
@@ -181,8 +220,30 @@ typedef struct skimpi_estimator_class {
     void (*transform)(const void *self, skimpi_chunk *chunk);
     bool accepts_missing; /* transformers: NaN may come in (imputer, scalers) */
     bool removes_missing; /* transformers: no NaN comes out (imputer) */
-    bool handles_text;    /* transformers: may be given text columns */
-    bool (*only_fills)(const skimpi_params *params); /* transformers: what is not missing comes out as it is; NULL: no */
+    bool handles_text;    /* transformers: may be given text columns, and then nothing else */
+    bool (*only_fills)(
+        const skimpi_params *params); /* transformers: what is not missing comes out as it is; NULL: no */
+
+    /*
+     * Transformers that change which columns there are (NULL: as many come out as go in, in their places).  Asked once the
+     * step is fitted or loaded; what is said then stays.  Sparse features are renumbered by transform itself.
+     */
+    void (*changes)(const void *self, skimpi_changes *out);
+    bool (*drops)(const void *self, uint32_t column); /* a dense or text column that went in goes no further */
+    /*
+     * Fills the new columns, whose memory is there, from what goes in, before transform.  recoded: of text columns, the
+     * code in each that its recoding changes; else NULL.
+     */
+    void (*extend)(const void *self, const skimpi_chunk *chunk, const uint32_t *recoded,
+                   skimpi_dense_column *new_columns);
+    /*
+     * Appends the name of a new column, without its end, at most SKIMPI_LONGER_NAME bytes longer than the longest of `names`:
+     * of the columns that went in.
+     */
+    skimp_status (*name_new)(const void *self, uint32_t new_column, const char *const *names, skimpi_buffer *out,
+                             skimp_error *error);
+    /* Transformers of text: what the engine is to make of the codes of a column. */
+    void (*recode)(const void *self, uint32_t column, skimpi_recoding *out);
 } skimpi_estimator_class;
 
 const skimpi_estimator_class *skimpi_estimator_class_find(const char *name);

@@ -32,7 +32,7 @@ typedef struct table {
     uint64_t entries;
     uint64_t width; /* hashes from the start, at most this far, are counted */
     uint64_t used;
-    uint64_t unused;
+    uint64_t n_missing;
     struct {
         uint64_t key, count; /* count 0: empty */
     } slots[];
@@ -160,6 +160,7 @@ static void end_digits(imputer_feature *f, const digits *d, unsigned pass, unsig
         for (uint64_t b = 0; b < bins; b++) {
             f->n += COUNT(b);
         }
+        f->n_missing = d->entries + (uint64_t)zeros - f->n;
         if (f->n == 0) {
             *statistic = (double)NAN;
             f->done = 1;
@@ -257,6 +258,8 @@ static void add_table(const imputer_feature *feature, table *t, uint64_t n_slots
     for (size_t i = 0; i < n; i++) {
         if (x[i] == x[i]) {
             add_key(t, n_slots, feature->prefix, imputer_key(x[i]), 1);
+        } else {
+            t->n_missing++;
         }
     }
 }
@@ -321,6 +324,7 @@ void imputer_search_merge(const imputer_shape *shape, const imputer_feature *fea
         table *a = block_of(shape, into, j);
         const table *b = block_of(shape, from, j);
         a->entries += b->entries;
+        a->n_missing += b->n_missing;
         if (b->width < a->width) {
             narrow(a, shape->slots, features[j].prefix, b->width);
         }
@@ -345,6 +349,7 @@ bool imputer_search_end(const imputer_shape *shape, imputer_feature *features, u
         }
         if (shape->strategy == IMPUTE_MOST_FREQUENT) {
             const table *t = block_of(shape, lane, j);
+            features[j].n_missing = t->n_missing;
             end_table(&features[j], t, shape->slots, sparse ? n_rows - (double)t->entries : 0, &statistics[j]);
         } else if (digit_of(shape, pass, &shift, &top)) {
             const digits *d = block_of(shape, lane, j);

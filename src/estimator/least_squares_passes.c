@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "estimator/least_squares.h"
+#include "estimator/row_view.h"
 #include "kernel/kernel.h"
 
 /* ---- layout ------------------------------------------------------------------------------------------------------ */
@@ -114,36 +115,6 @@ uint64_t least_squares_worker_bytes(const least_squares_shape *shape)
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------- */
 
-/*
- * Rows first … of a chunk, as a chunk that uses the scratch's descriptors. Its indptr does not start at 0, which
- * kernels allow.
- */
-static skimpi_chunk view(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const scratch *s)
-{
-    skimpi_chunk tile = *chunk;
-    tile.n_rows = n;
-    tile.dense = s->columns;
-    tile.codes = s->codes;
-    for (uint32_t j = 0; j < chunk->n_dense; j++) {
-        s->columns[j] = chunk->dense[j];
-        if (s->columns[j].f32 != NULL) {
-            s->columns[j].f32 += first;
-        } else {
-            s->columns[j].f64 += first;
-        }
-    }
-    for (uint32_t j = 0; j < chunk->n_codes; j++) {
-        s->codes[j] = chunk->codes[j];
-        s->codes[j].codes += first;
-    }
-    if (chunk->has_csr) {
-        tile.csr.indptr += first;
-    }
-    tile.target = chunk->target == NULL ? NULL : chunk->target + first;
-    tile.weight = chunk->weight == NULL ? NULL : chunk->weight + first;
-    return tile;
-}
-
 /* Replaces the dense columns of a tile by centred copies in double. */
 static void centre_tile(const least_squares_shape *shape, skimpi_chunk *tile, const double *centre, double *copies)
 {
@@ -212,7 +183,7 @@ static void consume_moments(const least_squares_shape *shape, const skimpi_chunk
     head->n_rows += (double)chunk->n_rows;
     for (uint32_t first = 0; first < chunk->n_rows; first += shape->tile_rows) {
         uint32_t n = chunk->n_rows - first < shape->tile_rows ? chunk->n_rows - first : shape->tile_rows;
-        skimpi_chunk tile = view(chunk, first, n, s);
+        skimpi_chunk tile = skimpi_row_view(chunk, first, n, s->columns, s->codes);
         memcpy(s->target, tile.target, n * sizeof(double));
         fill(s->ones, n, 1);
         s->columns[tile.n_dense++] = (skimpi_dense_column){ .feature = p, .f64 = s->target };
@@ -228,20 +199,10 @@ static void consume_moments(const least_squares_shape *shape, const skimpi_chunk
 static void merge_moments(const least_squares_shape *shape, void *into, const void *from)
 {
     uint64_t p = shape->n_features, q = p + 2;
-    least_squares_lane *head = into;
-    const least_squares_lane *other = from;
     double *centre = least_squares_lane_array(shape, into, 0, true),
            *gram = least_squares_lane_array(shape, into, 1, true);
     const double *their_centre = least_squares_lane_array(shape, from, 0, true),
                  *theirs = least_squares_lane_array(shape, from, 1, true);
-    if (other->n_rows == 0) {
-        return;
-    }
-    if (head->n_rows == 0) {
-        memcpy(into, from, least_squares_lane_bytes(shape));
-        return;
-    }
-    head->n_rows += other->n_rows;
     double n = theirs[(q - 1) * q + q - 1];
     if (n == 0) {
         return;
@@ -273,7 +234,7 @@ static void consume_scales(const least_squares_shape *shape, const skimpi_chunk 
     head->n_rows += (double)chunk->n_rows;
     for (uint32_t first = 0; first < chunk->n_rows; first += shape->tile_rows) {
         uint32_t n = chunk->n_rows - first < shape->tile_rows ? chunk->n_rows - first : shape->tile_rows;
-        skimpi_chunk tile = view(chunk, first, n, s);
+        skimpi_chunk tile = skimpi_row_view(chunk, first, n, s->columns, s->codes);
         centre_tile(shape, &tile, centre, s->gram);
         if (tile.weight != NULL) {
             memcpy(s->ones, tile.weight, n * sizeof(double));
@@ -314,14 +275,6 @@ static void merge_scales(const least_squares_shape *shape, void *into, const voi
         arrays[k] = least_squares_lane_array(shape, into, k, false);
         theirs[k] = least_squares_lane_array(shape, from, k, false);
     }
-    if (other->n_rows == 0) {
-        return;
-    }
-    if (head->n_rows == 0) {
-        memcpy(into, from, least_squares_lane_bytes(shape));
-        return;
-    }
-    head->n_rows += other->n_rows;
     if (other->weight == 0) {
         return;
     }
@@ -358,7 +311,7 @@ static void consume_point(const least_squares_shape *shape, bool is_product, con
     double intercept = -sparse_part;
     for (uint32_t first = 0; first < chunk->n_rows; first += shape->tile_rows) {
         uint32_t n = chunk->n_rows - first < shape->tile_rows ? chunk->n_rows - first : shape->tile_rows;
-        skimpi_chunk tile = view(chunk, first, n, s);
+        skimpi_chunk tile = skimpi_row_view(chunk, first, n, s->columns, s->codes);
         centre_tile(shape, &tile, centre, s->gram);
         kernels->margins(&tile, 1, at, shape->n_features, &intercept, s->margin, shape->tile_rows);
         double sum = 0, squares = 0;
@@ -401,6 +354,16 @@ void least_squares_consume(const least_squares_shape *shape, int kind, const voi
 
 void least_squares_merge(const least_squares_shape *shape, int kind, void *into, const void *from)
 {
+    least_squares_lane *head = into;
+    const least_squares_lane *other = from;
+    if (other->n_rows == 0) {
+        return;
+    }
+    if (head->n_rows == 0) {
+        memcpy(into, from, least_squares_lane_bytes(shape));
+        return;
+    }
+    head->n_rows += other->n_rows;
     if (kind == PASS_MOMENTS) {
         merge_moments(shape, into, from);
         return;
@@ -409,9 +372,6 @@ void least_squares_merge(const least_squares_shape *shape, int kind, void *into,
         merge_scales(shape, into, from);
         return;
     }
-    least_squares_lane *head = into;
-    const least_squares_lane *other = from;
-    head->n_rows += other->n_rows;
     head->residual_sum += other->residual_sum;
     head->residual_squares += other->residual_squares;
     skimpi_axpy(shape->n_features, 1, least_squares_lane_array(shape, from, 0, false),

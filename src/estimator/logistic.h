@@ -20,6 +20,7 @@
 #define SKIMPI_LOGISTIC_H
 
 #include "estimator/estimator.h"
+#include "estimator/row_view.h"
 #include "kernel/kernel.h"
 #include "loss/loss.h"
 #include "solver/solver.h"
@@ -119,7 +120,6 @@ static inline uint64_t skimpi_logistic_inner(const logistic_shape *shape, uint64
 typedef struct logistic_scratch {
     skimpi_dense_column *dense;
     skimpi_code_column *codes;
-    uint32_t *indptr;
     double *margins;                  /* 2 K × tile_rows */
     double *first;                    /* K × tile_rows: r, or what a product scatters */
     double *second;                   /* K × tile_rows: D, or probabilities */
@@ -131,9 +131,9 @@ typedef struct logistic_scratch {
 uint32_t skimpi_logistic_tile_rows(uint64_t n_outputs);
 /* Lays the scratch out in block; returns its bytes. Both may be NULL: only counts. */
 uint64_t skimpi_logistic_lay_out(const logistic_shape *shape, void *block, logistic_scratch *scratch);
-/* Rows first … first + n - 1 of a chunk; first is a multiple of 16, so columns stay aligned. */
-void skimpi_logistic_view(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const logistic_scratch *s,
-                          skimpi_chunk *out);
+/* The tile of a chunk that begins at row `first`; false: there is none. */
+bool skimpi_logistic_tile(const logistic *self, const skimpi_chunk *chunk, uint32_t first, const logistic_scratch *s,
+                          skimpi_chunk *tile);
 skimp_status skimpi_logistic_consume(const void *self, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
                                      void *worker_scratch, skimp_error *error);
 void skimpi_logistic_merge(const void *self, const skimpi_pass *pass, void *into, const void *from);

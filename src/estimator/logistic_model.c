@@ -258,10 +258,8 @@ skimp_status skimpi_logistic_predict(const void *self_, skimpi_predict_kind kind
     const logistic *self = self_;
     logistic_scratch s;
     skimpi_logistic_lay_out(&self->shape, worker_scratch, &s);
-    for (uint32_t first = 0; first < chunk->n_rows; first += self->shape.tile_rows) {
-        uint32_t n = chunk->n_rows - first < self->shape.tile_rows ? chunk->n_rows - first : self->shape.tile_rows;
-        skimpi_chunk tile;
-        skimpi_logistic_view(chunk, first, n, &s, &tile);
+    skimpi_chunk tile;
+    for (uint32_t first = 0; skimpi_logistic_tile(self, chunk, first, &s, &tile); first += tile.n_rows) {
         predict_tile(self, kind, &tile, &s, out + first, stride);
     }
     return SKIMP_OK;

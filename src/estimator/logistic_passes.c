@@ -33,7 +33,6 @@ uint64_t skimpi_logistic_lay_out(const logistic_shape *shape, void *block, logis
     } while (0)
     PLACE(dense, shape->n_dense, sizeof(skimpi_dense_column));
     PLACE(codes, shape->n_code_columns, sizeof(skimpi_code_column));
-    PLACE(indptr, shape->has_csr ? rows + 1 : 0, sizeof(uint32_t));
     /* Products have a direction's margins too; Newton asks for none, nor does a prediction. */
     PLACE(margins, skimpi_mul_sat(shape->solver == &skimpi_solver_quasi ? 2 * k : k, rows), sizeof(double));
     PLACE(first, skimpi_mul_sat(k, rows), sizeof(double));
@@ -49,36 +48,15 @@ uint64_t skimpi_logistic_lay_out(const logistic_shape *shape, void *block, logis
     return at;
 }
 
-void skimpi_logistic_view(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const logistic_scratch *s,
-                          skimpi_chunk *out)
+bool skimpi_logistic_tile(const logistic *self, const skimpi_chunk *chunk, uint32_t first, const logistic_scratch *s,
+                          skimpi_chunk *tile)
 {
-    *out = *chunk;
-    out->first_row += first;
-    out->n_rows = n;
-    out->dense = s->dense;
-    for (uint32_t j = 0; j < chunk->n_dense; j++) {
-        s->dense[j] = chunk->dense[j];
-        s->dense[j].f32 = chunk->dense[j].f32 != NULL ? chunk->dense[j].f32 + first : NULL;
-        s->dense[j].f64 = chunk->dense[j].f64 != NULL ? chunk->dense[j].f64 + first : NULL;
+    if (first >= chunk->n_rows) {
+        return false;
     }
-    out->codes = s->codes;
-    for (uint32_t j = 0; j < chunk->n_codes; j++) {
-        s->codes[j] = chunk->codes[j];
-        s->codes[j].codes = chunk->codes[j].codes + first;
-    }
-    if (chunk->has_csr) {
-        uint32_t base = chunk->csr.indptr[first];
-        for (uint32_t i = 0; i <= n; i++) {
-            s->indptr[i] = chunk->csr.indptr[first + i] - base;
-        }
-        out->csr.indptr = s->indptr;
-        out->csr.indices = chunk->csr.indices != NULL ? chunk->csr.indices + base : NULL;
-        out->csr.indices64 = chunk->csr.indices64 != NULL ? chunk->csr.indices64 + base : NULL;
-        out->csr.f32 = chunk->csr.f32 != NULL ? chunk->csr.f32 + base : NULL;
-        out->csr.f64 = chunk->csr.f64 != NULL ? chunk->csr.f64 + base : NULL;
-    }
-    out->target = chunk->target != NULL ? chunk->target + first : NULL;
-    out->weight = chunk->weight != NULL ? chunk->weight + first : NULL;
+    uint32_t n = (uint32_t)skimpi_min_u64(chunk->n_rows - first, self->shape.tile_rows);
+    *tile = skimpi_row_view(chunk, first, n, s->dense, s->codes);
+    return true;
 }
 
 /* In one fixed order, with eight sums side by side. */
@@ -317,10 +295,8 @@ skimp_status skimpi_logistic_consume(const void *self_, const skimpi_pass *pass,
     const logistic *self = self_;
     logistic_scratch s;
     skimpi_logistic_lay_out(&self->shape, worker_scratch, &s);
-    for (uint32_t first = 0; first < chunk->n_rows; first += self->shape.tile_rows) {
-        uint32_t n = chunk->n_rows - first < self->shape.tile_rows ? chunk->n_rows - first : self->shape.tile_rows;
-        skimpi_chunk tile;
-        skimpi_logistic_view(chunk, first, n, &s, &tile);
+    skimpi_chunk tile;
+    for (uint32_t first = 0; skimpi_logistic_tile(self, chunk, first, &s, &tile); first += tile.n_rows) {
         add_tile(self, pass->parameters, &tile, &s, lane);
     }
     return SKIMP_OK;

@@ -489,12 +489,18 @@ static void take_model(logistic *self, const skimpi_solution *solution)
     self->is_fitted = true;
 }
 
+static uint64_t feature_of(const logistic_shape *shape, uint64_t parameter)
+{
+    uint64_t feature = parameter % shape->p;
+    if (feature < shape->border_first + shape->border) {
+        feature = feature < shape->border ? shape->border_first + feature : feature - shape->border;
+    }
+    return feature;
+}
+
 static const char *parameter_name(const logistic *self, uint64_t parameter, char *name, size_t size)
 {
-    uint64_t feature = parameter % self->shape.p, border = self->shape.border;
-    if (feature < self->shape.border_first + border) {
-        feature = feature < border ? self->shape.border_first + feature : feature - border;
-    }
+    uint64_t feature = feature_of(&self->shape, parameter);
     if (parameter >= self->shape.n_outputs * self->shape.p) {
         snprintf(name, size, "the intercept");
     } else if (self->problem.feature_names != NULL) {
@@ -543,10 +549,23 @@ static skimp_status logistic_next_pass(void *self_, skimpi_pass *pass, skimp_err
     return SKIMP_OK;
 }
 
-/* Penalties of the pass that has ended. */
+/* Penalties of the pass that has ended; rare_l2: of features that are codes of a text column, or sparse. */
 typedef struct penalties {
-    double l2, l1;
+    double l2, l1, rare_l2;
 } penalties;
+
+/* Is the feature such a one? */
+static bool may_be_rare(const logistic *self, uint64_t feature)
+{
+    const skimpi_problem *problem = &self->problem;
+    for (uint64_t c = 0; problem->code_features != NULL && c < problem->n_code_columns; c++) {
+        uint64_t first = problem->code_features[c];
+        if (feature >= first && feature - first < problem->code_sizes[c]) {
+            return true;
+        }
+    }
+    return problem->n_sparse > 0;
+}
 
 static penalties penalties_of(const logistic *self, const skimpi_request *request, const logistic_lane *lane)
 {
@@ -560,11 +579,15 @@ static penalties penalties_of(const logistic *self, const skimpi_request *reques
         p = (penalties){ .l2 = (1.0 - shape->l1_ratio) * strength, .l1 = shape->l1_ratio * strength };
     }
     /*
-     * A sample may be separable by what is rare in it, and coefficients that run away there are a worse start than zeros:
-     * so it has a ridge, as if C were at most 1.
+     * A sample may be separable, and is by what is rare in it: coefficients that run away there are a worse start than zeros.
+     * So it has a ridge, as if C were at most 1.  (Columns of numbers do without, unless C is infinite: it would not know
+     * their scale.)
      */
-    if (is_sample && (is_newton || isinf(shape->C))) {
-        p.l2 = fmax(p.l2, 1.0 / lane->rows);
+    p.rare_l2 = p.l2;
+    if (is_sample && isinf(shape->C)) {
+        p.l2 = p.rare_l2 = 1.0 / lane->rows;
+    } else if (is_sample && is_newton) {
+        p.rare_l2 = fmax(p.l2, 1.0 / lane->rows);
     }
     return p;
 }
@@ -578,6 +601,20 @@ static double least_subgradient(double g, double w, double l1)
     return fmax(fabs(g) - l1, 0.0);
 }
 
+/* Of a feature's coefficients. */
+static double l2_of_feature(const logistic *self, penalties penalty, uint64_t feature)
+{
+    return penalty.rare_l2 == penalty.l2 || !may_be_rare(self, feature) ? penalty.l2 : penalty.rare_l2;
+}
+
+static double l2_of(const logistic *self, penalties penalty, uint64_t parameter)
+{
+    double ratio = self->shape.intercept_penalty;
+    return parameter < self->shape.n_outputs * self->shape.p
+               ? l2_of_feature(self, penalty, feature_of(&self->shape, parameter))
+               : penalty.l2 * ratio * ratio;
+}
+
 /* Smooth penalties are added to value and gradient; the optimality is that of what the user sees. */
 static void answer_gradient(logistic *self, const skimpi_request *request, const logistic_lane *lane, penalties penalty,
                             skimpi_answer *answer)
@@ -589,8 +626,9 @@ static void answer_gradient(logistic *self, const skimpi_request *request, const
         double intercept = lane->sums[first + l] / lane->weight;
         for (uint64_t j = 0; j < p; j++) {
             uint64_t at = l * p + skimpi_logistic_place(shape, j);
-            double w = request->point[at], g = lane->sums[l * p + j] / lane->weight + penalty.l2 * w;
-            squares += penalty.l2 * w * w;
+            double l2 = l2_of_feature(self, penalty, j);
+            double w = request->point[at], g = lane->sums[l * p + j] / lane->weight + l2 * w;
+            squares += l2 * w * w;
             double distance = least_subgradient(g, w, penalty.l1);
             optimality = distance > optimality || isnan(distance) ? distance : optimality;
             self->gradient[at] = self->has_centres ? g - self->centre[j] * intercept : g;
@@ -607,12 +645,6 @@ static void answer_gradient(logistic *self, const skimpi_request *request, const
     answer->value = lane->value / lane->weight + 0.5 * squares;
     answer->gradient = self->gradient;
     answer->optimality = optimality;
-}
-
-static double l2_of(const logistic *self, penalties penalty, uint64_t parameter)
-{
-    double ratio = self->shape.intercept_penalty;
-    return parameter < self->shape.n_outputs * self->shape.p ? penalty.l2 : penalty.l2 * ratio * ratio;
 }
 
 static void answer_diagonal(logistic *self, const logistic_lane *lane, penalties penalty, skimpi_answer *answer)
@@ -674,7 +706,7 @@ static void answer_hessian(const logistic *self, const logistic_lane *lane, pena
     const double *diagonal = sums + n * n;
     const float *border = (const float *)(diagonal + shape->border);
     for (uint64_t b = 0; b < shape->border; b++) {
-        request->border_diagonal[b] = diagonal[b] * scale + penalty.l2;
+        request->border_diagonal[b] = diagonal[b] * scale + penalty.rare_l2; /* a text column */
         for (uint64_t j = 0; j < n; j++) {
             request->border[b * n + j] = (float)((double)border[b * n + j] * scale);
         }

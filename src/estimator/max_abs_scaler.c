@@ -35,7 +35,7 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
 {
     (void)params;
     (void)error;
-    uint64_t lane = skimpi_mul_sat(skimpi_add_sat(1, skimpi_mul_sat(2, problem->n_features)), sizeof(double));
+    uint64_t lane = skimpi_ranges_bytes(problem->n_features);
     *needs = (skimpi_needs){
         .lanes = skimpi_transformer_lanes(lane),
         .state_bytes = skimpi_transformer_bytes(sizeof(max_abs_scaler), problem, N_VECTORS),
@@ -65,63 +65,20 @@ static skimp_status begin(void **out, skimp_budget *budget, const skimpi_problem
     return status;
 }
 
-/*
- * A lane: rows, then of each feature the largest absolute value, and whether there was one (implicit zeros always
- * count).
- */
-static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
-                            void *scratch, skimp_error *error)
-{
-    (void)pass;
-    (void)scratch;
-    (void)error;
-    const max_abs_scaler *self = opaque;
-    double *rows = lane, *largest = rows + 1, *any = largest + self->base.n_features;
-    *rows += (double)chunk->n_rows;
-    for (uint32_t j = 0; j < chunk->n_dense; j++) {
-        const skimpi_dense_column *column = &chunk->dense[j];
-        double low, high;
-        if (skimpi_column_range(column->f32, column->f64, chunk->n_rows, &low, &high) > 0) {
-            any[column->feature] = 1;
-            largest[column->feature] = fmax(largest[column->feature], fmax(fabs(low), fabs(high)));
-        }
-    }
-    if (chunk->has_csr && self->base.n_sparse > 0) {
-        for (size_t at = 0; at < chunk->csr.indptr[chunk->n_rows]; at++) {
-            uint64_t feature = skimpi_csr_feature(&chunk->csr, at);
-            largest[feature] =
-                fmax(largest[feature], fabs(skimpi_csr_number(&chunk->csr, at))); /* fmax passes NaN over */
-        }
-    }
-    return SKIMP_OK;
-}
-
-static void merge(const void *opaque, const skimpi_pass *pass, void *into, const void *from)
-{
-    (void)pass;
-    const max_abs_scaler *self = opaque;
-    double *rows = into, *largest = rows + 1, *any = largest + self->base.n_features;
-    const double *their_rows = from, *their_largest = their_rows + 1,
-                 *their_any = their_largest + self->base.n_features;
-    *rows += *their_rows;
-    for (uint64_t j = 0; j < self->base.n_features; j++) {
-        largest[j] = fmax(largest[j], their_largest[j]);
-        any[j] = fmax(any[j], their_any[j]);
-    }
-}
-
 static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *lane, skimp_error *error)
 {
     (void)pass;
     (void)error;
     max_abs_scaler *self = opaque;
-    const double *rows = lane, *largest = rows + 1, *any = largest + self->base.n_features;
+    skimpi_ranges r = skimpi_ranges_of(lane, self->base.n_features);
     for (uint64_t j = 0; j < self->base.n_features; j++) {
-        bool sparse = j >= self->base.n_features - self->base.n_sparse;
-        skimpi_transformer_vector(&self->base, LARGEST)[j] = any[j] > 0 || sparse ? largest[j] : (double)NAN;
-        skimpi_transformer_vector(&self->base, SCALE)[j] = largest[j] < 10 * DBL_EPSILON ? 1 : largest[j];
+        /* A sparse column without a value is all zeros, a dense one all missing. */
+        bool any = r.least[j] <= r.largest[j], sparse = j >= self->base.n_features - self->base.n_sparse;
+        double largest = any ? fmax(fabs(r.least[j]), fabs(r.largest[j])) : 0;
+        skimpi_transformer_vector(&self->base, LARGEST)[j] = any || sparse ? largest : (double)NAN;
+        skimpi_transformer_vector(&self->base, SCALE)[j] = largest < 10 * DBL_EPSILON ? 1 : largest;
     }
-    self->base.n_rows = (uint64_t)*rows;
+    self->base.n_rows = (uint64_t)*r.n_rows;
     self->base.passes_done = 1;
     return SKIMP_OK;
 }
@@ -176,5 +133,8 @@ const skimpi_estimator_class skimpi_class_max_abs_scaler = {
               .kind = SKIMP_TRANSFORMER,
               .help = "scale columns by their largest absolute value",
               .params = params_table },
+    .lane_begin = skimpi_ranges_begin,
+    .consume = skimpi_ranges_consume,
+    .merge = skimpi_ranges_merge,
     SKIMPI_SCALER_FUNCTIONS,
 };

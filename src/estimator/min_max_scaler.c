@@ -75,7 +75,7 @@ static skimp_status plan(const skimpi_problem *problem, const skimpi_params *par
     if (problem->n_sparse > 0) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "min_max_scaler does not take sparse data; max_abs_scaler does");
     }
-    uint64_t lane = skimpi_mul_sat(skimpi_add_sat(1, skimpi_mul_sat(N_VECTORS, problem->n_features)), sizeof(double));
+    uint64_t lane = skimpi_ranges_bytes(problem->n_features);
     *needs = (skimpi_needs){
         .lanes = skimpi_transformer_lanes(lane),
         .state_bytes = skimpi_transformer_bytes(sizeof(min_max_scaler), problem, N_VECTORS),
@@ -109,63 +109,18 @@ out:
     return status;
 }
 
-/* A lane: rows, then the least and the largest value of each feature. */
-static void lane_begin(const void *opaque, const skimpi_pass *pass, void *lane)
-{
-    (void)pass;
-    const min_max_scaler *self = opaque;
-    double *least = (double *)lane + 1, *largest = least + self->base.n_features;
-    for (uint64_t j = 0; j < self->base.n_features; j++) {
-        least[j] = (double)INFINITY;
-        largest[j] = -(double)INFINITY;
-    }
-}
-
-static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
-                            void *scratch, skimp_error *error)
-{
-    (void)pass;
-    (void)scratch;
-    (void)error;
-    const min_max_scaler *self = opaque;
-    double *rows = lane, *least = rows + 1, *largest = least + self->base.n_features;
-    *rows += (double)chunk->n_rows;
-    for (uint32_t j = 0; j < chunk->n_dense; j++) {
-        const skimpi_dense_column *column = &chunk->dense[j];
-        double low, high;
-        skimpi_column_range(column->f32, column->f64, chunk->n_rows, &low, &high);
-        least[column->feature] = fmin(least[column->feature], low);
-        largest[column->feature] = fmax(largest[column->feature], high);
-    }
-    return SKIMP_OK;
-}
-
-static void merge(const void *opaque, const skimpi_pass *pass, void *into, const void *from)
-{
-    (void)pass;
-    const min_max_scaler *self = opaque;
-    double *rows = into, *least = rows + 1, *largest = least + self->base.n_features;
-    const double *their_rows = from, *their_least = their_rows + 1,
-                 *their_largest = their_least + self->base.n_features;
-    *rows += *their_rows;
-    for (uint64_t j = 0; j < self->base.n_features; j++) {
-        least[j] = fmin(least[j], their_least[j]);
-        largest[j] = fmax(largest[j], their_largest[j]);
-    }
-}
-
 static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *lane, skimp_error *error)
 {
     (void)pass;
     (void)error;
     min_max_scaler *self = opaque;
-    const double *rows = lane, *least = rows + 1, *largest = least + self->base.n_features;
+    skimpi_ranges r = skimpi_ranges_of(lane, self->base.n_features);
     for (uint64_t j = 0; j < self->base.n_features; j++) {
-        bool any = least[j] <= largest[j];
-        skimpi_transformer_vector(&self->base, LEAST)[j] = any ? least[j] : (double)NAN;
-        skimpi_transformer_vector(&self->base, LARGEST)[j] = any ? largest[j] : (double)NAN;
+        bool any = r.least[j] <= r.largest[j];
+        skimpi_transformer_vector(&self->base, LEAST)[j] = any ? r.least[j] : (double)NAN;
+        skimpi_transformer_vector(&self->base, LARGEST)[j] = any ? r.largest[j] : (double)NAN;
     }
-    self->base.n_rows = (uint64_t)*rows;
+    self->base.n_rows = (uint64_t)*r.n_rows;
     self->base.passes_done = 1;
     return SKIMP_OK;
 }
@@ -239,6 +194,8 @@ const skimpi_estimator_class skimpi_class_min_max_scaler = {
               .kind = SKIMP_TRANSFORMER,
               .help = "scale columns to a range",
               .params = params_table },
-    .lane_begin = lane_begin,
+    .lane_begin = skimpi_ranges_begin,
+    .consume = skimpi_ranges_consume,
+    .merge = skimpi_ranges_merge,
     SKIMPI_SCALER_FUNCTIONS,
 };

@@ -2,10 +2,12 @@
 /*
  * What the scalers share (see scaler.h).
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "estimator/scaler.h"
+#include "kernel/kernel.h"
 
 #define NAME_BYTES 160
 
@@ -37,4 +39,65 @@ skimp_status skimpi_scaler_next_pass(void *opaque, skimpi_pass *pass, skimp_erro
     const skimpi_transformer *self = opaque;
     *pass = (skimpi_pass){ .is_done = self->passes_done == 1, .kind = 1 };
     return SKIMP_OK;
+}
+
+/* ---- ranges of columns ------------------------------------------------------------------------------------------- */
+
+uint64_t skimpi_ranges_bytes(uint64_t n_features)
+{
+    return skimpi_mul_sat(skimpi_add_sat(1, skimpi_mul_sat(2, n_features)), sizeof(double));
+}
+
+skimpi_ranges skimpi_ranges_of(const void *lane, uint64_t n_features)
+{
+    double *at = (double *)(uintptr_t)lane;
+    return (skimpi_ranges){ at, at + 1, at + 1 + n_features };
+}
+
+void skimpi_ranges_begin(const void *opaque, const skimpi_pass *pass, void *lane)
+{
+    (void)pass;
+    const skimpi_transformer *self = opaque;
+    skimpi_ranges r = skimpi_ranges_of(lane, self->n_features);
+    for (uint64_t j = 0; j < self->n_features; j++) {
+        r.least[j] = (double)INFINITY;
+        r.largest[j] = -(double)INFINITY;
+    }
+}
+
+static void widen(const skimpi_ranges *r, uint64_t feature, double low, double high) /* NaN is passed over */
+{
+    r->least[feature] = fmin(r->least[feature], low);
+    r->largest[feature] = fmax(r->largest[feature], high);
+}
+
+skimp_status skimpi_ranges_consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
+                                   void *scratch, skimp_error *error)
+{
+    (void)pass, (void)scratch, (void)error;
+    const skimpi_transformer *self = opaque;
+    skimpi_ranges r = skimpi_ranges_of(lane, self->n_features);
+    *r.n_rows += (double)chunk->n_rows;
+    for (uint32_t j = 0; j < chunk->n_dense; j++) {
+        const skimpi_dense_column *column = &chunk->dense[j];
+        double low, high;
+        skimpi_column_range(column->f32, column->f64, chunk->n_rows, &low, &high);
+        widen(&r, column->feature, low, high);
+    }
+    for (size_t at = 0; chunk->has_csr && self->n_sparse > 0 && at < chunk->csr.indptr[chunk->n_rows]; at++) {
+        double x = skimpi_csr_number(&chunk->csr, at);
+        widen(&r, skimpi_csr_feature(&chunk->csr, at), x, x);
+    }
+    return SKIMP_OK;
+}
+
+void skimpi_ranges_merge(const void *opaque, const skimpi_pass *pass, void *into, const void *from)
+{
+    (void)pass;
+    const skimpi_transformer *self = opaque;
+    skimpi_ranges r = skimpi_ranges_of(into, self->n_features), theirs = skimpi_ranges_of(from, self->n_features);
+    *r.n_rows += *theirs.n_rows;
+    for (uint64_t j = 0; j < self->n_features; j++) {
+        widen(&r, j, theirs.least[j], theirs.largest[j]);
+    }
 }

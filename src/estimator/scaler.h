@@ -18,10 +18,25 @@ SKIMP_CHECKED skimp_status skimpi_scaler_load(void **out, size_t self_bytes, con
                                               const skimpi_problem *problem, skimp_error *error);
 skimp_status skimpi_scaler_next_pass(void *self, skimpi_pass *pass, skimp_error *error);
 
+/* ---- ranges of columns: what a pass of min_max_scaler and max_abs_scaler gathers ----------------------------------- */
+
+/* A lane: the number of rows, then the least and the largest stored value of each feature; least > largest: none. */
+typedef struct skimpi_ranges {
+    double *n_rows, *least, *largest;
+} skimpi_ranges;
+uint64_t skimpi_ranges_bytes(uint64_t n_features);
+skimpi_ranges skimpi_ranges_of(const void *lane, uint64_t n_features);
+void skimpi_ranges_begin(const void *self, const skimpi_pass *pass, void *lane);
+skimp_status skimpi_ranges_consume(const void *self, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
+                                   void *scratch, skimp_error *error);
+void skimpi_ranges_merge(const void *self, const skimpi_pass *pass, void *into, const void *from);
+
+/* ---- classes ----------------------------------------------------------------------------------------------------- */
+
 /* Of a class: what is the same for all, and functions that each scaler's file has under these names. */
 #define SKIMPI_SCALER_FUNCTIONS                                                                                        \
-    .plan = plan, .begin = begin, .next_pass = skimpi_scaler_next_pass, .consume = consume, .merge = merge,            \
-    .end_pass = end_pass, .progress = skimpi_transformer_progress, .state_save = skimpi_transformer_state_save,        \
+    .plan = plan, .begin = begin, .next_pass = skimpi_scaler_next_pass, .end_pass = end_pass,                          \
+    .progress = skimpi_transformer_progress, .state_save = skimpi_transformer_state_save,                              \
     .state_load = skimpi_transformer_state_load, .result = skimpi_transformer_result, .save = save, .load = load,      \
     .destroy = skimpi_transformer_destroy, .transform = transform, .accepts_missing = true
 

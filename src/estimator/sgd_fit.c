@@ -157,7 +157,6 @@ static uint64_t lane_bytes(const skimpi_sgd_plan *plan)
 /* Scratch of a lanes pass: some rows of a chunk, and their margins for some problems. */
 typedef struct sums_scratch {
     double margins[SKIMPI_SGD_TILE_OUTPUTS * TILE_ROWS], target[TILE_ROWS], own[TILE_ROWS], weight[TILE_ROWS];
-    uint32_t indptr[TILE_ROWS + 1];
     skimpi_dense_column columns[]; /* skimpi_sgd_view_bytes */
 } sums_scratch;
 
@@ -311,7 +310,6 @@ static void consume_sums(const skimpi_sgd_fit *fit, bool validate, const skimpi_
                          sums_scratch *s)
 {
     const skimpi_sgd_options *o = &fit->plan.options;
-    const skimpi_sgd_view view = { s->indptr, s->columns };
     for (uint32_t start = 0; start < chunk->n_rows; start += TILE_ROWS) {
         uint32_t n = chunk->n_rows - start < TILE_ROWS ? chunk->n_rows - start : TILE_ROWS;
         const double *target = chunk->target + start;
@@ -323,7 +321,8 @@ static void consume_sums(const skimpi_sgd_fit *fit, bool validate, const skimpi_
             lane[o->n_problems + 2] += s->weight[i] * target[i];
             lane[o->n_problems + 3] += s->weight[i] * target[i] * target[i];
         }
-        skimpi_chunk rows = skimpi_sgd_rows(chunk, start, n, &view);
+        skimpi_chunk rows =
+            skimpi_row_view(chunk, start, n, s->columns, (skimpi_code_column *)(void *)(s->columns + chunk->n_dense));
         for (uint32_t first = 0; first < o->n_problems; first += SKIMPI_SGD_TILE_OUTPUTS) {
             uint32_t outputs = skimpi_sgd_margins(fit, &rows, first, s->margins, TILE_ROWS);
             for (uint32_t k = 0; k < outputs; k++) {

@@ -7,6 +7,7 @@
 #define SKIMPI_SGD_FIT_H
 
 #include "estimator/estimator.h"
+#include "estimator/row_view.h"
 #include "solver/sgd.h"
 
 /* What parameters and shape say: no memory, no state. */
@@ -101,13 +102,8 @@ skimp_status skimpi_sgd_consume_window(void *self, const skimpi_pass *pass, cons
                                        unsigned n_chunks, void *worker_scratch, skimp_error *error);
 
 /* ---- sgd_model.c ---- */
-/* Rows first … first + n - 1 of a chunk, as kernels take them: a chunk without target and weight. */
-typedef struct skimpi_sgd_view {
-    uint32_t *indptr;             /* n + 1 */
-    skimpi_dense_column *columns; /* n_dense of them; then n_codes code columns */
-} skimpi_sgd_view;
-uint64_t skimpi_sgd_view_bytes(uint64_t n_dense, uint64_t n_code_columns); /* of columns */
-skimpi_chunk skimpi_sgd_rows(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const skimpi_sgd_view *view);
+/* Descriptors of a row view: dense columns, then code columns. */
+uint64_t skimpi_sgd_view_bytes(uint64_t n_dense, uint64_t n_code_columns);
 /* Margins of some rows for problems first … of the next SKIMPI_SGD_TILE_OUTPUTS, as far as there are; how many. */
 #define SKIMPI_SGD_TILE_OUTPUTS 8u
 uint32_t skimpi_sgd_margins(const skimpi_sgd_fit *fit, const skimpi_chunk *rows, uint32_t first, double *out,

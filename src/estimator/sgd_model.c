@@ -200,7 +200,6 @@ unsigned skimpi_sgd_model_outputs(const void *self, skimpi_predict_kind kind, co
 /* Scratch of predict_class: some rows of a chunk, and their decisions for some classes. */
 typedef struct label_scratch {
     double margins[SKIMPI_SGD_TILE_OUTPUTS * TILE_ROWS], best[TILE_ROWS];
-    uint32_t indptr[TILE_ROWS + 1];
     skimpi_dense_column columns[]; /* skimpi_sgd_view_bytes */
 } label_scratch;
 
@@ -208,36 +207,6 @@ uint64_t skimpi_sgd_view_bytes(uint64_t n_dense, uint64_t n_code_columns)
 {
     return skimpi_add_sat(skimpi_mul_sat(n_dense, sizeof(skimpi_dense_column)),
                           skimpi_mul_sat(n_code_columns, sizeof(skimpi_code_column)));
-}
-
-skimpi_chunk skimpi_sgd_rows(const skimpi_chunk *chunk, uint32_t first, uint32_t n, const skimpi_sgd_view *v)
-{
-    skimpi_chunk view = *chunk;
-    view.n_rows = n;
-    view.target = view.weight = NULL;
-    view.dense = v->columns;
-    view.codes = (skimpi_code_column *)(void *)(v->columns + chunk->n_dense);
-    for (uint32_t c = 0; c < chunk->n_dense; c++) {
-        view.dense[c] = chunk->dense[c];
-        view.dense[c].f32 = chunk->dense[c].f32 != NULL ? chunk->dense[c].f32 + first : NULL;
-        view.dense[c].f64 = chunk->dense[c].f64 != NULL ? chunk->dense[c].f64 + first : NULL;
-    }
-    for (uint32_t c = 0; c < chunk->n_codes; c++) {
-        view.codes[c] = chunk->codes[c];
-        view.codes[c].codes += first;
-    }
-    if (chunk->has_csr) {
-        uint32_t start = chunk->csr.indptr[first];
-        for (uint32_t i = 0; i <= n; i++) {
-            v->indptr[i] = chunk->csr.indptr[first + i] - start;
-        }
-        view.csr.indptr = v->indptr;
-        view.csr.indices = chunk->csr.indices != NULL ? chunk->csr.indices + start : NULL;
-        view.csr.indices64 = chunk->csr.indices64 != NULL ? chunk->csr.indices64 + start : NULL;
-        view.csr.f32 = chunk->csr.f32 != NULL ? chunk->csr.f32 + start : NULL;
-        view.csr.f64 = chunk->csr.f64 != NULL ? chunk->csr.f64 + start : NULL;
-    }
-    return view;
 }
 
 uint32_t skimpi_sgd_margins(const skimpi_sgd_fit *fit, const skimpi_chunk *rows, uint32_t first, double *out,
@@ -254,10 +223,10 @@ uint32_t skimpi_sgd_margins(const skimpi_sgd_fit *fit, const skimpi_chunk *rows,
 static void predict_class(const skimpi_sgd_fit *fit, const skimpi_chunk *chunk, double *out, label_scratch *s)
 {
     const skimpi_sgd_options *o = &fit->plan.options;
-    const skimpi_sgd_view view = { s->indptr, s->columns };
     for (uint32_t start = 0; start < chunk->n_rows; start += TILE_ROWS) {
         uint32_t n = chunk->n_rows - start < TILE_ROWS ? chunk->n_rows - start : TILE_ROWS;
-        skimpi_chunk rows = skimpi_sgd_rows(chunk, start, n, &view);
+        skimpi_chunk rows =
+            skimpi_row_view(chunk, start, n, s->columns, (skimpi_code_column *)(void *)(s->columns + chunk->n_dense));
         for (uint32_t first = 0; first < o->n_problems; first += SKIMPI_SGD_TILE_OUTPUTS) {
             uint32_t outputs = skimpi_sgd_margins(fit, &rows, first, s->margins, TILE_ROWS);
             for (uint32_t i = 0; i < n; i++) {

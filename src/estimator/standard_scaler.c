@@ -201,5 +201,7 @@ const skimpi_estimator_class skimpi_class_standard_scaler = {
               .kind = SKIMP_TRANSFORMER,
               .help = "centre columns and scale them to unit variance",
               .params = params_table },
+    .consume = consume,
+    .merge = merge,
     SKIMPI_SCALER_FUNCTIONS,
 };
