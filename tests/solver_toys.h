@@ -137,6 +137,26 @@ static void toy_options(const toy *t, skimpi_solver_options *o)
     o->model_stride = 1;
 }
 
+/* n levels, whose strides fall to 1 by halves, with the penalties as they are. */
+static void toy_levels(skimpi_solver_options *o, unsigned n)
+{
+    o->n_levels = n;
+    for (unsigned level = 0; level < n; level++) {
+        o->stride[level] = UINT64_C(1) << (n - 1 - level);
+        o->penalty_factor[level] = 1.0;
+    }
+}
+
+/* Runs a solver to its end, in `limit` requests at most. Returns the block, to be freed. */
+static void *toy_solve(const toy *t, const skimpi_solver *solver, const skimpi_solver_options *options, unsigned limit,
+                       skimpi_solution *solution)
+{
+    void *block = toy_block(solver, options);
+    toy_run(t, solver, block, limit);
+    solver->solution(block, solution);
+    return block;
+}
+
 /* The subgradient of least norm at a solver's solution, in its largest entry. */
 static double toy_optimality(const toy *t, const double *w)
 {

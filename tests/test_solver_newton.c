@@ -18,10 +18,8 @@ static void a_quadratic_takes_one_step(void **state)
     toy t = { .n = N, .rows = ROWS, .a = a, .b = b, .ridge = 1e-3, .is_quadratic = true };
     skimpi_solver_options options;
     toy_options(&t, &options);
-    void *block = toy_block(&skimpi_solver_newton, &options);
-    toy_run(&t, &skimpi_solver_newton, block, 100);
     skimpi_solution solution;
-    skimpi_solver_newton.solution(block, &solution);
+    void *block = toy_solve(&t, &skimpi_solver_newton, &options, 100, &solution);
     assert_int_equal(solution.stop, SKIMPI_STOP_CONVERGED);
     assert_true(solution.n_iter <= 2);
     free(block);
@@ -41,10 +39,8 @@ static void singular_hessians_are_bent(void **state)
     toy t = { .n = N, .rows = ROWS, .a = a, .b = b, .is_quadratic = true };
     skimpi_solver_options options;
     toy_options(&t, &options);
-    void *block = toy_block(&skimpi_solver_newton, &options);
-    toy_run(&t, &skimpi_solver_newton, block, 100);
     skimpi_solution solution;
-    skimpi_solver_newton.solution(block, &solution);
+    void *block = toy_solve(&t, &skimpi_solver_newton, &options, 100, &solution);
     assert_int_equal(solution.stop, SKIMPI_STOP_CONVERGED);
     assert_true(solution.weak_pivots > 0 && solution.weak_parameter == 3);
     assert_true(fabs(solution.point[1] - solution.point[3]) <= 1e-4 * fabs(solution.point[1]));
@@ -134,11 +130,7 @@ static void levels_are_chosen_by_what_they_save(void **state)
         skimpi_solver_options options;
         toy_options(&all, &options);
         options.tol = 1e-7;
-        options.n_levels = 7;
-        for (unsigned level = 0; level < 7; level++) {
-            options.stride[level] = 64u >> level;
-            options.penalty_factor[level] = 1.0;
-        }
+        toy_levels(&options, 7);
         void *block = toy_block(&skimpi_solver_newton, &options);
         level_trace trace;
         run_levels(&samples, &all, block, &trace);
@@ -173,11 +165,7 @@ static void samples_that_lead_astray_are_left(void **state)
     samples.b = other;
     skimpi_solver_options options;
     toy_options(&all, &options);
-    options.n_levels = 4;
-    for (unsigned level = 0; level < 4; level++) {
-        options.stride[level] = 8u >> level;
-        options.penalty_factor[level] = 1.0;
-    }
+    toy_levels(&options, 4);
     void *block = toy_block(&skimpi_solver_newton, &options);
     level_trace trace;
     run_levels(&samples, &all, block, &trace);
@@ -202,10 +190,8 @@ static void numbers_that_overflow_are_told(void **state)
     toy t = { .n = 2, .rows = 2, .a = a, .b = b, .ridge = 0.1, .is_quadratic = true };
     skimpi_solver_options options;
     toy_options(&t, &options);
-    void *block = toy_block(&skimpi_solver_newton, &options);
-    toy_run(&t, &skimpi_solver_newton, block, 100);
     skimpi_solution solution;
-    skimpi_solver_newton.solution(block, &solution);
+    void *block = toy_solve(&t, &skimpi_solver_newton, &options, 100, &solution);
     assert_int_equal(solution.stop, SKIMPI_STOP_NOT_FINITE);
     free(block);
 }

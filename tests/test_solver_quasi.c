@@ -47,6 +47,29 @@ static void poor_samples_only_cost_time(void **state)
     }
 }
 
+/* Levels that are all the data here: each begins where the one before ended, and the last ends at the optimum. */
+static void levels_end_at_the_optimum(void **state)
+{
+    (void)state;
+    enum { N = 16, ROWS = 120 };
+    static double a[ROWS * N], b[N];
+    toy_fill(a, b, ROWS, N, 13);
+    for (int l1 = 0; l1 < 2; l1++) {
+        toy t = { .n = N, .rows = ROWS, .a = a, .b = b, .ridge = 0.1, .l1 = l1 ? 2.0 : 0.0 };
+        skimpi_solver_options options;
+        toy_options(&t, &options);
+        skimpi_solution alone, last;
+        free(toy_solve(&t, &skimpi_solver_quasi, &options, 3000, &alone));
+        uint64_t from_zero = alone.n_iter;
+        toy_levels(&options, 3);
+        void *block = toy_solve(&t, &skimpi_solver_quasi, &options, 3000, &last);
+        assert_int_equal(last.stop, SKIMPI_STOP_CONVERGED);
+        assert_true(toy_optimality(&t, last.point) <= options.tol);
+        assert_true(last.n_iter < from_zero); /* iterations of the last level */
+        free(block);
+    }
+}
+
 static void numbers_that_overflow_are_told(void **state)
 {
     (void)state;
@@ -54,10 +77,8 @@ static void numbers_that_overflow_are_told(void **state)
     toy t = { .n = 2, .rows = 2, .a = a, .b = b, .ridge = 0.1, .is_quadratic = true };
     skimpi_solver_options options;
     toy_options(&t, &options);
-    void *block = toy_block(&skimpi_solver_quasi, &options);
-    assert_true(toy_run(&t, &skimpi_solver_quasi, block, 3000) < 3000);
     skimpi_solution solution;
-    skimpi_solver_quasi.solution(block, &solution);
+    void *block = toy_solve(&t, &skimpi_solver_quasi, &options, 3000, &solution);
     assert_true(solution.stop != SKIMPI_STOP_NONE);
     for (size_t j = 0; j < 2; j++) {
         assert_true(isfinite(solution.point[j]));
@@ -78,6 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reaches_the_optimum),
         cmocka_unit_test(poor_samples_only_cost_time),
+        cmocka_unit_test(levels_end_at_the_optimum),
         cmocka_unit_test(numbers_that_overflow_are_told),
         cmocka_unit_test(sizes_saturate),
     };
