@@ -526,7 +526,7 @@ static void write_store(const char *name, const kept_data *data, uint32_t chunk_
     const skimpi_store_options options = { .place = SKIMPI_PLACE_FILE, .path = in_temporary(name) };
     assert_ok(skimpi_store_create(&store, budget, schema, &options, &error));
     assert_ok(skimpi_raw_create(&raw, budget, schema, chunk_rows, 0, &error));
-    assert_ok(skimpi_encoder_create(&encoder, store, chunk_rows, 0, &error));
+    assert_ok(skimpi_encoder_create(&encoder, store, chunk_rows, 0, 0, &error));
     for (unsigned first = 0, chunk = 0; first < data->rows; first += chunk_rows, chunk++) {
         raw.n_rows = data->rows - first < chunk_rows ? data->rows - first : chunk_rows;
         raw.lines = raw.n_rows;

@@ -26,7 +26,7 @@ static void compacting_keeps_the_rows_asked_for(void **state)
         skimpi_store_options options = { .place = SKIMPI_PLACE_MEMORY };
         assert_int_equal(skimpi_raw_create(&raw, budget, schema, 1, 1, NULL), SKIMP_OK);
         assert_int_equal(skimpi_store_create(&store, budget, schema, &options, NULL), SKIMP_OK);
-        assert_int_equal(skimpi_encoder_create(&encoder, store, 1, 1, NULL), SKIMP_OK);
+        assert_int_equal(skimpi_encoder_create(&encoder, store, 1, 1, 0, NULL), SKIMP_OK);
         for (uint32_t c = 0; c < 3; c++) {
             if (schema->sparse) {
                 data_fill_sparse(&raw, schema, ROWS - c, 20, c % 3, c);

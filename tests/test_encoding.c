@@ -300,7 +300,7 @@ static void bounds_do_not_overflow(void **state)
     assert_int_equal(skimpi_decoder_bytes(schema, 1, 0, &area, &options, SKIMPI_PLACE_SPILL), UINT64_MAX);
     assert_int_equal(skimpi_decoder_bytes(schema, 1, UINT64_MAX, &(skimpi_area){ 0 }, NULL, SKIMPI_PLACE_FILE),
                      UINT64_MAX);
-    assert_int_equal(skimpi_encoder_bytes(schema, 1, UINT64_MAX), UINT64_MAX);
+    assert_int_equal(skimpi_encoder_bytes(schema, 1, UINT64_MAX, 0), UINT64_MAX);
     skimpi_schema_destroy(schema);
     assert_int_equal(skimp_budget_destroy(budget), 0);
 }

@@ -442,7 +442,7 @@ static void the_plan_is_exact(void **state)
             skimpi_store_options store_options = { .place = SKIMPI_PLACE_MEMORY };
             assert_int_equal(skimpi_store_create(&j.options.store, j.budget, j.schema, &store_options, NULL), SKIMP_OK);
         }
-        skimpi_ingest_cost cost = skimpi_ingest_plan(j.schema, 30000, 20000, 4000, 100000, threads, with_store);
+        skimpi_ingest_cost cost = skimpi_ingest_plan(j.schema, 30000, 20000, 4000, 100000, 0, threads, with_store);
         assert_int_equal(skimpi_ingest_run(j.budget, &j.options, &j.result, NULL), SKIMP_OK);
         assert_int_equal(skimp_budget_tag_peak(j.budget, SKIMP_TAG_INPUT), cost.input);
         assert_int_equal(skimp_budget_tag_peak(j.budget, SKIMP_TAG_PARSE), cost.parse);

@@ -67,6 +67,47 @@ static void all_workers_work_once_a_run(void **state)
     }
 }
 
+/* Workers claim pieces of work until there are none; some claim late, some never. */
+static skimp_status take_pieces(void *context, unsigned worker, skimp_error *error)
+{
+    tally *t = context;
+    (void)error;
+    if (worker >= t->failing_from) {
+        return SKIMP_OK; /* done, without ever having asked */
+    }
+    for (unsigned taken = 0;; taken++) {
+        if (worker == 3 && taken == 0) {
+            usleep(2000);
+        }
+        skimpi_pool_ask(t->pool, worker);
+        if (atomic_fetch_add(&t->broken, 1) >= t->next) {
+            return SKIMP_OK;
+        }
+        skimpi_pool_got(t->pool, worker);
+        atomic_fetch_add(&t->seen[worker], 1);
+    }
+}
+
+static void every_worker_gets_a_share(void **state)
+{
+    (void)state;
+    for (unsigned pieces = 0; pieces <= 60; pieces += 5) {
+        for (unsigned workers = 4; workers <= 5; workers++) {
+            tally t = { .failing_from = workers, .next = pieces };
+            assert_int_equal(skimpi_pool_create(&t.pool, budget, 5, NULL), SKIMP_OK);
+            assert_int_equal(skimpi_pool_run(t.pool, take_pieces, &t, NULL), SKIMP_OK);
+            unsigned all = 0;
+            for (unsigned i = 0; i < 5; i++) {
+                const unsigned seen = atomic_load(&t.seen[i]);
+                all += seen;
+                assert_true(i >= workers || pieces < workers || seen > 0);
+            }
+            assert_int_equal(all, pieces);
+            skimpi_pool_destroy(t.pool);
+        }
+    }
+}
+
 static void the_lowest_failure_is_told(void **state)
 {
     (void)state;
@@ -282,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_workers_work_once_a_run, make_budget, end_budget),
+        cmocka_unit_test_setup_teardown(every_worker_gets_a_share, make_budget, end_budget),
         cmocka_unit_test_setup_teardown(the_lowest_failure_is_told, make_budget, end_budget),
         cmocka_unit_test_setup_teardown(a_run_inside_a_run_is_refused, make_budget, end_budget),
         cmocka_unit_test_setup_teardown(signals_are_for_the_caller, make_budget, end_budget),

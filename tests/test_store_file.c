@@ -45,7 +45,7 @@ static skimp_status write_store(skimp_budget *budget, int which, uint32_t n, uin
     skimpi_store_options options = { .place = SKIMPI_PLACE_FILE, .path = PATH, .expected_bytes = 1 << 20 };
     assert_int_equal(skimpi_raw_create(&raw, budget, schema, rows, (uint64_t)rows * 12, NULL), SKIMP_OK);
     SKIMPI_TRY(skimpi_store_create(&store, budget, schema, &options, error));
-    SKIMPI_TRY(skimpi_encoder_create(&encoder, store, 1, 1, error));
+    SKIMPI_TRY(skimpi_encoder_create(&encoder, store, 1, 1, 0, error));
     for (uint32_t c = 0; c < n; c++) {
         if (which == 0) {
             data_fill_table(&raw, schema, rows, c);

@@ -34,7 +34,7 @@ static void decoders_make_room(void **state)
                                                .allow_tmpfs = true };
         assert_int_equal(skimpi_raw_create(&raw, budget, schema, 100, 2000, NULL), SKIMP_OK);
         assert_int_equal(skimpi_store_create(&store, budget, schema, &store_options, NULL), SKIMP_OK);
-        assert_int_equal(skimpi_encoder_create(&encoder, store, 100, 2000, NULL), SKIMP_OK);
+        assert_int_equal(skimpi_encoder_create(&encoder, store, 100, 2000, 0, NULL), SKIMP_OK);
         for (uint32_t c = 0; c < 3; c++) {
             if (which < 3) {
                 data_fill_table(&raw, schema, 100 - c, c);

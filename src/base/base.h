@@ -101,6 +101,13 @@ unsigned skimpi_pool_size(const skimpi_pool *pool);
  */
 typedef skimp_status skimpi_work_fn(void *context, unsigned worker, skimp_error *error);
 SKIMP_CHECKED skimp_status skimpi_pool_run(skimpi_pool *pool, skimpi_work_fn *work, void *context, skimp_error *error);
+/*
+ * Shares: every worker's buffers are planned, so every worker is to have some of the work, also where two could do all of it
+ * before the others are awake.  Within a run a worker calls _ask before it claims work, and _got as soon as it has claimed
+ * some, before it waits for others: the second _ask of a worker returns when each of the others has got some or is done.
+ */
+void skimpi_pool_ask(skimpi_pool *pool, unsigned worker);
+void skimpi_pool_got(skimpi_pool *pool, unsigned worker);
 
 /* Ordered turns among workers: wait until `turn` comes up (or the sequence is broken by a failure: returns false). */
 typedef struct skimpi_turns skimpi_turns;

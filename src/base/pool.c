@@ -23,6 +23,7 @@ typedef struct worker {
     skimpi_pool *pool;
     pthread_t thread;
     unsigned index;
+    bool has_share; /* of the current run; its own business */
     skimp_status status;
     skimp_error error;
 } worker;
@@ -34,7 +35,9 @@ struct skimpi_pool {
     pthread_mutex_t lock;
     pthread_cond_t start;
     pthread_cond_t done;
-    uint64_t run; /* number of the current run: a thread works once for each */
+    pthread_cond_t shared;
+    atomic_uint waited_for; /* workers that have no share yet; changed under the lock */
+    uint64_t run;           /* number of the current run: a thread works once for each */
     unsigned busy;
     bool ending;
     bool running;
@@ -46,7 +49,9 @@ struct skimpi_pool {
 static void do_work(worker *w)
 {
     w->error = (skimp_error)SKIMP_ERROR_INIT;
+    w->has_share = false;
     w->status = w->pool->work(w->pool->context, w->index, &w->error);
+    skimpi_pool_got(w->pool, w->index);
 }
 
 static void *thread_main(void *argument)
@@ -130,6 +135,7 @@ skimp_status skimpi_pool_create(skimpi_pool **out, skimp_budget *budget, unsigne
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->start, NULL);
     pthread_cond_init(&pool->done, NULL);
+    pthread_cond_init(&pool->shared, NULL);
     for (unsigned i = 0; i < n_threads; i++) {
         pool->workers[i].pool = pool;
         pool->workers[i].index = i;
@@ -158,6 +164,7 @@ void skimpi_pool_destroy(skimpi_pool *pool)
     for (unsigned i = 1; i <= pool->started; i++) {
         pthread_join(pool->workers[i].thread, NULL);
     }
+    pthread_cond_destroy(&pool->shared);
     pthread_cond_destroy(&pool->done);
     pthread_cond_destroy(&pool->start);
     pthread_mutex_destroy(&pool->lock);
@@ -179,6 +186,7 @@ skimp_status skimpi_pool_run(skimpi_pool *pool, skimpi_work_fn *work, void *cont
         pool->work = work;
         pool->context = context;
         pool->busy = pool->started;
+        atomic_store(&pool->waited_for, pool->size);
         pool->run++;
         pthread_cond_broadcast(&pool->start);
     }
@@ -206,6 +214,31 @@ skimp_status skimpi_pool_run(skimpi_pool *pool, skimpi_work_fn *work, void *cont
         }
     }
     return SKIMP_OK;
+}
+
+void skimpi_pool_ask(skimpi_pool *pool, unsigned index)
+{
+    if (!pool->workers[index].has_share || atomic_load(&pool->waited_for) == 0) {
+        return;
+    }
+    pthread_mutex_lock(&pool->lock);
+    while (atomic_load(&pool->waited_for) != 0) {
+        pthread_cond_wait(&pool->shared, &pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void skimpi_pool_got(skimpi_pool *pool, unsigned index)
+{
+    if (pool->workers[index].has_share) {
+        return;
+    }
+    pool->workers[index].has_share = true;
+    pthread_mutex_lock(&pool->lock);
+    if (atomic_fetch_sub(&pool->waited_for, 1) == 1) {
+        pthread_cond_broadcast(&pool->shared);
+    }
+    pthread_mutex_unlock(&pool->lock);
 }
 
 /* ---- turns ------------------------------------------------------------------------------------------------------- */

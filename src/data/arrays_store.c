@@ -457,10 +457,12 @@ static skimp_status scan_worker(void *context, unsigned worker, skimp_error *err
         if (options->cancel != NULL && atomic_load(options->cancel) != 0) {
             SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_CANCELLED, "interrupted"));
         }
+        skimpi_pool_ask(options->pool, worker);
         SKIMPI_TRY(skimpi_scan_next(state->store, &state->scan, decoder, &chunk, &done, error));
         if (done) {
             break;
         }
+        skimpi_pool_got(options->pool, worker);
         if (chunk->n_rows > 0) {
             summarise_chunk(state, decoder);
         }

@@ -100,12 +100,13 @@ static uint64_t text_bytes(uint64_t unit_bytes, uint64_t margin)
 }
 
 skimpi_ingest_cost skimpi_ingest_plan(const skimpi_schema *schema, uint64_t unit_bytes, uint64_t longest_row,
-                                      uint32_t rows, uint64_t nonzeros, unsigned workers, bool with_store)
+                                      uint32_t rows, uint64_t nonzeros, uint64_t encoded, unsigned workers,
+                                      bool with_store)
 {
     uint64_t margin = margin_of(longest_row);
     uint64_t parse = skimpi_raw_bytes(schema, rows, nonzeros);
     if (with_store) {
-        parse = skimpi_add_sat(parse, skimpi_encoder_bytes(schema, rows, nonzeros));
+        parse = skimpi_add_sat(parse, skimpi_encoder_bytes(schema, rows, nonzeros, encoded));
     }
     skimpi_ingest_cost cost = { .parse = skimpi_mul_sat(workers, parse) };
     cost.parse = skimpi_add_sat(cost.parse, skimp_alloc_cost(own_bytes(workers)));
@@ -546,10 +547,12 @@ static skimp_status work(void *context, unsigned worker, skimp_error *unused)
     while (!atomic_load(&in->stop)) {
         skimp_error error = SKIMP_ERROR_INIT;
         bool got = false, broken = false;
+        skimpi_pool_ask(in->options->pool, worker);
         skimp_status status = in->is_text ? next_text_unit(in, w, &got, &error) : next_binary_unit(in, w, &got, &error);
         if (!got) {
             break;
         }
+        skimpi_pool_got(in->options->pool, worker);
         if (!skimpi_turns_wait(in->units, w->unit)) {
             break;
         }
@@ -638,7 +641,7 @@ static skimp_status make_workers(ingest *in, skimp_error *error)
             skimpi_raw_create(&w->raw, in->budget, options->schema, options->rows_hint, options->nonzeros_hint, error));
         if (options->store != NULL) {
             SKIMPI_TRY(skimpi_encoder_create(&in->encoders[i], options->store, options->rows_hint,
-                                             options->nonzeros_hint, error));
+                                             options->nonzeros_hint, options->encoded_hint, error));
             w->encoder = in->encoders[i];
         }
     }

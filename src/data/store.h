@@ -97,11 +97,15 @@ SKIMP_CHECKED skimp_status skimpi_store_spill(skimpi_store *store, skimp_error *
 
 /* ---- writing ---- */
 typedef struct skimpi_encoder skimpi_encoder; /* one for each worker */
+/*
+ * Room for chunks of so many rows and non-zeros (CSR), and, where encoded > 0, of a table that takes so many bytes when
+ * encoded: it grows when a chunk takes more.
+ */
 SKIMP_CHECKED skimp_status skimpi_encoder_create(skimpi_encoder **out, skimpi_store *store, uint32_t rows,
-                                                 uint64_t nonzeros, skimp_error *error);
+                                                 uint64_t nonzeros, uint64_t encoded, skimp_error *error);
 void skimpi_encoder_destroy(skimpi_encoder *encoder);
-uint64_t skimpi_encoder_bytes(const skimpi_schema *schema, uint32_t rows,
-                              uint64_t nonzeros); /* charge of create at this size; grows when a chunk is larger */
+/* What create charges. */
+uint64_t skimpi_encoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded);
 /* Encodes a committed raw chunk (no FRESH codes) and gathers its summary. Parallel. first_line: line number of the unit's first line. */
 SKIMP_CHECKED skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line,
                                                  skimp_error *error);

@@ -118,7 +118,7 @@ skimpi_area skimpi_chunk_area(const skimpi_schema *schema, const skimpi_chunk_he
                               const skimpi_chunk_column *columns);
 
 void skimpi_column_summary_init(skimpi_column_summary *summary);
-uint32_t skimpi_summary_columns(const skimpi_schema *schema); /* entries of summary->numeric */
+uint32_t skimpi_summary_columns(const skimpi_schema *schema);              /* entries of summary->numeric */
 static inline uint32_t skimpi_summary_spreads(const skimpi_schema *schema) /* and of summary->spreads */
 {
     return schema->sparse ? 0 : schema->n_numeric;

@@ -33,19 +33,31 @@ static uint64_t own_bytes(const skimpi_schema *schema)
     return skimpi_add_sat(sizeof(skimpi_encoder) + (uint64_t)schema->n_category * sizeof(uint64_t), bytes);
 }
 
-uint64_t skimpi_encoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros)
+/*
+ * Room for the chunk.  A table is encoded column by column, each with room for the most that it can take: so that many
+ * values of few digits do not take what many of all digits would.
+ */
+static uint64_t first_capacity(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded)
+{
+    const uint64_t most = skimpi_chunk_bound(schema, rows, nonzeros);
+    return schema->sparse || encoded == 0
+               ? most
+               : skimpi_min_u64(most, skimpi_add_sat(encoded, skimpi_column_bytes(rows, sizeof(double))));
+}
+
+uint64_t skimpi_encoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded)
 {
     return skimpi_add_sat(skimp_alloc_cost(own_bytes(schema)),
-                          skimp_alloc_cost(skimpi_chunk_bound(schema, rows, nonzeros)));
+                          skimp_alloc_cost(first_capacity(schema, rows, nonzeros, encoded)));
 }
 
 skimp_status skimpi_encoder_create(skimpi_encoder **out, skimpi_store *store, uint32_t rows, uint64_t nonzeros,
-                                   skimp_error *error)
+                                   uint64_t encoded, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = store->schema;
     uint32_t n = skimpi_summary_columns(schema);
-    uint64_t capacity = skimpi_chunk_bound(schema, rows, nonzeros);
+    uint64_t capacity = first_capacity(schema, rows, nonzeros, encoded);
     void *block = NULL;
     skimpi_encoder *encoder = NULL;
     *out = NULL;
@@ -131,11 +143,39 @@ static void note(skimpi_column_summary *summary, const skimpi_column_scan *scan,
     }
 }
 
-/* One column of numbers: summary, spread (of features), descriptor, bytes. Returns where the next one starts. */
-static uint8_t *encode_numbers(skimpi_chunk_column *column, skimpi_column_summary *summary,
-                               skimpi_column_spread *spread, const skimpi_raw *raw, const double *values,
-                               uint64_t first_line, bool exact, uint8_t *at)
+static skimp_status make_room(skimpi_encoder *encoder, uint64_t bytes, skimp_error *error)
 {
+    if (bytes <= encoder->capacity) {
+        return SKIMP_OK;
+    }
+    void *block = encoder->bytes;
+    skimp_status status =
+        skimp_realloc(encoder->store->budget, SKIMP_TAG_PARSE, &block, encoder->capacity, bytes, 1, error);
+    if (status == SKIMP_OK) {
+        encoder->bytes = block;
+        encoder->capacity = bytes;
+    }
+    return status;
+}
+
+/* The descriptor of column i of the chunk. */
+static skimpi_chunk_column *descriptor(const skimpi_encoder *encoder, uint32_t i)
+{
+    return (skimpi_chunk_column *)(encoder->bytes + sizeof(skimpi_chunk_header)) + i;
+}
+
+/*
+ * Column i, of numbers: summary, spread (of features), descriptor, and the bytes from *at on, which becomes where the next
+ * column starts.
+ */
+static skimp_status encode_numbers(skimpi_encoder *encoder, uint32_t i, skimpi_column_summary *summary,
+                                   skimpi_column_spread *spread, const skimpi_raw *raw, const double *values,
+                                   uint64_t first_line, bool exact, uint64_t *at, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    SKIMPI_TRY(make_room(encoder, *at + skimpi_column_bytes(raw->n_rows, sizeof(double)), error));
+    skimpi_chunk_column *column = descriptor(encoder, i);
+    uint8_t *to = encoder->bytes + *at;
     skimpi_column_scan scan;
     skimpi_column_scan_run(values, raw->n_rows, &scan);
     note(summary, &scan, raw, values, first_line);
@@ -144,31 +184,37 @@ static uint8_t *encode_numbers(skimpi_chunk_column *column, skimpi_column_summar
     if (spread != NULL) {
         const bool are_floats = column->encoding == SKIMPI_ENC_F32;
         skimpi_column_spread_find(values, raw->n_rows, scan.n_missing, are_floats, spread); /* as they are kept */
-        bytes = are_floats ? skimpi_decimal_encode(values, raw->n_rows, &scan, column, at) : 0;
+        bytes = are_floats ? skimpi_decimal_encode(values, raw->n_rows, &scan, column, to) : 0;
     }
-    return at + (bytes > 0 ? bytes : skimpi_encode_numbers(column, values, raw->n_rows, at));
+    *at += bytes > 0 ? bytes : (uint64_t)(skimpi_encode_numbers(column, values, raw->n_rows, to));
+out:
+    return status;
 }
 
-static uint8_t *encode_table(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line,
-                             skimpi_chunk_column *columns, uint8_t *at)
+static skimp_status encode_table(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line, uint64_t *at,
+                                 skimp_error *error)
 {
+    skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = encoder->store->schema;
     for (uint32_t j = 0; j < schema->n_numeric; j++) {
-        at = encode_numbers(&columns[j], &encoder->numeric[j], &encoder->spreads[j], raw,
-                            raw->numeric + (size_t)j * raw->capacity, first_line, false, at);
+        SKIMPI_TRY(encode_numbers(encoder, j, &encoder->numeric[j], &encoder->spreads[j], raw,
+                                  raw->numeric + (size_t)j * raw->capacity, first_line, false, at, error));
     }
     for (uint32_t j = 0; j < schema->n_category; j++) {
         uint64_t missing;
-        at += skimpi_encode_codes(raw->codes + (size_t)j * raw->capacity, raw->n_rows, &columns[schema->n_numeric + j],
-                                  at, &missing);
+        SKIMPI_TRY(make_room(encoder, *at + skimpi_column_bytes(raw->n_rows, sizeof(uint32_t)), error));
+        *at += skimpi_encode_codes(raw->codes + (size_t)j * raw->capacity, raw->n_rows,
+                                   descriptor(encoder, schema->n_numeric + j), encoder->bytes + *at, &missing);
         encoder->category_missing[j] += missing;
     }
-    return at;
+out:
+    return status;
 }
 
-static uint8_t *encode_sparse(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line,
-                              skimpi_chunk_column *columns, uint8_t *at)
+static uint64_t encode_sparse(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line, uint64_t from)
 {
+    skimpi_chunk_column *columns = descriptor(encoder, 0);
+    uint8_t *at = encoder->bytes + from;
     skimpi_csr_view csr = { raw->n_rows,    raw->nonzeros, raw->row_end, raw->indices64 == NULL ? raw->indices : NULL,
                             raw->indices64, raw->values };
     uint64_t n = (uint64_t)raw->n_rows + 1;
@@ -182,7 +228,8 @@ static uint8_t *encode_sparse(skimpi_encoder *encoder, const skimpi_raw *raw, ui
     skimpi_column_scan scan;
     skimpi_column_scan_run(raw->values, raw->nonzeros, &scan);
     note(&encoder->numeric[0], &scan, raw, raw->values, first_line);
-    return at + skimpi_encode_values(&csr, &scan, &columns[2], at);
+    at += skimpi_encode_values(&csr, &scan, &columns[2], at);
+    return (uint64_t)(at - encoder->bytes);
 }
 
 static skimp_status count_targets(skimpi_encoder *encoder, const skimpi_raw *raw, const skimpi_chunk_column *column,
@@ -214,43 +261,39 @@ skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *ra
 {
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = encoder->store->schema;
-    uint64_t needed = skimpi_chunk_bound(schema, raw->n_rows, raw->nonzeros);
+    const uint32_t n_columns = skimpi_chunk_columns(schema);
+    uint64_t at = skimpi_chunk_head_bytes(n_columns);
     encoder->rows_bad += raw->rows_bad;
     encoder->rows_missing += raw->rows_missing;
     if (raw->n_rows == 0) {
         return SKIMP_OK;
     }
-    if (needed > encoder->capacity) {
-        void *block = encoder->bytes;
-        SKIMPI_TRY(skimp_realloc(encoder->store->budget, SKIMP_TAG_PARSE, &block, encoder->capacity, needed, 1, error));
-        encoder->bytes = block;
-        encoder->capacity = needed;
-    }
-    skimpi_chunk_header *header = (skimpi_chunk_header *)encoder->bytes;
-    skimpi_chunk_column *columns = (skimpi_chunk_column *)(header + 1);
-    uint32_t n_columns = skimpi_chunk_columns(schema);
-    uint8_t *at = encoder->bytes + skimpi_chunk_head_bytes(n_columns);
+    SKIMPI_TRY(make_room(encoder, schema->sparse ? skimpi_chunk_bound(schema, raw->n_rows, raw->nonzeros) : at, error));
     /* What pads the descriptors is zero too; unused bits of theirs are set by assignment. */
-    memset(columns, 0, (size_t)(at - (uint8_t *)columns));
+    memset(descriptor(encoder, 0), 0, at - sizeof(skimpi_chunk_header));
     if (schema->sparse) {
-        at = encode_sparse(encoder, raw, first_line, columns, at);
+        at = encode_sparse(encoder, raw, first_line, at);
     } else {
-        at = encode_table(encoder, raw, first_line, columns, at);
+        SKIMPI_TRY(encode_table(encoder, raw, first_line, &at, error));
     }
-    skimpi_chunk_column *column = columns + (schema->sparse ? 3 : schema->n_numeric + schema->n_category);
+    uint32_t next = schema->sparse ? 3 : schema->n_numeric + schema->n_category;
     if (schema->target >= 0) {
-        const uint8_t *bytes = at;
-        at = encode_numbers(column, &encoder->target, NULL, raw, raw->target, first_line, true, at);
-        SKIMPI_TRY(count_targets(encoder, raw, column, bytes, error));
-        column++;
+        const uint64_t from = at;
+        SKIMPI_TRY(
+            encode_numbers(encoder, next, &encoder->target, NULL, raw, raw->target, first_line, true, &at, error));
+        SKIMPI_TRY(count_targets(encoder, raw, descriptor(encoder, next), encoder->bytes + from, error));
+        next++;
     }
     if (schema->weight >= 0) {
-        at = encode_numbers(column, &encoder->weight, NULL, raw, raw->weight, first_line, true, at);
+        SKIMPI_TRY(
+            encode_numbers(encoder, next, &encoder->weight, NULL, raw, raw->weight, first_line, true, &at, error));
     }
+    const skimpi_chunk_column *columns = descriptor(encoder, 0);
+    skimpi_chunk_header *header = (skimpi_chunk_header *)encoder->bytes;
     *header = (skimpi_chunk_header){
         .magic = SKIMPI_CHUNK_MAGIC, .n_rows = raw->n_rows, .nonzeros = raw->nonzeros, .n_columns = n_columns
     };
-    header->bytes = (uint64_t)(at - encoder->bytes);
+    header->bytes = at;
     header->checksum = skimpi_checksum(columns, header->bytes - sizeof(*header));
     encoder->area = skimpi_chunk_area(schema, header, columns);
 out:

@@ -247,6 +247,13 @@ typedef struct skimpi_forecast {
     uint64_t store_bytes, chunk_bytes; /* encoded: in all, of the largest chunk */
     skimpi_area area;                  /* of decoders */
 } skimpi_forecast;
+
+/* Room in an encoder: for numbers of some more digits than the sample's. */
+static inline uint64_t skimpi_encoded_hint(const skimpi_forecast *f)
+{
+    return f->chunk_bytes / 4 * 5;
+}
+
 /* Texts that features' names and models are made of: as the dictionaries hold them, else as the sample has it. */
 void skimpi_design_forecast(const skimp_job *job, skimpi_forecast *f, bool is_known);
 

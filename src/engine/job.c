@@ -334,6 +334,7 @@ void skimpi_job_ingest_options(const skimp_job *job, skimpi_ingest_options *opti
         .pool = job->pool,
         .rows_hint = job->forecast.unit_rows,
         .nonzeros_hint = job->forecast.unit_nonzeros,
+        .encoded_hint = skimpi_encoded_hint(&job->forecast),
         .longest_row = job->forecast.longest_row,
         .text_hint = job->forecast.text_hint,
         .cancel = &job->stop,

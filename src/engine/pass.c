@@ -205,10 +205,12 @@ static skimp_status pass_worker(void *context, unsigned worker, skimp_error *err
         skimpi_chunk *chunk = NULL;
         uint64_t ordinal = 0;
         bool done = false;
+        skimpi_pool_ask(reading->pool, worker);
         SKIMPI_TRY(claim(state, worker, &chunk, &ordinal, &done, error));
         if (done) {
             break;
         }
+        skimpi_pool_got(reading->pool, worker);
         SKIMPI_TRY(skimpi_reading_finish_chunk(reading, worker, chunk, options->n_steps, options->rows, error));
         if (reading->row_state != NULL && chunk->n_rows > 0) {
             SKIMPI_TRY(skimpi_row_state_open(reading->row_state, worker, chunk, error));

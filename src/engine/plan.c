@@ -382,7 +382,7 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
     if (reads) {
         const skimpi_ingest_cost cost =
             skimpi_ingest_plan(schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row, f->unit_rows,
-                               f->unit_nonzeros, workers, true);
+                               f->unit_nonzeros, skimpi_encoded_hint(f), workers, true);
         layout->input = cost.input + (job->arrays != NULL ? skimp_budget_tag_in_use(job->budget, SKIMP_TAG_INPUT)
                                                           : skimpi_input_memory(job->input));
         layout->parse = skimpi_add_sat(
@@ -758,7 +758,7 @@ skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t p
         skimpi_ingest_cost cost = { 0 };
         if (job->stored == NULL) {
             cost = skimpi_ingest_plan(job->schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row,
-                                      f->unit_rows, f->unit_nonzeros, workers, false);
+                                      f->unit_rows, f->unit_nonzeros, 0, workers, false);
         }
         peak = before + SMALL_BLOCKS + (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + cost.input + cost.parse + fixed +
                workers * (per_worker + per_row * f->unit_rows * 5 / 4);

@@ -534,10 +534,12 @@ static skimp_status run_worker(void *context, unsigned worker, skimp_error *erro
         if (skimpi_job_cancelled(own->job)) {
             SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_CANCELLED, "interrupted"));
         }
+        skimpi_pool_ask(own->job->pool, worker);
         SKIMPI_TRY(skimpi_scan_next(own->job->store, &own->scan, own->workers[worker].decoder, &chunk, &done, error));
         if (done) {
             break;
         }
+        skimpi_pool_got(own->job->pool, worker);
         const uint32_t n_rows = chunk->n_rows;
         SKIMPI_TRY(own->observe(own->context, worker, chunk, error));
         own->progress(own->context, atomic_fetch_add(&own->bytes, share) + share,
