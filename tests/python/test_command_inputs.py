@@ -107,7 +107,7 @@ def test_columns_are_found_by_name(table: Path, model: Path, tmp_path: Path) -> 
 def test_same_bits_for_any_threads_budget_and_place(large: Path, tmp_path: Path, spill: Path, estimator: list[str]) -> None:
     models = []
     plans = []
-    for threads, budget in [(1, "20M"), (2, "20M"), (5, "24M"), (1, "128M"), (2, "256M")]:
+    for threads, budget in [(1, "14M"), (2, "14M"), (5, "20M"), (1, "128M"), (2, "256M")]:
         path = tmp_path / f"{threads}-{budget}"
         found = ok(
             "fit", *estimator, large, "-t", "label", "--step", "standard_scaler", "-o", path, "-j", threads, "-m", budget,
