@@ -235,12 +235,13 @@ static void indices_come_back(void **state)
                 wide[i] = (uint64_t)((double)(limits[k] - 1) * (double)i / (N - 1));
                 indices[i] = (uint32_t)wide[i];
             }
-            skimpi_encode_indices(NULL, wide, N, limits[k], &column, encoded.b);
+            column = skimpi_indices_choose(limits[k]);
+            skimpi_encode_indices(NULL, wide, N, &column, encoded.b);
             assert_int_equal(column.encoding, wanted[k]);
             skimpi_decode_indices(&column, encoded.b, N, NULL, wide_back);
             assert_memory_equal(wide_back, wide, sizeof(wide));
             if (wanted[k] != SKIMPI_ENC_U64) {
-                skimpi_encode_indices(indices, NULL, N, limits[k], &column, encoded.b);
+                skimpi_encode_indices(indices, NULL, N, &column, encoded.b);
                 assert_int_equal(column.encoding, wanted[k]);
                 skimpi_decode_indices(&column, encoded.b, N, back, NULL);
                 assert_memory_equal(back, indices, sizeof(indices));
@@ -259,7 +260,9 @@ static unsigned encoding_of_values(const double *values, const uint32_t *row_end
     skimpi_column_scan scan;
     skimpi_chunk_column column;
     skimpi_column_scan_run(values, csr.nonzeros, &scan);
-    skimpi_encode_values(&csr, &scan, &column, out.b);
+    assert_true(skimpi_values_scratch(&csr, &scan) <= sizeof(out.b));
+    column = skimpi_values_choose(&csr, &scan, out.b);
+    skimpi_encode_values(&csr, &column, out.b);
     return column.encoding;
 }
 

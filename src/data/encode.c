@@ -501,15 +501,19 @@ uint64_t skimpi_encode_codes(const uint32_t *codes, uint32_t n, skimpi_chunk_col
     return finish_column(column->encoding, n, out);
 }
 
-uint64_t skimpi_encode_indices(const uint32_t *indices, const uint64_t *indices64, uint64_t n, uint64_t limit,
-                               skimpi_chunk_column *column, void *out)
+skimpi_chunk_column skimpi_indices_choose(uint64_t limit)
 {
-    *column = (skimpi_chunk_column){ .encoding = SKIMPI_ENC_U16 };
-    if (limit > (uint64_t)UINT32_MAX + 1) {
-        column->encoding = SKIMPI_ENC_U64;
+    return (skimpi_chunk_column){ .encoding = limit > (uint64_t)UINT32_MAX + 1   ? SKIMPI_ENC_U64
+                                              : limit > (uint64_t)UINT16_MAX + 1 ? SKIMPI_ENC_U32
+                                                                                 : SKIMPI_ENC_U16 };
+}
+
+uint64_t skimpi_encode_indices(const uint32_t *indices, const uint64_t *indices64, uint64_t n,
+                               const skimpi_chunk_column *column, void *out)
+{
+    if (column->encoding == SKIMPI_ENC_U64) {
         memcpy(out, indices64, n * sizeof(*indices64));
-    } else if (limit > (uint64_t)UINT16_MAX + 1) {
-        column->encoding = SKIMPI_ENC_U32;
+    } else if (column->encoding == SKIMPI_ENC_U32) {
         if (indices != NULL) {
             memcpy(out, indices, n * sizeof(*indices));
         } else {
@@ -537,6 +541,20 @@ static uint64_t index_at(const skimpi_csr_view *csr, uint64_t i)
     return csr->indices != NULL ? csr->indices[i] : csr->indices64[i];
 }
 
+/* The number of entries of the shortest row, and which row that is. */
+static uint64_t shortest_row(const skimpi_csr_view *csr, uint32_t *row)
+{
+    uint64_t shortest = UINT64_MAX;
+    for (uint32_t r = 0; r < csr->n_rows; r++) {
+        const uint64_t length = csr->row_end[r] - (r != 0 ? csr->row_end[r - 1] : 0);
+        if (length < shortest) {
+            shortest = length;
+            *row = r;
+        }
+    }
+    return shortest;
+}
+
 /*
  * Follows the features that are present in every row, starting from the shortest row, in `common`, which has room for
  * that row's entries.  In data that is sparse none are left after a few rows.
@@ -544,14 +562,7 @@ static uint64_t index_at(const skimpi_csr_view *csr, uint64_t i)
 static bool common_features_allow_floats(const skimpi_csr_view *csr, common_feature *common)
 {
     uint32_t shortest = 0;
-    uint64_t n_common = UINT64_MAX;
-    for (uint32_t r = 0; r < csr->n_rows; r++) {
-        uint64_t length = csr->row_end[r] - (r != 0 ? csr->row_end[r - 1] : 0);
-        if (length < n_common) {
-            n_common = length;
-            shortest = r;
-        }
-    }
+    uint64_t n_common = shortest_row(csr, &shortest);
     uint64_t begin = shortest != 0 ? csr->row_end[shortest - 1] : 0;
     for (uint64_t i = 0; i < n_common; i++) {
         common[i] = (common_feature){ index_at(csr, begin + i), csr->values[begin + i], csr->values[begin + i] };
@@ -584,21 +595,35 @@ static bool common_features_allow_floats(const skimpi_csr_view *csr, common_feat
     return true;
 }
 
-uint64_t skimpi_encode_values(const skimpi_csr_view *csr, const skimpi_column_scan *scan, skimpi_chunk_column *column,
-                              void *out)
+/* May they become floats, if the features that are in every row allow it? */
+static bool may_be_floats(const skimpi_csr_view *csr, const skimpi_column_scan *scan)
 {
-    *column = (skimpi_chunk_column){ .encoding = SKIMPI_ENC_F64 };
+    return csr->n_rows >= 3 && scan->n_infinite + scan->n_missing == 0 &&
+           fmax(-scan->minimum, scan->maximum) <= FLT_MAX && best_loops()->small_survive(csr->values, csr->nonzeros);
+}
+
+uint64_t skimpi_values_scratch(const skimpi_csr_view *csr, const skimpi_column_scan *scan)
+{
+    uint32_t row = 0;
+    return scan->floats || csr->n_rows < 3 ? 0 : shortest_row(csr, &row) * sizeof(common_feature);
+}
+
+skimpi_chunk_column skimpi_values_choose(const skimpi_csr_view *csr, const skimpi_column_scan *scan, void *scratch)
+{
+    skimpi_chunk_column column = { .encoding = SKIMPI_ENC_F64 };
     if (csr->nonzeros == 0 || (scan->constant && scan->first == 1)) {
-        column->encoding = SKIMPI_ENC_CONSTANT;
-        column->base = 1;
-        return 0;
+        column.encoding = SKIMPI_ENC_CONSTANT;
+        column.base = 1;
+    } else if (scan->floats || (may_be_floats(csr, scan) && common_features_allow_floats(csr, scratch))) {
+        column.encoding = SKIMPI_ENC_F32;
     }
-    /* Three rows or more: the shortest has at most a third of the entries, and 24 bytes for each of them are there. */
-    if (scan->floats ||
-        (csr->n_rows >= 3 && scan->n_infinite + scan->n_missing == 0 &&
-         fmax(-scan->minimum, scan->maximum) <= FLT_MAX && best_loops()->small_survive(csr->values, csr->nonzeros) &&
-         common_features_allow_floats(csr, out))) {
-        column->encoding = SKIMPI_ENC_F32;
+    return column;
+}
+
+uint64_t skimpi_encode_values(const skimpi_csr_view *csr, const skimpi_chunk_column *column, void *out)
+{
+    if (column->encoding == SKIMPI_ENC_CONSTANT) {
+        return 0;
     }
     best_loops()->numbers(column, csr->values, csr->nonzeros, out);
     return finish_column(column->encoding, csr->nonzeros, out);

@@ -136,12 +136,13 @@ uint64_t skimpi_encode_numbers(const skimpi_chunk_column *column, const double *
 uint64_t skimpi_encode_codes(const uint32_t *codes, uint32_t n, skimpi_chunk_column *column, void *out,
                              uint64_t *n_missing);
 /* Indices of a CSR block, all less than `limit`; exactly one of the arrays is given. */
-uint64_t skimpi_encode_indices(const uint32_t *indices, const uint64_t *indices64, uint64_t n, uint64_t limit,
-                               skimpi_chunk_column *column, void *out);
+skimpi_chunk_column skimpi_indices_choose(uint64_t limit);
+uint64_t skimpi_encode_indices(const uint32_t *indices, const uint64_t *indices64, uint64_t n,
+                               const skimpi_chunk_column *column, void *out);
 /*
  * Values of a CSR block: floats where each is one exactly, or where no feature that is present in every row loses digits
  * that its own spread needs.  (A feature that is absent somewhere has its zeros to be compared with: a float's rounding
- * is always small beside its distance from zero.)  out has room for 8 bytes a value and is scratch until it is written.
+ * is always small beside its distance from zero.)
  */
 typedef struct skimpi_csr_view {
     uint32_t n_rows;
@@ -151,8 +152,10 @@ typedef struct skimpi_csr_view {
     const uint64_t *indices64;
     const double *values;
 } skimpi_csr_view;
-uint64_t skimpi_encode_values(const skimpi_csr_view *csr, const skimpi_column_scan *scan, skimpi_chunk_column *column,
-                              void *out);
+uint64_t skimpi_values_scratch(const skimpi_csr_view *csr,
+                               const skimpi_column_scan *scan); /* bytes that _choose needs */
+skimpi_chunk_column skimpi_values_choose(const skimpi_csr_view *csr, const skimpi_column_scan *scan, void *scratch);
+uint64_t skimpi_encode_values(const skimpi_csr_view *csr, const skimpi_chunk_column *column, void *out);
 
 /* ---- decode.c ---------------------------------------------------------------------------------------------------- */
 

@@ -20,7 +20,7 @@ typedef struct skimpi_ingest_options {
     skimpi_pool *pool;
     uint32_t rows_hint; /* rows and non-zeros of a unit: sizes of the first buffers */
     uint64_t nonzeros_hint;
-    uint64_t encoded_hint; /* bytes of a table's encoded unit (0: as many as it can take) */
+    uint64_t encoded_hint; /* bytes of an encoded unit (0: as many as it can take) */
     uint64_t
         text_hint; /* text of all inputs, when it is known to be less than a unit: sizes the first text buffers (0: not known) */
     uint64_t longest_row; /* bytes, from the sample (0: unknown): how much is fetched beyond a unit at first */

@@ -98,8 +98,8 @@ SKIMP_CHECKED skimp_status skimpi_store_spill(skimpi_store *store, skimp_error *
 /* ---- writing ---- */
 typedef struct skimpi_encoder skimpi_encoder; /* one for each worker */
 /*
- * Room for chunks of so many rows and non-zeros (CSR), and, where encoded > 0, of a table that takes so many bytes when
- * encoded: it grows when a chunk takes more.
+ * Room for chunks of so many rows and non-zeros (CSR), and, where encoded > 0, that take so many bytes when encoded: it
+ * grows when a chunk takes more.
  */
 SKIMP_CHECKED skimp_status skimpi_encoder_create(skimpi_encoder **out, skimpi_store *store, uint32_t rows,
                                                  uint64_t nonzeros, uint64_t encoded, skimp_error *error);

@@ -34,15 +34,14 @@ static uint64_t own_bytes(const skimpi_schema *schema)
 }
 
 /*
- * Room for the chunk.  A table is encoded column by column, each with room for the most that it can take: so that many
- * values of few digits do not take what many of all digits would.
+ * Room for the chunk.  It is encoded column by column, each with room for the most that it can take: so that many values of
+ * few digits do not take what many of all digits would.
  */
 static uint64_t first_capacity(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded)
 {
     const uint64_t most = skimpi_chunk_bound(schema, rows, nonzeros);
-    return schema->sparse || encoded == 0
-               ? most
-               : skimpi_min_u64(most, skimpi_add_sat(encoded, skimpi_column_bytes(rows, sizeof(double))));
+    return encoded == 0 ? most
+                        : skimpi_min_u64(most, skimpi_add_sat(encoded, skimpi_column_bytes(rows, sizeof(double))));
 }
 
 uint64_t skimpi_encoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded)
@@ -211,25 +210,33 @@ out:
     return status;
 }
 
-static uint64_t encode_sparse(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line, uint64_t from)
+static skimp_status encode_sparse(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line, uint64_t *at,
+                                  skimp_error *error)
 {
-    skimpi_chunk_column *columns = descriptor(encoder, 0);
-    uint8_t *at = encoder->bytes + from;
+    skimp_status status = SKIMP_OK;
     skimpi_csr_view csr = { raw->n_rows,    raw->nonzeros, raw->row_end, raw->indices64 == NULL ? raw->indices : NULL,
                             raw->indices64, raw->values };
     uint64_t n = (uint64_t)raw->n_rows + 1;
-    uint64_t bytes = skimpi_column_bytes(n, sizeof(uint32_t));
-    columns[0] = (skimpi_chunk_column){ .encoding = SKIMPI_ENC_U32 };
-    memset(at, 0, sizeof(uint32_t));
-    memcpy(at + sizeof(uint32_t), raw->row_end, (n - 1) * sizeof(uint32_t));
-    memset(at + n * sizeof(uint32_t), 0, bytes - n * sizeof(uint32_t));
-    at += bytes;
-    at += skimpi_encode_indices(csr.indices, csr.indices64, raw->nonzeros, raw->largest_index, &columns[1], at);
+    const uint64_t ends = skimpi_column_bytes(n, sizeof(uint32_t));
+    const skimpi_chunk_column indices = skimpi_indices_choose(raw->largest_index);
+    SKIMPI_TRY(make_room(encoder, *at + ends + skimpi_column_encoded_bytes(&indices, raw->nonzeros), error));
+    uint8_t *to = encoder->bytes + *at;
+    *descriptor(encoder, 0) = (skimpi_chunk_column){ .encoding = SKIMPI_ENC_U32 };
+    *descriptor(encoder, 1) = indices;
+    memset(to, 0, sizeof(uint32_t));
+    memcpy(to + sizeof(uint32_t), raw->row_end, (n - 1) * sizeof(uint32_t));
+    memset(to + n * sizeof(uint32_t), 0, ends - n * sizeof(uint32_t));
+    *at += ends + skimpi_encode_indices(csr.indices, csr.indices64, raw->nonzeros, &indices, to + ends);
     skimpi_column_scan scan;
     skimpi_column_scan_run(raw->values, raw->nonzeros, &scan);
     note(&encoder->numeric[0], &scan, raw, raw->values, first_line);
-    at += skimpi_encode_values(&csr, &scan, &columns[2], at);
-    return (uint64_t)(at - encoder->bytes);
+    SKIMPI_TRY(make_room(encoder, *at + skimpi_values_scratch(&csr, &scan), error));
+    const skimpi_chunk_column values = skimpi_values_choose(&csr, &scan, encoder->bytes + *at);
+    SKIMPI_TRY(make_room(encoder, *at + skimpi_column_encoded_bytes(&values, raw->nonzeros), error));
+    *descriptor(encoder, 2) = values;
+    *at += skimpi_encode_values(&csr, &values, encoder->bytes + *at);
+out:
+    return status;
 }
 
 static skimp_status count_targets(skimpi_encoder *encoder, const skimpi_raw *raw, const skimpi_chunk_column *column,
@@ -268,11 +275,11 @@ skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *ra
     if (raw->n_rows == 0) {
         return SKIMP_OK;
     }
-    SKIMPI_TRY(make_room(encoder, schema->sparse ? skimpi_chunk_bound(schema, raw->n_rows, raw->nonzeros) : at, error));
+    SKIMPI_TRY(make_room(encoder, at, error));
     /* What pads the descriptors is zero too; unused bits of theirs are set by assignment. */
     memset(descriptor(encoder, 0), 0, at - sizeof(skimpi_chunk_header));
     if (schema->sparse) {
-        at = encode_sparse(encoder, raw, first_line, at);
+        SKIMPI_TRY(encode_sparse(encoder, raw, first_line, &at, error));
     } else {
         SKIMPI_TRY(encode_table(encoder, raw, first_line, &at, error));
     }
