@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 #   make build    build/skimp and build/libskimp.so
+#   make python   .venv with the Python package in it
 #   make test     installs what is missing, builds, runs all tests, also under the sanitizers
+#   make test-pythons   the Python package's tests under each Python of 3.11, 3.12, 3.13 that is found
+#   make wheel    a wheel for Linux, in build/wheel, tried in an environment of its own
 #   make demo     a real data set in 16 MiB
 #   make bench    side by side with the peers
 #   make install  [PREFIX=/usr/local] [DESTDIR=]
@@ -15,7 +18,7 @@ PYTHON ?= python3
 asan_options = -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true
 tsan_options = -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false -Dwerror=true
 
-.PHONY: build debug test demo bench install asan tsan fuzz format check-format tidy clean
+.PHONY: build debug python test test-pythons wheel demo bench install asan tsan fuzz format check-format tidy clean
 .DEFAULT_GOAL := build
 
 build: build/build.ninja
@@ -57,10 +60,22 @@ fuzz:
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	touch .venv-bench/ready
 
+python: .venv/ready
+	tools/setup.sh python
+	tools/install_package.sh .venv build-python
+
 test:
 	tools/setup.sh test
-	$(MAKE) --no-print-directory build asan tsan .venv/ready
+	$(MAKE) --no-print-directory build asan tsan python
 	tools/run_tests.sh
+
+test-pythons:
+	tools/setup.sh python
+	tools/test_pythons.sh
+
+wheel: .venv/ready
+	tools/setup.sh python
+	tools/build_wheel.sh .venv
 
 demo: build
 	examples/demo.sh
@@ -87,4 +102,4 @@ tidy: build
 	clang-tidy --quiet -p build $(shell find src cli -name '*.c')
 
 clean:
-	rm -rf build build-debug build-asan build-tsan build-fuzz
+	rm -rf build build-debug build-asan build-tsan build-fuzz build-python

@@ -32,12 +32,18 @@ run_meson build-asan $plain
 # shellcheck disable=SC2086
 run_meson build-tsan $plain
 
-echo "== pytest tests/python"
-.venv/bin/python -m pytest -q tests/python 2>&1 | tee "$logs/pytest.log"
-if [ "${PIPESTATUS[0]}" -ne 0 ]; then
-    failed=1
-fi
-summaries+=("pytest: $(tail -n 1 "$logs/pytest.log")")
+run_pytest() { # DIRECTORY
+    local log="$logs/pytest-${1//\//-}.log"
+    echo "== pytest $1"
+    .venv/bin/python -m pytest -q "$1" 2>&1 | tee "$log"
+    if [ "${PIPESTATUS[0]}" -ne 0 ]; then
+        failed=1
+    fi
+    summaries+=("pytest $1: $(tail -n 1 "$log")")
+}
+
+run_pytest tests/python
+run_pytest tests/python_package
 
 echo
 printf '%s\n' "${summaries[@]}"

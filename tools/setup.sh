@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # Installs the system packages that a task needs and that are missing (Debian and its kin).
-#   tools/setup.sh build|demo|test|fuzz|format
+#   tools/setup.sh build|demo|python|test|fuzz|format
 # Does nothing, and needs no rights, when all are there.
 set -eu
 
@@ -9,17 +9,29 @@ build="gcc libc6-dev meson ninja-build pkg-config zlib1g-dev libzstd-dev libxxha
 case "${1:-build}" in
 build) wanted=$build ;;
 demo) wanted="$build ca-certificates" ;;
+python) wanted="$build g++ binutils ca-certificates" ;;
 test) wanted="$build g++ binutils ca-certificates" ;;
 fuzz) wanted="$build clang libclang-rt-14-dev" ;;
 format) wanted="clang-format" ;;
 *)
-    echo "usage: tools/setup.sh build|demo|test|fuzz|format" >&2
+    echo "usage: tools/setup.sh build|demo|python|test|fuzz|format" >&2
     exit 2
     ;;
 esac
-if { [ "${1:-build}" = test ] || [ "${1:-build}" = demo ]; } && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-    wanted="$wanted python3-venv"
-fi
+case "${1:-build}" in
+demo | python | test)
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        wanted="$wanted python3-venv"
+    fi
+    ;;
+esac
+case "${1:-build}" in
+python | test) # the extension module is compiled against Python's headers
+    if ! python3 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null; then
+        wanted="$wanted python3-dev"
+    fi
+    ;;
+esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     # Another system: what is missing will be named by the tool that misses it.

@@ -29,7 +29,7 @@
  * twice.  Nothing grows with the number of rows.  CSC is turned into rows once, into a spill file (its disk is planned; in
  * memory where the spill directory is memory itself): 8 bytes for each column, and chunks of 131072 values on average.
  * Data of which rows with missing values are dropped (skimp_job_options.drop_missing) is copied into a store as files are.
- * predict, score and convert read the arrays as files too, a chunk at a time.
+ * predict, score, apply and convert read the arrays as files too, a chunk at a time.
  *
  * Plans are exact: the target, the codes of categories and indptr (of CSC the indices) are looked at for them, nothing
  * else.  The first pass of a fit checks every value.
@@ -47,6 +47,7 @@
 #ifndef SKIMP_DATA_H
 #define SKIMP_DATA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -93,12 +94,27 @@ typedef struct skimp_data_column {
     skimp_dtype offsets_dtype; /* I32 or I64 */
 } skimp_data_column;
 
-typedef enum skimp_data_kind { SKIMP_DATA_MATRIX, SKIMP_DATA_COLUMNS, SKIMP_DATA_CSR, SKIMP_DATA_CSC } skimp_data_kind;
+typedef enum skimp_data_kind {
+    SKIMP_DATA_MATRIX,
+    SKIMP_DATA_COLUMNS,
+    SKIMP_DATA_CSR,
+    SKIMP_DATA_CSC,
+    SKIMP_DATA_BATCHES
+} skimp_data_kind;
+
+struct skimp_data;
+/*
+ * Gives the next batch, in *batch, which is as SKIMP_DATA_INIT leaves it; or sets *end, when there is none.  An error ends
+ * the job, and is what the job reports.
+ */
+typedef skimp_status skimp_next_fn(void *context, struct skimp_data *batch, bool *end, skimp_error *error);
+/* Begins again: `next` then gives the first batch. */
+typedef skimp_status skimp_rewind_fn(void *context, skimp_error *error);
 
 typedef struct skimp_data {
     size_t size; /* sizeof(skimp_data) */
     skimp_data_kind kind;
-    uint64_t n_rows, n_columns; /* columns: less than 2^32 - 4, of CSR and CSC less than 2^44 */
+    uint64_t n_rows, n_columns; /* columns: less than 2^32 - 4, of CSR and CSC less than 2^44; batches: none */
     /* matrix; of CSR and CSC the non-zeros: one after the other, strides not used; values NULL: each is 1 */
     skimp_dtype dtype;
     const void *values;                /* of row 0, column 0 */
@@ -118,6 +134,11 @@ typedef struct skimp_data {
      * categories: labels that are text.
      */
     skimp_data_column target, weight;
+    /* batches */
+    skimp_next_fn *next;
+    skimp_rewind_fn
+        *rewind; /* NULL: they come once, so a budget that does not even hold the planning is not told the smallest */
+    void *context;
 } skimp_data;
 
 #define SKIMP_DATA_INIT                                                                                                \

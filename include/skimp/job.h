@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Jobs: plan, fit, predict, score, convert.
+ * Jobs: plan, fit, predict, score, apply, convert.
  *
  * A job is what a user asks for: an estimator with parameters, steps before it, inputs, roles of their columns, and a
  * budget.  `skimp_job_plan` says the peak memory, passes and disk before the data is read; `skimp_job_fit` runs exactly
@@ -43,7 +43,7 @@ typedef struct skimp_setting {
 
 /* What is under way, given to a progress function from a worker thread, at most about ten times a second. */
 typedef struct skimp_progress {
-    const char *phase;                /* "reading", "fitting", "predicting", "scoring", "writing" */
+    const char *phase;                /* "reading", "fitting", "predicting", "transforming", "scoring", "writing" */
     uint64_t bytes_done, bytes_total; /* of the phase's input; total 0: unknown */
     uint64_t rows;                    /* rows so far in this phase */
     uint64_t pass;                    /* passes over the store finished */
@@ -57,7 +57,7 @@ typedef void skimp_progress_fn(void *context, const skimp_progress *progress);
 
 typedef struct skimp_job_options {
     size_t size; /* sizeof(skimp_job_options) */
-    /* what to fit (fit and plan; NULL estimator for convert) */
+    /* what to fit (fit and plan); estimator NULL: the steps alone; for convert neither */
     const char *estimator;
     const skimp_setting *params;
     size_t n_params;
@@ -78,6 +78,15 @@ typedef struct skimp_job_options {
     size_t n_drop;      /* columns that are not read */
     bool drop_missing;  /* rows with a missing value are dropped and counted; else they are an error */
     bool skip_bad_rows; /* ragged rows and the like are skipped and counted; else they are an error */
+    /*
+     * Of a kept store, only some rows: row r where bit r % 8 of rows[r / 8] is set; n_rows: as many as the store has (its
+     * plan says).  All that is said of the data is then of these rows: classes, categories, counts, weights, the hold-out,
+     * and row numbers.  Nothing is copied: each pass reads the chunks in which there are such rows.  Results are those of a
+     * store of these rows alone, up to the rounding of sums (chunks begin elsewhere; scalers count anew); those of SGD are
+     * what another order of the same rows gives.  NULL: all rows.  Borrowed until the job is destroyed.
+     */
+    const uint8_t *rows;
+    uint64_t n_rows;
     unsigned hash_bits; /* 0: one-hot; else text columns are hashed into 2^hash_bits features */
     double holdout; /* share of rows kept out of the fit, by row hash; scored by skimp_job_fit afterwards; 0: none */
     uint64_t seed;  /* of the hold-out */
@@ -88,6 +97,11 @@ typedef struct skimp_job_options {
     const char *spill_dir;  /* NULL: TMPDIR, else /var/tmp */
     bool spill_to_memory;   /* a spill directory on tmpfs is allowed */
     const char *checkpoint; /* NULL: none; else written after every pass, continued from when it is there */
+    /* going on from a model */
+    const struct skimp_model *start; /* where the fit begins (below); NULL: anew. Borrowed until the job is destroyed */
+    bool partial; /* partial_fit: one epoch, whatever max_iter and tol say, and a model that can be gone on from */
+    const struct skimp_array *classes; /* a classifier's, as in classes_ of a model, which the data need not show all; NULL:
+                                          those that they show, or the start's */
     /* watching */
     skimp_progress_fn *progress;
     void *progress_context;
@@ -164,7 +178,16 @@ SKIMP_API void skimp_job_destroy(skimp_job *job);
 /* The plan. Well under a second whatever the size of the data. Error BUDGET only when even planning does not fit. */
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error *error);
 
-/* Plans, refuses a budget that is too small (BUDGET, minimum_bytes set) before the data is read, then runs. Once per job. */
+/*
+ * Plans, refuses a budget that is too small (BUDGET, minimum_bytes set) before the data is read, then runs. Once per job.
+ * Steps without an estimator are fitted alone: no target is needed, and one that is named is no feature.  Their model's
+ * estimator is "pipeline".  There is nothing to hold out then (PARAM), and no checkpoint (PARAM).
+ *
+ * A fit with options.start begins where that model ended, which must be of the same estimator, steps and columns, whatever
+ * its parameters were: statistics of scalers go on, coefficients are where the solver begins; with options.partial steps,
+ * rates and averages of SGD go on too (without, they begin anew: warm_start).  Its classes are those of the fit.  An
+ * estimator or step that cannot go on refuses (PARAM); the start is believed in nothing (DATA).  Little of it is copied.
+ */
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *error);
 
 /* Reads the inputs into a kept chunk store at `path` (atomic). No estimator is needed. */
@@ -181,6 +204,72 @@ SKIMP_API SKIMP_CHECKED skimp_status skimp_job_convert(skimp_job *job, const cha
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_predict(skimp_job *job, const skimp_model *model, const char *path,
                                                        bool proba, skimp_error *error);
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_score(skimp_job *job, const skimp_model *model, skimp_error *error);
+
+/* ---- a model applied into the caller's memory ---- */
+
+typedef enum skimp_apply_kind {
+    SKIMP_APPLY_LABEL,       /* one column: of a classifier the index into classes_, of a regressor the value */
+    SKIMP_APPLY_DECISION,    /* of a classifier: one column for two classes, else one for each */
+    SKIMP_APPLY_PROBABILITY, /* of a classifier: one column for each class */
+    SKIMP_APPLY_TRANSFORM    /* the features as the steps leave them, which is what a final estimator gets; text is one-hot */
+} skimp_apply_kind;
+
+/* How much memory is wanted. */
+typedef struct skimp_apply_shape {
+    uint64_t n_rows, n_columns;
+    uint64_t nonzeros; /* CSR: so many entries of values and indices, and n_rows + 1 of indptr */
+    bool is_sparse;    /* CSR: of sparse data transformed; else dense */
+    bool is_last;      /* this is the size of the result: nothing more will be asked for */
+} skimp_apply_shape;
+
+/* Memory of the caller, aligned as its types want it. */
+typedef struct skimp_apply_memory {
+    void *values;                      /* dense: of row 0, column 0 */
+    int64_t row_stride, column_stride; /* dense: bytes, multiples of the type's; may be negative */
+    void *indices, *indptr;            /* CSR */
+} skimp_apply_memory;
+
+/*
+ * Gives memory of at least this shape, which keeps what was written to the memory given before.  Called once before the
+ * run where the number of rows is known: dense results for arrays and kept stores whose rows all count.  Else from workers,
+ * one call at a time, whenever more is needed, and once more at the end, with exactly what was written.
+ */
+typedef skimp_status skimp_apply_reserve(void *context, const skimp_apply_shape *shape, skimp_apply_memory *out,
+                                         skimp_error *error);
+
+typedef struct skimp_apply_options {
+    size_t size; /* sizeof(skimp_apply_options) */
+    skimp_apply_kind kind;
+    skimp_dtype dtype;         /* F64, F32; of a classifier's labels I32, I64 too */
+    skimp_dtype indices_dtype; /* CSR: I32 or I64, of indices and indptr */
+    skimp_apply_reserve *reserve;
+    void *context; /* of reserve */
+} skimp_apply_options;
+
+#define SKIMP_APPLY_OPTIONS_INIT                                                                                       \
+    {                                                                                                                  \
+        .size = sizeof(skimp_apply_options), .dtype = SKIMP_DTYPE_F64, .indices_dtype = SKIMP_DTYPE_I64                \
+    }
+
+/*
+ * Streams the inputs through a model as predict does, and writes what comes, in the order of the rows, into memory of the
+ * caller, which is charged to the job's budget under "output" while it runs.  A budget that is too small is refused before
+ * the data is read (BUDGET, minimum_bytes set) where the number of rows is known; of text it is estimated.  CSR comes with
+ * indices ascending and distinct in each row.  After a failure what is in the memory is not to be used.
+ *
+ * A model of steps alone (a job without an estimator) can only transform; the others transform too.
+ */
+SKIMP_API SKIMP_CHECKED skimp_status skimp_job_apply(skimp_job *job, const skimp_model *model,
+                                                     const skimp_apply_options *options, skimp_error *error);
+
+/*
+ * The next rows of a kept store, in its order, given back as arrays: columns (numbers as F32 or F64, texts as codes), or CSR,
+ * with target and weight where it has them; of options.rows these rows alone.  *end: there are no more.  They are the
+ * job's, until the next call.  Memory: a chunk, and the texts.  The job can do nothing else.
+ * Errors: PARAM (the input is no kept store, or keeps hashes of texts), DATA, IO, BUDGET.
+ */
+SKIMP_API SKIMP_CHECKED skimp_status skimp_job_next_chunk(skimp_job *job, skimp_data *chunk, bool *end,
+                                                          skimp_error *error);
 
 /* What came of the last of the above; also after a failure, as far as it got. Never NULL. */
 SKIMP_API const skimp_report *skimp_job_report(const skimp_job *job);

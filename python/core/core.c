@@ -149,7 +149,8 @@ static int core_exec(PyObject *module)
     Py_DECREF(errors);
     state->job_type = PyType_FromModuleAndSpec(module, &core_job_spec, NULL);
     state->model_type = PyType_FromModuleAndSpec(module, &core_model_spec, NULL);
-    if (state->make_error == NULL || state->job_type == NULL || state->model_type == NULL ||
+    state->block_type = PyType_FromModuleAndSpec(module, &core_block_spec, NULL);
+    if (state->make_error == NULL || state->job_type == NULL || state->model_type == NULL || state->block_type == NULL ||
         PyModule_AddObjectRef(module, "Job", state->job_type) < 0 ||
         PyModule_AddObjectRef(module, "Model", state->model_type) < 0 ||
         PyModule_AddStringConstant(module, "version", skimp_version()) < 0) {
@@ -163,6 +164,7 @@ static int core_traverse(PyObject *module, visitproc visit, void *arg)
     core_state *state = core_state_of(module);
     Py_VISIT(state->job_type);
     Py_VISIT(state->model_type);
+    Py_VISIT(state->block_type);
     Py_VISIT(state->make_error);
     return 0;
 }
@@ -172,6 +174,7 @@ static int core_clear(PyObject *module)
     core_state *state = core_state_of(module);
     Py_CLEAR(state->job_type);
     Py_CLEAR(state->model_type);
+    Py_CLEAR(state->block_type);
     Py_CLEAR(state->make_error);
     return 0;
 }

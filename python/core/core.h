@@ -6,7 +6,10 @@
  *   core_run.c     work beside the interpreter: the GIL released, signals seen, progress told
  *   core_options.c a dict of options as skimp_job_options
  *   core_data.c    arrays as skimp_data
- *   core_job.c     Job: plan, fit, convert, predict, score
+ *   core_batches.c the same in batches, from a callable
+ *   core_chunks.c  the other way: chunks of a store as bytes
+ *   core_job.c     Job: plan, fit, convert, predict, score, apply
+ *   core_apply.c   what a model makes of data, in memory that becomes arrays
  *   core_model.c   Model: metadata and arrays
  *
  * It uses the limited API, so one build serves every Python from 3.11 on.  What it does not know of is NumPy: arrays come
@@ -24,7 +27,7 @@
 #include "skimp/skimp.h"
 
 typedef struct core_state {
-    PyObject *job_type, *model_type;
+    PyObject *job_type, *model_type, *block_type;
     PyObject *make_error; /* skimp._errors.make */
 } core_state;
 
@@ -80,15 +83,54 @@ typedef struct core_data {
     unsigned n_buffers, most;
     skimp_data_column *columns;
     const char **names;
+    struct core_batches *batches; /* NULL: it is all there */
 } core_data;
+
+/* Batches from a callable of Python (core_batches.c). */
+typedef struct core_batches {
+    PyObject *next;                     /* called without arguments: a dict as core_data_read takes, or None at the end */
+    PyObject *dict;                     /* of the batch that is there */
+    core_data batch;                    /* the same */
+    PyObject *type, *value, *traceback; /* what `next` raised; NULL: nothing */
+} core_batches;
 
 /* False: an exception is set. Always to be freed, after the job. Names are borrowed from the dict's objects. */
 bool core_data_read(core_data *out, PyObject *dict);
 void core_data_free(core_data *data);
+/* kind "batches": next, n_rows (0: not known). */
+bool core_batches_read(core_data *out, PyObject *dict);
+void core_batches_free(core_batches *batches);
+/* Sets the exception again that the user's code raised, if it did: an error of the library is then only its echo. */
+bool core_batches_raise(core_data *data);
+/*
+ * Rows given back: n_rows, n_columns, target, weight; columns, or indptr, indices and values: each (type, bytes) or None;
+ * with_texts: lists of the texts of each column, and the labels.  NULL: an exception is set.
+ */
+PyObject *core_chunk_dict(const skimp_data *chunk, bool with_texts);
+
+/* ---- results ---- */
+
+typedef struct core_memory {
+    void *data;
+    size_t bytes, mapped; /* mapped: bytes of the mapping; 0: a small block */
+} core_memory;
+
+/* What skimp_job_apply is given, and the memory that it has filled. Stays where it is while the job runs. */
+typedef struct core_result {
+    skimp_apply_options options;
+    skimp_apply_shape shape;
+    core_memory values, indices, indptr;
+} core_result;
+
+/* By names: "label", "decision", "probability", "transform"; "float64", "float32", "int64", "int32". False: an exception is set. */
+bool core_result_begin(core_result *result, const char *kind, const char *dtype, const char *indices_dtype);
+void core_result_free(core_result *result);
+/* A Block of two dimensions; of CSR a tuple: Blocks of values, indices and indptr, number of columns. The memory goes to them. */
+PyObject *core_result_take(core_state *state, core_result *result);
 
 /* ---- types ---- */
 
-extern PyType_Spec core_job_spec, core_model_spec;
+extern PyType_Spec core_job_spec, core_model_spec, core_block_spec;
 PyObject *core_model_wrap(core_state *state, skimp_model *model); /* takes the model, also when it fails */
 skimp_model *core_model_of(core_state *state, PyObject *object);  /* NULL: an exception is set */
 

@@ -4,7 +4,9 @@
  *
  * What comes is a dict: "kind" is "matrix" (values: two-dimensional; names: tuple or None), "columns" (n_rows; columns:
  * tuple of columns), "csr" or "csc" (shape; values or None; indices; indptr); and "target", "weight": a column or None.
- * A column is a tuple (name or None, values, categories): categories is None or (UTF-8 text, offsets).
+ * A column is a tuple (name or None, values, categories) or (…, validity): values is an array, or (buffer, place of the first
+ * bit) of Arrow's booleans; categories is None or (UTF-8 text, offsets); validity None or (buffer, place of the first bit).
+ * Kind "batches" is of core_batches.c.
  */
 #include "core.h"
 
@@ -111,20 +113,36 @@ static PyObject *need(PyObject *dict, const char *key)
     return value;
 }
 
-static bool read_column(core_data *to, PyObject *object, uint64_t n_rows, const char *what, skimp_data_column *column)
+/* A bit for each row, from a place on: (buffer, place). */
+static const uint8_t *take_bits(core_data *to, PyObject *pair, uint64_t n_rows, const char *what, uint64_t *offset)
 {
-    if (object == Py_None) {
-        return true;
+    skimp_dtype dtype;
+    if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2) {
+        PyErr_Format(PyExc_TypeError, "%s: a tuple of a buffer and the place of its first bit is expected", what);
+        return NULL;
     }
-    if (!PyTuple_Check(object) || PyTuple_Size(object) != 3) {
-        PyErr_Format(PyExc_TypeError, "%s: a tuple of name, values and categories is expected", what);
-        return false;
+    const Py_buffer *view = take_plain(to, PyTuple_GetItem(pair, 0), what, &dtype);
+    const unsigned long long first = view != NULL ? PyLong_AsUnsignedLongLong(PyTuple_GetItem(pair, 1)) : 0;
+    if (view == NULL || PyErr_Occurred() != NULL) {
+        return NULL;
     }
-    PyObject *name = PyTuple_GetItem(object, 0), *categories = PyTuple_GetItem(object, 2);
-    if (name != Py_None && (column->name = PyUnicode_AsUTF8AndSize(name, NULL)) == NULL) {
-        return false;
+    if (first > (unsigned long long)view->len * 8 || n_rows > (unsigned long long)view->len * 8 - first) {
+        PyErr_Format(PyExc_ValueError, "%s: %zd bytes of bits for %llu rows", what, view->len,
+                     (unsigned long long)n_rows);
+        return NULL;
     }
-    const Py_buffer *view = take(to, PyTuple_GetItem(object, 1), 1, what, &column->dtype);
+    *offset = first;
+    return never_null(view);
+}
+
+static bool read_values(core_data *to, PyObject *object, uint64_t n_rows, const char *what, skimp_data_column *column)
+{
+    if (PyTuple_Check(object)) {
+        column->dtype = SKIMP_DTYPE_BIT;
+        column->values = take_bits(to, object, n_rows, what, &column->bit_offset);
+        return column->values != NULL;
+    }
+    const Py_buffer *view = take(to, object, 1, what, &column->dtype);
     if (view == NULL) {
         return false;
     }
@@ -135,6 +153,33 @@ static bool read_column(core_data *to, PyObject *object, uint64_t n_rows, const 
     }
     column->values = never_null(view);
     column->stride = view->strides[0];
+    return true;
+}
+
+static bool read_column(core_data *to, PyObject *object, uint64_t n_rows, const char *what, skimp_data_column *column)
+{
+    if (object == Py_None) {
+        return true;
+    }
+    const Py_ssize_t size = PyTuple_Check(object) ? PyTuple_Size(object) : 0;
+    if (size != 3 && size != 4) {
+        PyErr_Format(PyExc_TypeError, "%s: a tuple of name, values, categories and validity is expected", what);
+        return false;
+    }
+    PyObject *name = PyTuple_GetItem(object, 0), *categories = PyTuple_GetItem(object, 2);
+    if (name != Py_None && (column->name = PyUnicode_AsUTF8AndSize(name, NULL)) == NULL) {
+        return false;
+    }
+    if (!read_values(to, PyTuple_GetItem(object, 1), n_rows, what, column)) {
+        return false;
+    }
+    PyObject *validity = size == 4 ? PyTuple_GetItem(object, 3) : Py_None;
+    if (validity != Py_None) {
+        column->validity = take_bits(to, validity, n_rows, what, &column->validity_offset);
+        if (column->validity == NULL) {
+            return false;
+        }
+    }
     if (categories != Py_None) {
         skimp_dtype dtype;
         if (!PyTuple_Check(categories) || PyTuple_Size(categories) != 2) {
@@ -273,8 +318,11 @@ bool core_data_read(core_data *out, PyObject *dict)
     PyObject *kind = need(dict, "kind"), *columns = PyDict_GetItemString(dict, "columns");
     const char *name = kind != NULL ? PyUnicode_AsUTF8AndSize(kind, NULL) : NULL;
     const size_t n_columns = columns != NULL && PyTuple_Check(columns) ? (size_t)PyTuple_Size(columns) : 0;
-    if (name == NULL ||
-        !grow(out, 3 * n_columns + 3 + 6)) { /* of a column values, text and offsets; target and weight too */
+    if (name != NULL && strcmp(name, "batches") == 0) {
+        return core_batches_read(out, dict);
+    }
+    /* Of a column values, text, offsets and validity; target and weight too. */
+    if (name == NULL || !grow(out, 4 * n_columns + 3 + 8)) {
         return false;
     }
     const bool ok = strcmp(name, "matrix") == 0    ? read_matrix(out, dict)
@@ -293,5 +341,6 @@ void core_data_free(core_data *data)
     PyMem_Free(data->buffers);
     PyMem_Free(data->columns);
     PyMem_Free((void *)data->names);
+    core_batches_free(data->batches);
     memset(data, 0, sizeof *data);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Job: one plan, fit, convert, predict or score.  One thread at a time uses a job; jobs are independent. */
+/* Job: one plan, fit, convert, predict, score or apply.  One thread at a time uses a job; jobs are independent. */
 #include "core.h"
 
 #include <stdatomic.h>
@@ -8,10 +8,40 @@ typedef struct job_object {
     PyObject_HEAD skimp_job *job;
     core_watch watch;
     core_data data;
+    Py_buffer rows;  /* a bit for each row of a kept store; obj NULL: all */
+    PyObject *start; /* the Model that a fit goes on from, which the job looks at; NULL: none */
     atomic_flag busy;
 } job_object;
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
+
+static bool take_start(job_object *self, core_state *state, PyObject *start, core_options *options)
+{
+    if (start == NULL || start == Py_None) {
+        return true;
+    }
+    options->options.start = core_model_of(state, start);
+    self->start = options->options.start != NULL ? Py_NewRef(start) : NULL;
+    return self->start != NULL;
+}
+
+static bool take_rows(job_object *self, PyObject *rows, PyObject *n_rows, core_options *options)
+{
+    if (rows == NULL || rows == Py_None) {
+        return true;
+    }
+    const unsigned long long n = n_rows != NULL ? PyLong_AsUnsignedLongLong(n_rows) : 0;
+    if (PyErr_Occurred() != NULL || PyObject_GetBuffer(rows, &self->rows, PyBUF_SIMPLE) < 0) {
+        return false;
+    }
+    if (n > (unsigned long long)self->rows.len * 8) {
+        PyErr_SetString(PyExc_ValueError, "rows: a bit for each of n_rows is expected");
+        return false;
+    }
+    options->options.rows = self->rows.buf;
+    options->options.n_rows = n;
+    return true;
+}
 
 static PyObject *job_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -34,7 +64,11 @@ static PyObject *job_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     core_watch_init(&self->watch);
     atomic_flag_clear(&self->busy);
     PyObject *data = PyDict_GetItemString(dict, "data"); /* borrowed */
-    const bool is_read = core_options_read(&options, dict) && (data == NULL || core_data_read(&self->data, data));
+    const bool is_read = core_options_read(&options, dict) &&
+                         take_start(self, core_state_of_type(type), PyDict_GetItemString(dict, "start"), &options) &&
+                         take_rows(self, PyDict_GetItemString(dict, "rows"), PyDict_GetItemString(dict, "n_rows"),
+                                   &options) &&
+                         (data == NULL || core_data_read(&self->data, data));
     if (is_read) {
         options.options.data = data != NULL ? &self->data.data : NULL;
         options.options.progress = core_watch_progress;
@@ -48,7 +82,7 @@ static PyObject *job_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (is_read && status == SKIMP_OK) {
         return (PyObject *)self;
     }
-    if (is_read) {
+    if (is_read && !core_batches_raise(&self->data)) {
         core_raise(core_state_of_type(type), &error);
     }
     Py_DECREF(self);
@@ -65,6 +99,10 @@ static void job_dealloc(PyObject *object)
     Py_END_ALLOW_THREADS;
     core_watch_destroy(&self->watch);
     core_data_free(&self->data);
+    if (self->rows.obj != NULL) {
+        PyBuffer_Release(&self->rows);
+    }
+    Py_XDECREF(self->start);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
     Py_DECREF(type);
 }
@@ -78,6 +116,7 @@ typedef struct job_work {
     const skimp_model *model;
     const char *path;
     bool proba;
+    core_result *result;
 } job_work;
 
 static skimp_status work_plan(void *context, skimp_error *error)
@@ -110,6 +149,12 @@ static skimp_status work_score(void *context, skimp_error *error)
     return skimp_job_score(work->job, work->model, error);
 }
 
+static skimp_status work_apply(void *context, skimp_error *error)
+{
+    job_work *work = context;
+    return skimp_job_apply(work->job, work->model, &work->result->options, error);
+}
+
 static bool job_run(job_object *self, core_work_fn *fn, job_work *work, PyObject *progress)
 {
     if (atomic_flag_test_and_set(&self->busy)) {
@@ -118,6 +163,9 @@ static bool job_run(job_object *self, core_work_fn *fn, job_work *work, PyObject
     }
     work->job = self->job;
     const bool ok = core_run(core_state_of_type(Py_TYPE((PyObject *)self)), &self->watch, fn, work, progress);
+    if (!ok) {
+        core_batches_raise(&self->data);
+    }
     atomic_flag_clear(&self->busy);
     return ok;
 }
@@ -278,6 +326,51 @@ static PyObject *job_score(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *job_apply(PyObject *self, PyObject *args)
+{
+    core_result result;
+    job_work work = { .result = &result };
+    PyObject *progress = Py_None, *model = NULL, *taken = NULL;
+    const char *kind, *dtype = "float64", *indices_dtype = "int64";
+    if (!PyArg_ParseTuple(args, "Os|ssO:apply", &model, &kind, &dtype, &indices_dtype, &progress) ||
+        !core_result_begin(&result, kind, dtype, indices_dtype)) {
+        return NULL;
+    }
+    core_state *state = core_state_of_type(Py_TYPE(self));
+    work.model = core_model_of(state, model);
+    if (work.model != NULL && job_run((job_object *)self, work_apply, &work, progress)) {
+        taken = core_result_take(state, &result);
+    }
+    core_result_free(&result);
+    return taken;
+}
+
+static PyObject *job_next_chunk(PyObject *object, PyObject *with_texts)
+{
+    job_object *self = (job_object *)object;
+    skimp_data chunk;
+    bool end = false;
+    skimp_error error = SKIMP_ERROR_INIT;
+    skimp_status status;
+    if (atomic_flag_test_and_set(&self->busy)) {
+        PyErr_SetString(PyExc_RuntimeError, "this job is at work in another thread");
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS;
+    status = skimp_job_next_chunk(self->job, &chunk, &end, &error);
+    Py_END_ALLOW_THREADS;
+    PyObject *dict = NULL;
+    if (status != SKIMP_OK) {
+        core_raise(core_state_of_type(Py_TYPE(object)), &error);
+    } else if (end) {
+        dict = Py_NewRef(Py_None);
+    } else {
+        dict = core_chunk_dict(&chunk, PyObject_IsTrue(with_texts) == 1);
+    }
+    atomic_flag_clear(&self->busy);
+    return dict;
+}
+
 static PyObject *job_report(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -311,6 +404,12 @@ static PyMethodDef methods[] = {
     { "convert", job_convert, METH_VARARGS, "convert(path, progress=None): writes a chunk store to keep." },
     { "predict", job_predict, METH_VARARGS, "predict(model, path, proba=False, progress=None): writes a CSV." },
     { "score", job_score, METH_VARARGS, "score(model, progress=None): fills the report's metrics." },
+    { "apply", job_apply, METH_VARARGS,
+      "apply(model, kind, dtype='float64', indices_dtype='int64', progress=None): what the model makes of the inputs. kind "
+      "is 'label', 'decision', 'probability' or 'transform'; a Block of two dimensions, or of sparse data (values, indices, "
+      "indptr, n_columns) of CSR." },
+    { "next_chunk", job_next_chunk, METH_O,
+      "next_chunk(with_texts): the next rows of a chunk store as a dict of bytes, or None at the end." },
     { "report", job_report, METH_NOARGS, "What came of the last of these, as a dict." },
     { "columns", job_columns, METH_NOARGS, "Name, type and role of each column of the inputs." },
     { "format", job_format, METH_NOARGS, "Format of the inputs." },

@@ -73,6 +73,29 @@ static bool settings(core_options *to, PyObject *value)
     return list != NULL;
 }
 
+/* Float64, or the bytes of texts, each ended by NUL: a copy, which the job copies again. */
+static bool classes(core_options *to, PyObject *value)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(value, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
+        return false;
+    }
+    const bool is_text = view.itemsize == 1;
+    const bool is_list = view.ndim == 1 && (is_text || (view.itemsize == 8 && strcmp(view.format, "d") == 0));
+    skimp_array *array = is_list ? block(to, 1, sizeof *array) : NULL;
+    void *data = array != NULL ? block(to, (size_t)view.len, 1) : NULL;
+    if (data != NULL) {
+        memcpy(data, view.buf, (size_t)view.len);
+        *array = (skimp_array){ .name = "classes_", .dtype = is_text ? "U8" : "F64", .n_dims = 1, .data = data };
+        array->shape[0] = (uint64_t)(view.len / view.itemsize);
+        to->options.classes = array;
+    } else if (!is_list) {
+        PyErr_SetString(PyExc_TypeError, "classes: a list of doubles or bytes is expected");
+    }
+    PyBuffer_Release(&view);
+    return data != NULL;
+}
+
 static bool whole(PyObject *value, unsigned long long *out)
 {
     *out = PyLong_AsUnsignedLongLong(value);
@@ -95,6 +118,7 @@ static bool read_one(core_options *to, const char *key, PyObject *value)
                   { "drop_missing", &o->drop_missing },
                   { "skip_bad_rows", &o->skip_bad_rows },
                   { "spill_to_memory", &o->spill_to_memory },
+                  { "partial", &o->partial },
                   { "whole_process", &o->whole_process } };
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
         if (strcmp(strings[i].key, key) == 0) {
@@ -112,6 +136,8 @@ static bool read_one(core_options *to, const char *key, PyObject *value)
         return settings(to, value);
     } else if (strcmp(key, "steps") == 0) {
         return texts(to, value, key, &o->steps, &o->n_steps);
+    } else if (strcmp(key, "classes") == 0) {
+        return value == Py_None || classes(to, value);
     } else if (strcmp(key, "inputs") == 0) {
         return texts(to, value, key, &o->inputs, &o->n_inputs);
     } else if (strcmp(key, "drop") == 0) {
@@ -155,7 +181,9 @@ bool core_options_read(core_options *out, PyObject *dict)
     Py_ssize_t at = 0;
     while (PyDict_Next(dict, &at, &key, &value)) {
         const char *name = PyUnicode_AsUTF8AndSize(key, NULL);
-        if (name == NULL || (strcmp(name, "data") != 0 && !read_one(out, name, value))) {
+        const bool is_object = name != NULL && (strcmp(name, "data") == 0 || strcmp(name, "start") == 0 ||
+                                                strcmp(name, "rows") == 0 || strcmp(name, "n_rows") == 0);
+        if (name == NULL || (!is_object && !read_one(out, name, value))) {
             return false;
         }
     }

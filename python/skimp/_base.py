@@ -7,16 +7,22 @@ attribute that its user changes counts, as in scikit-learn.
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
-from skimp import _config, _core
-from skimp._data import Data, resolve
+from skimp import _config, _core, _to_sklearn
+from skimp._data import PART, Data, arranged, resolve
 from skimp._params import settings
 from skimp._report import MemoryReport, Plan
 
@@ -29,6 +35,9 @@ DTYPES = {
     "U32": np.uint32,
     "U8": np.uint8,
 }
+
+
+COLUMN_ARRAYS = ("columns", "column_types", "column_places", "category_missing")
 
 
 class Fitted:
@@ -55,6 +64,91 @@ def strings(array: np.ndarray) -> list[str]:
     return array.tobytes().decode().split("\0")[:-1]
 
 
+def plain_data(X: Any, names: Any = None) -> Data:
+    """Return an array or CSR or CSC matrix that was checked already as data without a target."""
+    if sp.issparse(X):
+        own = {"kind": X.format, "shape": X.shape, "values": X.data, "indices": X.indices, "indptr": X.indptr}
+    else:
+        own = {"kind": "matrix", "values": X, "names": None if names is None else tuple(map(str, names))}
+    return Data({"data": {**own, "target": None, "weight": None}}, n_rows=X.shape[0], held=[X])
+
+
+def is_sparse(job: Any) -> bool:
+    """Say whether a job's data is sparse: CSR, CSC, svmlight."""
+    return any(kind == "sparse" for _, kind, _ in job.columns())
+
+
+def in_form(
+    meta: dict[str, str], arrays: list[tuple[str, np.ndarray]], sparse: bool | None
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, np.ndarray], ...]]:
+    """Return the parts of a model for a table, or for sparse data, whichever it was fitted on.
+
+    What the estimator and the steps have learnt is the same; only what says which columns there are is not.
+    """
+    if sparse is not None and (meta["data"] == "sparse") != sparse:
+        n = int(meta["n_features_in"])
+        if any(array.any() for name, array in arrays if name == "column_types"):
+            raise ValueError("the model was fitted on columns of text, which sparse data does not have")
+        meta = {**meta, "data": "sparse" if sparse else "table"}
+        own = np.arange(0 if sparse else n, dtype=np.uint32)
+        arrays = [
+            (name, own if re.fullmatch(r"\d+\..*\.columns", name) else array)
+            for name, array in arrays
+            if name not in COLUMN_ARRAYS
+        ]
+        if not sparse:
+            names = "".join(f"x{i}\0" for i in range(n))
+            parts = (np.frombuffer(names.encode(), np.uint8), np.zeros(n, np.uint8), own, np.zeros(0, np.uint8))
+            arrays += zip(COLUMN_ARRAYS, parts, strict=True)
+    return tuple(meta.items()), tuple(arrays)
+
+
+def like(taken: Any, X: Any) -> Any:
+    """Return what a job transformed as the kind of thing that X is: an array, or CSR or CSC of its class.
+
+    Parameters
+    ----------
+    taken : Block or tuple
+        What `Job.apply` has returned.
+    """
+    if not isinstance(taken, tuple):
+        return np.asarray(taken)
+    values, indices, indptr, n_columns = taken
+    parts = (np.asarray(values), np.asarray(indices), np.asarray(indptr))
+    csr = (sp.csr_array if isinstance(X, sp.sparray) else sp.csr_matrix)(parts, shape=(len(parts[2]) - 1, n_columns))
+    return csr.tocsc() if getattr(X, "format", "csr") == "csc" else csr
+
+
+def float_type(data: Data) -> str:
+    """Return the type of what is made of numbers: float32 where they all are (or half as wide), else float64."""
+    arrays = data.options.get("data", {})
+    columns = [column[1:] for column in arrays.get("columns", ())]
+    values = [column[0] for column in columns] if columns else [arrays.get("values")]
+    kinds = {np.asarray(value).dtype for value in values if value is not None}
+    return "float32" if kinds and kinds <= {np.dtype(np.float32), np.dtype(np.float16)} else "float64"
+
+
+def index_type(data: Data) -> str:
+    """Return the type of indices of CSR that hold what may be made of sparse data: int32 where they can."""
+    arrays = data.options.get("data", {})
+    indices = arrays.get("indices")
+    if indices is None:
+        return "int64"
+    most = np.iinfo(np.int32).max
+    is_narrow = 2 * max(len(indices), arrays["shape"][1]) <= most
+    return "int32" if is_narrow and indices.dtype.itemsize <= 4 else "int64"
+
+
+def exchange(label: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return values[label]: in the memory of label where the values are as wide, a part at a time."""
+    if values.dtype.kind not in "iuf" or values.dtype.itemsize != label.dtype.itemsize:
+        return values[label]
+    out = label.view(values.dtype)
+    for i in range(0, len(label), PART):
+        out[i : i + PART] = values[label[i : i + PART]]
+    return out
+
+
 class SkimpEstimator(BaseEstimator):
     """Base class of skimp's estimators.
 
@@ -62,10 +156,15 @@ class SkimpEstimator(BaseEstimator):
     attributes, and by `_y_kind` what they learn to tell.
     """
 
+    # `out` names a file: nothing that a meta-estimator would route.
+    __metadata_request__predict = {"out": UNUSED}
+    __metadata_request__predict_proba = {"out": UNUSED}
+
     _core_name: ClassVar[str]
     _attributes: ClassVar[tuple[str, ...]] = ()
     _y_kind: ClassVar[str | None] = None
     _allow_nan: ClassVar[bool] = False
+    _prefix: ClassVar[str] = ""  # of the arrays of a model that are the estimator's own
 
     _skimp: Fitted
     memory_report_: MemoryReport
@@ -96,6 +195,11 @@ class SkimpEstimator(BaseEstimator):
             "spill_dir": config["spill_dir"],
         }
 
+    def _progress(self) -> Callable[[dict[str, Any]], object] | None:
+        """Return who is told of progress."""
+        progress = _config.effective(self.__dict__.get("_skimp_config", {}))["progress"]
+        return progress if callable(progress) else None
+
     # ---- jobs ----
 
     def _job_params(self) -> dict[str, Any]:
@@ -116,15 +220,22 @@ class SkimpEstimator(BaseEstimator):
         return Plan(self._job(self._resolve(X, y, sample_weight, reset=True)).plan())
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
-        data = self._resolve(X, y, sample_weight, reset=True)
+        self._fit_job(self._resolve(X, y, sample_weight, reset=True))
+
+    def _fit_job(self, data: Data) -> None:
         job = self._job(data)
         plan = job.plan()
-        model = job.fit(None)
+        model = job.fit(self._progress())
         report = job.report()
         self.memory_report_ = MemoryReport(plan, report)
         self._take(model, data)
         for text in report["warnings"]:
-            warnings.warn(text, ConvergenceWarning if "converge" in text else UserWarning, stacklevel=3)
+            if not self._is_silent(text):
+                warnings.warn(text, ConvergenceWarning if "converge" in text else UserWarning, stacklevel=4)
+
+    def _is_silent(self, text: str) -> bool:
+        """Say whether scikit-learn's class does not warn of this in `fit`."""
+        return False
 
     # ---- models ----
 
@@ -135,24 +246,44 @@ class SkimpEstimator(BaseEstimator):
         for i, (name, dtype, shape) in enumerate(shapes):
             array = np.empty(shape, dtype=DTYPES[dtype])
             model.copy(i, array)
-            if name in self._attributes:
-                self._set_attribute(name, array)
-            else:
-                own[name] = array
-        self._skimp = Fitted(model.meta(), shapes, own)
-        if "classes_" in own:
-            self.classes_ = self._labels(own["classes_"], data)
+            own[name] = array
+        self._take_part(own, Fitted(model.meta(), shapes, own), data)
         if not hasattr(self, "n_features_in_"):
             self._set_columns(own)
+
+    def _own(self, name: str) -> str | None:
+        """Return the attribute that an array of the model is; None: it is none."""
+        attribute = name.removeprefix(self._prefix)
+        return attribute if name.startswith(self._prefix) and attribute in self._attributes else None
+
+    def _take_part(self, own: dict[str, np.ndarray], fitted: Fitted, data: Data | None = None) -> None:
+        """Take over the arrays that are attributes, by their names in a model of this estimator alone; the rest stays in `fitted`."""
+        self._skimp = fitted
+        for name, array in list(own.items()):
+            attribute = self._own(name)
+            if attribute is not None:
+                self._set_attribute(attribute, array)
+                fitted.arrays.pop(name, None)
+        if "classes_" in own:
+            self.classes_ = self._labels(own["classes_"], data)
 
     def _set_columns(self, arrays: dict[str, np.ndarray]) -> None:
         """Set the names and number of the input columns: those of a file, which `validate_data` has not seen."""
         if "columns" in arrays:
             names = strings(arrays["columns"])
-            self.feature_names_in_ = np.array(names, dtype=object)
             self.n_features_in_ = len(names)
+            if any(name != f"x{i}" for i, name in enumerate(names)):  # made up, where the data has none
+                self.feature_names_in_ = np.array(names, dtype=object)
         else:
-            self.n_features_in_ = int(self._skimp.meta["n_features"])
+            self.n_features_in_ = int(self._skimp.meta["n_features_in"])
+
+    @property
+    def encoded_feature_names_(self) -> np.ndarray:
+        """Names of the features that `coef_` is over: a column of numbers, or a text of a column (``carrier_AA``)."""
+        names = getattr(self, "_skimp", Fitted({}, [], {})).meta.get("feature_names")
+        if names is None:
+            raise AttributeError(f"this {type(self).__name__} has no names of encoded features")
+        return np.array(json.loads(names), dtype=object)
 
     @staticmethod
     def _labels(array: np.ndarray, data: Data | None) -> np.ndarray:
@@ -173,20 +304,54 @@ class SkimpEstimator(BaseEstimator):
     def _get_attribute(self, name: str, shape: tuple[int, ...]) -> Any:
         return getattr(self, name)
 
-    def _model(self) -> Any:
-        """Return the library's model, made of the attributes as they are now."""
+    def _model(self, sparse: bool | None = None) -> Any:
+        """Return the library's model, made of the attributes as they are now: for a table, or for sparse data (None: as fitted)."""
         arrays = []
         for name, dtype, shape in self._skimp.shapes:
             array = self._skimp.arrays.get(name)
-            if array is None:
-                array = np.ascontiguousarray(self._get_attribute(name, shape), dtype=DTYPES[dtype]).reshape(shape)
+            attribute = self._own(name)
+            if array is None and attribute is not None:
+                array = np.ascontiguousarray(self._get_attribute(attribute, shape), dtype=DTYPES[dtype]).reshape(shape)
             arrays.append((name, array))
-        return _core.Model(tuple(self._skimp.meta.items()), tuple(arrays))
+        return _core.Model(*in_form(self._skimp.meta, arrays, sparse))
 
-    def _apply(self, X: Any, kind: str) -> np.ndarray:
+    def _sklearn_state(self) -> dict[str, Any]:
+        """Return what scikit-learn's own class keeps besides attributes that end in an underscore."""
+        return {}
+
+    def to_sklearn(self) -> Any:
+        """Return scikit-learn's own estimator, fitted, with the same predictions.
+
+        Returns
+        -------
+        estimator
+            Of the class of the same name; where text columns were encoded, a Pipeline that encodes them first.
+        """
+        check_is_fitted(self)
+        return _to_sklearn.to_sklearn(self)
+
+    # ---- what a model makes of data ----
+
+    def _apply_data(self, data: Data, kind: str, dtype: str = "float64") -> Any:
+        """Return what the model makes of data, as `Job.apply` gives it."""
+        job = _core.Job({**self._job_config(), **data.options})
+        result = job.apply(self._model(is_sparse(job)), kind, dtype, index_type(data), self._progress())
+        return result if data.order is None else arranged(result, data.order)
+
+    def _apply(self, X: Any, kind: str, dtype: str = "float64") -> np.ndarray:
         """Return what the model makes of X: rows by outputs."""
         check_is_fitted(self)
-        data = self._resolve(X, None, None, reset=False)
-        model = self._model()
-        job = _core.Job({**self._job_config(), **data.options})
-        return job.apply(model, kind)
+        return np.asarray(self._apply_data(self._resolve(X, None, None, reset=False), kind, dtype))
+
+    def _write(self, X: Any, out: str | os.PathLike[str], proba: bool) -> None:
+        """Write what the model predicts to a CSV file."""
+        check_is_fitted(self)
+        job = _core.Job({**self._job_config(), **self._resolve(X, None, None, reset=False).options})
+        job.predict(self._model(is_sparse(job)), os.fspath(out), proba, self._progress())
+
+    def _score_file(self, X: Any, y: str | None, metric: str) -> float:
+        """Return a metric of the model over files: y names their target, or it is that which the model was fitted on."""
+        check_is_fitted(self)
+        job = _core.Job({**self._job_config(), **self._resolve(X, y, None, reset=False).options})
+        job.score(self._model(is_sparse(job)), self._progress())
+        return job.report()["metrics"][metric]

@@ -1,21 +1,43 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What `fit`, `predict`, `score` and `transform` are given, as jobs take it: arrays where they lie, files by name.
+"""What `fit`, `predict`, `score` and `transform` are given, as jobs take it: arrays where they lie, files by name, the rest
+in batches.
 
 Nothing here copies X.  A label that is text is turned into a code of as few bytes as will do, by parts of the array.
 """
 
 from __future__ import annotations
 
-import glob
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length, column_or_1d, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
+
+from skimp._batches import Batches, file_parts, is_polars, is_stream, mapped_file, parts_of
+from skimp._columns import (
+    has_text,
+    in_place,
+    is_pandas,
+    pandas_names,
+    pandas_table,
+    table_names,
+    table_shape,
+    text_columns,
+    texts,
+)
+from skimp._paths import arrow_format, is_path, paths_of
+
+__all__ = ["PART", "Data", "arranged", "array_data", "is_data", "is_path", "resolve"]
 
 PART = 1 << 16  # rows looked at together
 MOST_EXACT = 1 << 53  # integers up to here are doubles
@@ -35,35 +57,36 @@ class Data:
         Of text labels and large integers, the classes in ascending order (the job knows them by their place or text).
     label_dtype : dtype or None
         Type that ``classes_`` is to have.
+    order : ndarray or None
+        Of rows that the job gives in another order: which of them each is.
     """
 
     options: dict[str, Any]
     n_rows: int | None = None
     labels: np.ndarray | None = None
     label_dtype: np.dtype | None = None
+    order: np.ndarray | None = None
     held: list[Any] = field(default_factory=list)
 
 
-def is_path(X: Any) -> bool:
-    """Say whether this names files: a str or path."""
-    return isinstance(X, (str, os.PathLike))
+def is_dataset(X: Any) -> bool:
+    """Say whether this is a `skimp.Dataset`."""
+    return getattr(type(X), "_is_skimp_dataset", False)
 
 
-def _paths(X: str | os.PathLike[str]) -> tuple[str, ...]:
-    name = os.fspath(X)
-    if os.path.exists(name) or not glob.has_magic(name):
-        return (name,)
-    found = tuple(sorted(glob.glob(name)))
-    if not found:
-        raise FileNotFoundError(f"no file matches {name!r}")
-    return found
+def is_data(X: Any) -> bool:
+    """Say whether no array can be had of this: files, streams, chunks, a Dataset."""
+    return is_path(X) or is_dataset(X) or is_stream(X)
 
 
-def _file_data(X: str | os.PathLike[str], y: Any, sample_weight: Any) -> Data:
-    for name, value in [("y", y), ("sample_weight", sample_weight)]:
-        if value is not None and not isinstance(value, str):
-            raise TypeError(f"{name}: with data from a file, the name of a column is expected, not {type(value).__name__}")
-    return Data({"inputs": _paths(X), "target": y, "weight": sample_weight})
+def arranged(result: Any, order: np.ndarray) -> Any:
+    """Return what `Job.apply` returned with its rows in another order."""
+    if not isinstance(result, tuple):
+        return np.asarray(result)[order]
+    values, indices, indptr, n_columns = result
+    parts = (np.asarray(values), np.asarray(indices), np.asarray(indptr))
+    rows = sp.csr_array(parts, shape=(len(parts[2]) - 1, n_columns))[order]
+    return rows.data, rows.indices, rows.indptr, n_columns
 
 
 # ---- labels ------------------------------------------------------------------------------------------------------------
@@ -97,14 +120,6 @@ def _codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     for i in range(0, len(y), PART):
         codes[i : i + PART] = np.searchsorted(classes, y[i : i + PART])
     return codes
-
-
-def texts(values: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return strings as UTF-8 bytes one after the other, and where each begins and ends."""
-    encoded = [str(value).encode() for value in values]
-    offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
-    np.cumsum([len(text) for text in encoded], out=offsets[1:])
-    return np.frombuffer(b"".join(encoded) or b"\0", dtype=np.uint8), offsets
 
 
 def _label_column(y: np.ndarray) -> tuple[tuple[Any, ...], np.ndarray | None]:
@@ -169,36 +184,275 @@ def array_data(
     )
     options, held = _array_options(X, _names(estimator))
     data = Data({}, n_rows=X.shape[0], held=held)
-    target = weight = None
-    if y_kind is not None:
-        if y is None:
-            raise ValueError(
-                f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None."
-            )
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        if y_kind == "labels":
-            data.label_dtype = y.dtype
-            target, data.labels = _label_column(y)
-        else:
-            if y.dtype.kind not in "biuf":
-                y = y.astype(np.float64)
-            if y.dtype.kind == "f" and not np.isfinite(y.sum()) and not np.isfinite(y).all():
-                what = "NaN" if np.isnan(y).any() else "infinity or a value too large"
-                raise ValueError(f"Input y contains {what}.")
-            target = ("y", y, None)
-        held.append(target)
-    if sample_weight is not None:
-        weight = ("sample_weight", _check_sample_weight(sample_weight, X, dtype=np.float64), None)
-        held.append(weight)
+    target = None if y_kind is None else _target(estimator, data, y, y_kind, X)
+    weight = _weight(sample_weight, X)
+    held.append((target, weight))
     data.options = {"data": {**options, "target": target, "weight": weight}}
     return data
 
 
-def resolve(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None, **checks: Any) -> Data:
-    """Return what was given as data for a job: files by name, or arrays."""
+# ---- targets and weights beside the rows ----------------------------------------------------------------------------------
+
+
+def _need_target(estimator: Any) -> None:
+    raise ValueError(f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None.")
+
+
+def _target(estimator: Any, data: Data, y: Any, y_kind: str, X: Any = None) -> tuple[Any, ...]:
+    """Return targets of all rows as a column, and note in `data` what classes are to be."""
+    if y is None:
+        _need_target(estimator)
+    y = column_or_1d(y, warn=True)
+    if X is not None:
+        check_consistent_length(X, y)
+    if y_kind == "labels":
+        data.label_dtype = y.dtype
+        target, data.labels = _label_column(y)
+        return target
+    if y.dtype.kind not in "biuf":
+        y = y.astype(np.float64)
+    if y.dtype.kind == "f" and not np.isfinite(y.sum()) and not np.isfinite(y).all():
+        what = "NaN" if np.isnan(y).any() else "infinity or a value too large"
+        raise ValueError(f"Input y contains {what}.")
+    return ("y", y, None)
+
+
+def _weight(sample_weight: Any, X: Any) -> tuple[Any, ...] | None:
+    return None if sample_weight is None else ("sample_weight", _check_sample_weight(sample_weight, X, dtype=np.float64), None)
+
+
+def _forget_columns(estimator: Any) -> None:
+    """What columns there are is set anew, from the model: those of files, and of frames of which one is the target."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        estimator.__dict__.pop(name, None)
+
+
+def _model_columns(estimator: Any) -> list[str] | None:
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else list(map(str, names))
+
+
+# ---- frames ------------------------------------------------------------------------------------------------------------
+
+
+def _without_roles(estimator: Any, X: Any) -> Any:
+    """Return a frame without the target and the weight of the fit, where it has them and all that the model knows."""
+    names = _model_columns(estimator)
+    about = getattr(getattr(estimator, "_skimp", None), "meta", {})
+    if names is None or not set(names) < set(map(str, X.columns)):
+        return X
+    roles = {about.get("target")}
+    return X[names] if set(map(str, X.columns)) - set(names) <= roles else X
+
+
+def _pandas_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool, y_kind: str | None) -> Data:
+    """Return a pandas frame as data: its columns where they lie where that can be, else in batches of some rows."""
+    names_target, names_weight = isinstance(y, str), isinstance(sample_weight, str)
+    if not reset and not names_target:
+        X = _without_roles(estimator, X)
+    n_rows, n_columns = X.shape
+    for n, what, axis in ((n_rows, "sample(s)", 0), (n_columns, "feature(s)", 1)):
+        if n == 0:
+            raise ValueError(f"Found array with 0 {what} (shape={X.shape}) while a minimum of 1 is required.")
+    if names_target or names_weight:
+        if reset:
+            _forget_columns(estimator)
+    else:
+        _check_feature_names(estimator, X.iloc[:0], reset=reset)
+        _check_n_features(estimator, X.iloc[:0], reset=reset)
+    data = Data({}, n_rows=n_rows, held=[X])
+    has_target = y_kind is not None or names_target
+    target = None if not has_target or names_target else _target(estimator, data, y, y_kind or "", X)
+    weight = None if names_weight else _weight(sample_weight, X)
+    if in_place(X):
+        own = {**pandas_table(X, pandas_names(X)), "target": target, "weight": weight}
+    else:
+        parts, n = parts_of(X)
+        own = Batches(parts, n, target, weight).options()
+    data.options = {"data": own}
+    if names_target:
+        data.options["target"] = y
+        data.label_dtype = np.dtype(bool) if y in X.columns and X[y].dtype == bool else None
+    if names_weight:
+        data.options["weight"] = sample_weight
+    return data
+
+
+# ---- streams and files ---------------------------------------------------------------------------------------------------
+
+
+def _check_names(estimator: Any, table: dict[str, Any], reset: bool) -> None:
+    """Check the columns of a stream as scikit-learn checks those of a frame."""
+    names = table_names(table)
+    shape = np.empty((0, table_shape(table)[1]))
+    if names is None:
+        _check_feature_names(estimator, shape, reset=reset)
+    else:
+        import pyarrow as pa
+
+        _check_feature_names(estimator, pa.table({name: pa.array([], pa.float64()) for name in names}), reset=reset)
+    _check_n_features(estimator, shape, reset=reset)
+
+
+def _batch_data(
+    estimator: Any, parts: Any, n_rows: int, y: Any, sample_weight: Any, *, reset: bool, y_kind: str | None, held: Any
+) -> Data:
+    """Return rows that come in batches as data."""
+    data = Data({}, n_rows=n_rows or None, held=[held])
+    names_target, names_weight = isinstance(y, str), isinstance(sample_weight, str)
+    is_wanted = y_kind is not None
+    target = _target(estimator, data, y, y_kind or "") if is_wanted and y is not None and not names_target else None
+    weight = None
+    if sample_weight is not None and not names_weight:
+        weight = ("sample_weight", np.asarray(sample_weight, dtype=np.float64), None)
+    batches = Batches(parts, n_rows, target, weight)
+    if is_wanted and y is None and not batches.has_target:
+        _need_target(estimator)
+    if batches.y is not None and target is None and is_wanted:
+        _check_part(batches.y, data, y_kind)
+    if reset:
+        _forget_columns(estimator)
+    if not names_target and not names_weight and estimator is not None:
+        if reset:
+            _check_names(estimator, batches.table, reset=True)
+        elif names_known(estimator, batches.table):
+            _check_names(estimator, batches.table, reset=False)
+    data.options = {"data": batches.options()}
+    if names_target:
+        data.options["target"] = y
+    if names_weight:
+        data.options["weight"] = sample_weight
+    return data
+
+
+def names_known(estimator: Any, table: dict[str, Any]) -> bool:
+    """Say whether the names of the columns can tell whether they are the model's; else the library says what is missing."""
+    names, known = table_names(table), _model_columns(estimator)
+    return names is None or known is None or not set(known) <= set(names)
+
+
+def _check_part(y: np.ndarray, data: Data, y_kind: str | None) -> None:
+    """Look at the first targets of a stream."""
+    if y_kind == "labels":
+        check_classification_targets(y)
+        data.label_dtype = y.dtype if y.dtype.kind in "biu" else None
+    elif y.dtype.kind not in "biuf":
+        raise ValueError(f"targets of a regression are numbers, not {y.dtype}")
+
+
+def _file_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool, y_kind: str | None) -> Data:
+    paths = paths_of(X)
+    kind = arrow_format(paths)
+    if kind is not None:
+        wanted = None if reset or estimator is None else _model_columns(estimator)
+        parts, n_rows = file_parts(paths, kind, wanted=wanted if not isinstance(y, str) else None)
+        return _batch_data(
+            estimator, parts, n_rows, y, sample_weight, reset=reset, y_kind=y_kind, held=paths
+        )
+    given = [value for value in (y, sample_weight) if value is not None and not isinstance(value, str)]
+    if given and y_kind is not None:
+        from skimp.dataset import Dataset
+
+        data = Dataset(X, drop=[value for value in (y, sample_weight) if isinstance(value, str)])
+        return _dataset_parts(estimator, data, y, sample_weight, reset=reset, y_kind=y_kind)
+    if reset and estimator is not None:
+        _forget_columns(estimator)
+    return Data({"inputs": paths, "target": y if isinstance(y, str) else None, "weight": sample_weight if isinstance(sample_weight, str) else None})
+
+
+# ---- Datasets ------------------------------------------------------------------------------------------------------------
+
+
+def _is_own(own: np.ndarray | None, given: Any) -> bool:
+    """Is this the Dataset's own column, as a meta-estimator has indexed it?"""
+    if given is own:
+        return True
+    given = np.asarray(given)
+    if own is None or given.shape != own.shape:
+        return False
+    return all(np.array_equal(own[i : i + PART], given[i : i + PART]) for i in range(0, len(own), PART))
+
+
+def _dataset_parts(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool, y_kind: str | None) -> Data:
+    """Return a Dataset with another target or weight: in batches, to be stored once more."""
+    parts = ((table, None, None) for table in X._tables())
+    return _batch_data(estimator, parts, len(X), y, sample_weight, reset=reset, y_kind=y_kind, held=X)
+
+
+def _dataset_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool, y_kind: str | None) -> Data:
+    data = Data(X._options(), n_rows=len(X), order=X._order, held=[X])
+    if isinstance(y, str) and y not in (X.target_name, X._target_text):
+        raise ValueError(f"y: the target of this Dataset is {X.target_name!r}, chosen when it was made, not {y!r}")
+    if isinstance(sample_weight, str) and sample_weight != X.weight_name:
+        raise ValueError(f"sample_weight: that of this Dataset is {X.weight_name!r}, not {sample_weight!r}")
+    if y_kind is None:
+        if X._target_text is not None:
+            data.options["target"] = X._target_text  # for a score
+        return data
+    if y is None and X.target_name is None:
+        _need_target(estimator)
+    if reset and estimator is not None:
+        _forget_columns(estimator)
+    own_target = y is None or isinstance(y, str) or _is_own(X.target, y)
+    own_weight = sample_weight is None or isinstance(sample_weight, str) or _is_own(X.weight, sample_weight)
+    if own_target and own_weight and not X._repeats:
+        if y is not None and not isinstance(y, str) and np.asarray(y).dtype.kind in "biu":
+            data.label_dtype = np.asarray(y).dtype
+        return data
+    if X._repeats:
+        raise ValueError("this Dataset has rows more than once: give such rows a sample_weight instead")
+    y = X.target if own_target else y
+    sample_weight = X.weight if own_weight else sample_weight
+    return _dataset_parts(estimator, X, y, sample_weight, reset=reset, y_kind=y_kind)
+
+
+# ---- all of them -----------------------------------------------------------------------------------------------------------
+
+
+def resolve(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    reset: bool,
+    y_kind: str | None = None,
+    allow_nan: bool = False,
+    encode: bool | None = None,
+    **checks: Any,
+) -> Data:
+    """Return what was given as data for a job: files by name, arrays, or batches.
+
+    Parameters
+    ----------
+    reset : bool
+        It is for a fit: columns are learnt, not checked.
+    y_kind : {"labels", "numbers", None}
+        What the estimator learns to tell; None: there is no target.
+    encode : bool, default=None
+        Text of frames is one-hot encoded; None: for those that learn to tell something, and models of text.
+    """
+    own = {"reset": reset, "y_kind": y_kind}
     if is_path(X):
-        return _file_data(X, y, sample_weight)
-    if isinstance(y, (str, Path)) and not is_path(X):
+        return _file_data(estimator, X, y, sample_weight, **own)
+    if is_dataset(X):
+        return _dataset_data(estimator, X, y, sample_weight, **own)
+    if mapped_file(X) and not isinstance(y, str):
+        parts, n_rows = parts_of(X)
+        return _batch_data(estimator, parts, n_rows, y, sample_weight, **own, held=X)
+    if is_polars(X) or is_stream(X):
+        parts, n_rows = parts_of(X, None if reset or isinstance(y, str) else _model_columns(estimator))
+        data = _batch_data(estimator, parts, n_rows, y, sample_weight, **own, held=X)
+        return data
+    if is_pandas(X) and not hasattr(X, "sparse") and _takes_frame(X, reset, y_kind, encode):
+        return _pandas_data(estimator, X, y, sample_weight, **own)
+    if isinstance(y, (str, os.PathLike)):
         raise TypeError("y: the name of a column is for data from a file or a frame")
-    return array_data(estimator, X, y, sample_weight, **checks)
+    return array_data(estimator, X, y, sample_weight, reset=reset, y_kind=y_kind, allow_nan=allow_nan, **checks)
+
+
+def _takes_frame(X: Any, reset: bool, y_kind: str | None, encode: bool | None) -> bool:
+    """A transformer of numbers has scikit-learn's words for a frame of text."""
+    if encode is None:
+        encode = y_kind is not None or not reset
+    return encode or not has_text(X)

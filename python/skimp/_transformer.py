@@ -3,18 +3,42 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted
 
-from skimp._base import SkimpEstimator
+from skimp import _core
+from skimp._base import SkimpEstimator, float_type, like
+from skimp._data import Data
+from skimp._params import settings
+
+FLOATS = (np.float64, np.float32, np.float16)
 
 
 class Transformer(TransformerMixin, SkimpEstimator):
-    """An estimator that changes columns."""
+    """An estimator that changes columns.
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    It is fitted as the only step of a job that has no estimator, so its arrays are under ``0.<name>.`` in the model.
+    """
+
+    _prefix: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "_core_name"):
+            cls._prefix = f"0.{cls._core_name}."
+
+    def _job(self, data: Data) -> Any:
+        own = {"steps": (self._core_name,), "params": settings(self._job_params(), f"{self._core_name}__")}
+        return _core.Job({**own, **self._job_config(), **data.options})
+
+    def _n_outputs(self) -> int:
+        """Return the number of columns that come out."""
+        return self.n_features_in_
+
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from X.
 
         Parameters
@@ -23,16 +47,39 @@ class Transformer(TransformerMixin, SkimpEstimator):
             Shape (n_samples, n_features); or the name of a file.
         y : None
             Ignored.
-        sample_weight : array or str, default=None
-            Shape (n_samples,); or the name of the weights' column.
 
         Returns
         -------
         self
         """
-        self._fit(X, None, sample_weight)
+        self._fit(X, None, None)
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
-        """Return X transformed: an array of the same float type (float64 of integers)."""
-        return self._apply(X, "transform")
+    def transform(self, X: Any) -> Any:
+        """Return X transformed: of the same float type (float64 of integers); CSR and CSC stay what they are.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or path
+            Shape (n_samples, n_features); or the name of a file.
+
+        Returns
+        -------
+        ndarray or sparse matrix
+            Shape (n_samples, n_features_out).
+        """
+        check_is_fitted(self)
+        data = self._resolve(X, None, None, reset=False)
+        return like(self._apply_data(data, "transform", float_type(data)), X)
+
+    def _inverse_input(self, X: Any, sparse: bool) -> Any:
+        """Return a copy of what is to be transformed back."""
+        check_is_fitted(self)
+        return check_array(
+            X,
+            accept_sparse=("csr", "csc") if sparse else False,
+            copy=True,
+            dtype=FLOATS,
+            force_writeable=True,
+            ensure_all_finite="allow-nan",
+        )

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
-from skimp._base import SkimpEstimator
-from skimp._data import is_path
+from skimp._base import SkimpEstimator, exchange
+from skimp._data import is_data
 
 __all__ = ["LinearRegression", "LogisticRegression", "Ridge", "SGDClassifier", "SGDRegressor"]
 
@@ -74,15 +76,41 @@ class _LinearClassifier(ClassifierMixin, _Linear):
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the confidence scores of rows: shape (n_samples,) of two classes, else (n_samples, n_classes)."""
         scores = self._apply(X, "decision")
-        return scores[:, 0] if scores.shape[1] == 1 else scores
+        return scores.reshape(-1) if scores.shape[1] == 1 else scores
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the class of each row."""
-        return self.classes_[self._apply(X, "label")[:, 0].astype(np.intp)]
+    def predict(self, X: Any, *, out: str | os.PathLike[str] | None = None) -> np.ndarray | None:
+        """Return the class of each row.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or path
+            Shape (n_samples, n_features); or the name of a file.
+        out : path, default=None
+            A CSV file to write instead, with one column `prediction`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or None with `out`
+        """
+        if out is not None:
+            return self._write(X, out, proba=False)
+        check_is_fitted(self)
+        dtype = "int64" if self.classes_.dtype.itemsize == 8 else "int32"
+        return exchange(self._apply(X, "label", dtype).reshape(-1), self.classes_)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the mean accuracy."""
-        if is_path(X):
+        """Return the mean accuracy.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or path
+            Shape (n_samples, n_features); or the name of a file.
+        y : array or str
+            Shape (n_samples,); or the name of the target's column in the file (by default that of the fit).
+        sample_weight : array, default=None
+            Shape (n_samples,).
+        """
+        if is_data(X) and (y is None or isinstance(y, str)) and sample_weight is None:
             return self._score_file(X, y, "accuracy")
         return super().score(X, y, sample_weight)
 
@@ -90,13 +118,37 @@ class _LinearClassifier(ClassifierMixin, _Linear):
 class _LinearRegressor(RegressorMixin, _Linear):
     _y_kind = "numbers"
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the prediction for each row."""
-        return self._apply(X, "label")[:, 0]
+    def predict(self, X: Any, *, out: str | os.PathLike[str] | None = None) -> np.ndarray | None:
+        """Return the prediction for each row.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or path
+            Shape (n_samples, n_features); or the name of a file.
+        out : path, default=None
+            A CSV file to write instead, with one column `prediction`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or None with `out`
+        """
+        if out is not None:
+            return self._write(X, out, proba=False)
+        return self._apply(X, "label").reshape(-1)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the coefficient of determination."""
-        if is_path(X):
+        """Return the coefficient of determination.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or path
+            Shape (n_samples, n_features); or the name of a file.
+        y : array or str
+            Shape (n_samples,); or the name of the target's column in the file (by default that of the fit).
+        sample_weight : array, default=None
+            Shape (n_samples,).
+        """
+        if is_data(X) and (y is None or isinstance(y, str)) and sample_weight is None:
             return self._score_file(X, y, "r2")
         return super().score(X, y, sample_weight)
 
@@ -189,9 +241,17 @@ class LogisticRegression(_LinearClassifier):
         self.warm_start = warm_start
         self.n_jobs = n_jobs
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class, in the order of `classes_`: shape (n_samples, n_classes)."""
-        return self._apply(X, "probability")
+    def predict_proba(self, X: Any, *, out: str | os.PathLike[str] | None = None) -> np.ndarray | None:
+        """Return the probability of each class, in the order of `classes_`: shape (n_samples, n_classes).
+
+        Parameters
+        ----------
+        X : array, sparse matrix or path
+            Shape (n_samples, n_features); or the name of a file.
+        out : path, default=None
+            A CSV file to write instead: `prediction`, and `probability_<class>` for each class.
+        """
+        return self._write(X, out, proba=True) if out is not None else self._apply(X, "probability")
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of the probability of each class."""
@@ -415,14 +475,23 @@ class SGDClassifier(_LinearClassifier):
         self.average = average
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class; for ``loss="log_loss"`` and ``"modified_huber"``."""
-        return self._apply(X, "probability")
+    def predict_proba(self, X: Any, *, out: str | os.PathLike[str] | None = None) -> np.ndarray | None:
+        """Return the probability of each class; for ``loss="log_loss"`` and ``"modified_huber"``.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or path
+            Shape (n_samples, n_features); or the name of a file.
+        out : path, default=None
+            A CSV file to write instead: `prediction`, and `probability_<class>` for each class.
+        """
+        return self._write(X, out, proba=True) if out is not None else self._apply(X, "probability")
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of the probability of each class."""
-        return np.log(self.predict_proba(X))
+        proba = self.predict_proba(X)
+        return np.log(proba, out=proba)
 
 
 class SGDRegressor(_LinearRegressor):

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils import Tags
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.sparsefuncs import inplace_column_scale
+from sklearn.utils.validation import check_is_fitted
 
 from skimp._transformer import Transformer
 
@@ -21,7 +25,7 @@ class _Scaler(OneToOneFeatureMixin, Transformer):
 
     def _set_attribute(self, name: str, array: np.ndarray) -> None:
         if name == "n_samples_seen_" and (array == array.flat[0]).all():
-            self.n_samples_seen_ = int(array.flat[0])
+            self.n_samples_seen_ = array.flat[0]
         else:
             super()._set_attribute(name, array)
 
@@ -30,11 +34,26 @@ class _Scaler(OneToOneFeatureMixin, Transformer):
             return np.broadcast_to(self.n_samples_seen_, shape)
         return super()._get_attribute(name, shape)
 
+    def _take_part(self, own: dict[str, np.ndarray], *args: Any) -> None:
+        super()._take_part(own, *args)
+        for name in self._attributes:
+            if name not in self.__dict__:
+                setattr(self, name, None)  # what the parameters do without
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _times(X: Any, factors: np.ndarray) -> Any:
+    """Multiply the columns of an array or sparse matrix, in place."""
+    if sp.issparse(X):
+        inplace_column_scale(X, factors)
+    else:
+        X *= factors.astype(X.dtype, copy=False)
+    return X
 
 
 class StandardScaler(_Scaler):
@@ -65,6 +84,10 @@ class StandardScaler(_Scaler):
            [ 1.]])
     """
 
+    # `copy` is no more than a way to work.
+    __metadata_request__transform = {"copy": UNUSED}
+    __metadata_request__inverse_transform = {"copy": UNUSED}
+
     _core_name = "standard_scaler"
     _attributes = ("mean_", "var_", "scale_", "n_samples_seen_")
 
@@ -72,6 +95,78 @@ class StandardScaler(_Scaler):
         self.copy = copy
         self.with_mean = with_mean
         self.with_std = with_std
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn means and variances.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or path
+            Shape (n_samples, n_features); or the name of a file.
+        y : None
+            Ignored.
+        sample_weight : array or str, default=None
+            Shape (n_samples,); or the name of the weights' column.
+
+        Returns
+        -------
+        self
+        """
+        self._check_centre(X)
+        self._fit(X, None, sample_weight)
+        return self
+
+    def _check_centre(self, X: Any) -> None:
+        if sp.issparse(X) and self.with_mean:
+            raise ValueError(
+                "Cannot center sparse matrices: pass `with_mean=False` instead. "
+                "See docstring for motivation and alternatives."
+            )
+
+    def transform(self, X: Any, copy: bool | None = None) -> Any:
+        """Return X, centred and scaled.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or path
+            Shape (n_samples, n_features); or the name of a file.
+        copy : bool, default=None
+            Accepted; X is never changed.
+
+        Returns
+        -------
+        ndarray or sparse matrix
+            Shape (n_samples, n_features).
+        """
+        check_is_fitted(self)
+        self._check_centre(X)
+        return super().transform(X)
+
+    def inverse_transform(self, X: Any, copy: bool | None = None) -> Any:
+        """Return X scaled and moved back.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+            What `transform` has made.
+        copy : bool, default=None
+            Accepted; X is never changed.
+
+        Returns
+        -------
+        ndarray or sparse matrix of shape (n_samples, n_features)
+        """
+        X = self._inverse_input(X, sparse=True)
+        if sp.issparse(X) and self.with_mean:
+            raise ValueError(
+                "Cannot uncenter sparse matrices: pass `with_mean=False` instead "
+                "See docstring for motivation and alternatives."
+            )
+        if self.with_std:
+            X = _times(X, self.scale_)
+        if self.with_mean:
+            X += self.mean_.astype(X.dtype, copy=False)
+        return X
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -108,6 +203,61 @@ class MinMaxScaler(_Scaler):
         self.copy = copy
         self.clip = clip
 
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the range of each column.
+
+        Parameters
+        ----------
+        X : array or path
+            Shape (n_samples, n_features); or the name of a file.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        if sp.issparse(X):
+            raise TypeError("MinMaxScaler does not support sparse input. Consider using MaxAbsScaler instead.")
+        return super().fit(X)
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return X, scaled to the range.
+
+        Parameters
+        ----------
+        X : array or path
+            Shape (n_samples, n_features); or the name of a file.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        if sp.issparse(X):
+            raise TypeError(
+                "Sparse data was passed for X, but dense data is required. "
+                "Use '.toarray()' to convert to a dense numpy array."
+            )
+        return super().transform(X)
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Return X scaled and moved back.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+            What `transform` has made.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        X = self._inverse_input(X, sparse=False)
+        X -= self.min_.astype(X.dtype, copy=False)
+        X /= self.scale_.astype(X.dtype, copy=False)
+        return X
+
 
 class MaxAbsScaler(_Scaler):
     """Scale each column by its largest absolute value.
@@ -134,6 +284,20 @@ class MaxAbsScaler(_Scaler):
     def __init__(self, *, copy: bool = True, clip: bool = False) -> None:
         self.copy = copy
         self.clip = clip
+
+    def inverse_transform(self, X: Any) -> Any:
+        """Return X scaled back.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+            What `transform` has made.
+
+        Returns
+        -------
+        ndarray or sparse matrix of shape (n_samples, n_features)
+        """
+        return _times(self._inverse_input(X, sparse=True), self.scale_)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

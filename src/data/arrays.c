@@ -185,7 +185,7 @@ out:
     return status;
 }
 
-static skimp_status check_data(const skimp_data *data, skimp_error *error)
+skimp_status skimpi_arrays_check(const skimp_data *data, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const bool is_sparse = data->kind == SKIMP_DATA_CSR || data->kind == SKIMP_DATA_CSC;
@@ -300,11 +300,21 @@ skimp_status skimpi_arrays_create(skimpi_arrays **out, skimp_budget *budget, con
     skimpi_arrays *arrays = NULL;
     *out = NULL;
     *schema = NULL;
-    SKIMPI_TRY(check_data(data, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, 1, sizeof *arrays, &block, error));
     arrays = block;
     arrays->budget = budget;
     arrays->data = data;
+    if (data->kind == SKIMP_DATA_BATCHES) {
+        bool end = false;
+        arrays->source = data;
+        data = arrays->data = &arrays->batch;
+        SKIMPI_TRY(skimpi_batches_next(arrays, &end, error));
+        if (end) {
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_DATA, "no rows: the first batch is the end"));
+        }
+    } else {
+        SKIMPI_TRY(skimpi_arrays_check(data, error));
+    }
     arrays->has_target = data->target.values != NULL;
     arrays->has_weight = data->weight.values != NULL;
     if (skimpi_arrays_is_sparse(arrays)) {
@@ -316,7 +326,9 @@ skimp_status skimpi_arrays_create(skimpi_arrays **out, skimp_budget *budget, con
         arrays->chunk_rows =
             (uint32_t)skimpi_max_u64(SKIMPI_ARRAYS_CHUNK_VALUES / values, SKIMPI_ARRAYS_CHUNK_ROWS_LEAST);
         arrays->n_chunks = data->n_rows / arrays->chunk_rows + (data->n_rows % arrays->chunk_rows != 0);
-        arrays->chunk_rows = (uint32_t)skimpi_min_u64(arrays->chunk_rows, skimpi_max_u64(data->n_rows, 1));
+        if (arrays->source == NULL) {
+            arrays->chunk_rows = (uint32_t)skimpi_min_u64(arrays->chunk_rows, skimpi_max_u64(data->n_rows, 1));
+        }
         SKIMPI_TRY(make_table_schema(arrays, schema, error));
     }
     arrays->schema = *schema;
@@ -336,7 +348,7 @@ static void unbind(skimpi_arrays *arrays)
                    sizeof(uint32_t));
     }
     skimp_free(budget, SKIMP_TAG_OTHER, arrays->codes, arrays->n_codes, sizeof *arrays->codes);
-    skimp_free(budget, SKIMP_TAG_OTHER, arrays->runs, arrays->n_runs, sizeof *arrays->runs);
+    skimp_free(budget, SKIMP_TAG_OTHER, arrays->runs, arrays->most_runs, sizeof *arrays->runs);
     skimp_free(budget, SKIMP_TAG_CATEGORIES, arrays->target_map, arrays->target.n_categories, sizeof(double));
     arrays->codes = NULL;
     arrays->runs = NULL;
@@ -389,8 +401,23 @@ uint64_t skimpi_arrays_bytes(const skimpi_arrays *arrays)
     return skimpi_add_sat(bytes, arrays->has_weight ? column_bytes(data, &data->weight) : 0);
 }
 
+/* A code for each category of a batch (reader_batches.c). */
+static uint64_t batch_map_bytes(const skimpi_arrays *arrays)
+{
+    const skimpi_schema *schema = arrays->schema;
+    uint64_t bytes = skimp_alloc_cost(arrays->target.n_categories * sizeof(uint32_t));
+    for (uint32_t slot = 0; slot < schema->n_category; slot++) {
+        const skimp_data_column column = skimpi_arrays_column(arrays, schema->category[slot]);
+        bytes += skimp_alloc_cost(column.n_categories * sizeof(uint32_t));
+    }
+    return bytes;
+}
+
 uint64_t skimpi_arrays_map_bytes(const skimpi_arrays *arrays)
 {
+    if (arrays->source != NULL) {
+        return batch_map_bytes(arrays);
+    }
     uint64_t bytes = arrays->target_map != NULL ? skimp_alloc_cost(arrays->target.n_categories * sizeof(double)) : 0;
     for (uint32_t slot = 0; slot < arrays->n_codes; slot++) {
         bytes += skimp_alloc_cost(arrays->codes[slot].column.n_categories * sizeof(uint32_t));
@@ -401,6 +428,11 @@ uint64_t skimpi_arrays_map_bytes(const skimpi_arrays *arrays)
 bool skimpi_arrays_in_order(const skimpi_arrays *arrays)
 {
     return arrays->data->kind == SKIMP_DATA_CSC;
+}
+
+bool skimpi_arrays_are_batches(const skimpi_arrays *arrays)
+{
+    return arrays->source != NULL;
 }
 
 void skimpi_arrays_chunk(const skimpi_arrays *arrays, uint64_t index, uint64_t *first, uint32_t *n)
@@ -552,12 +584,9 @@ static uint32_t find_runs(const skimpi_arrays *arrays, skimpi_array_run *runs)
     return n;
 }
 
-skimp_status skimpi_arrays_bind(skimpi_arrays *arrays, bool fixed, skimp_error *error)
+void skimpi_arrays_rebind(skimpi_arrays *arrays)
 {
-    skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = arrays->schema;
-    void *block = NULL;
-    unbind(arrays);
     if (schema->target >= 0) {
         arrays->target = schema->sparse ? arrays->data->target : skimpi_arrays_column(arrays, (uint32_t)schema->target);
     }
@@ -565,11 +594,28 @@ skimp_status skimpi_arrays_bind(skimpi_arrays *arrays, bool fixed, skimp_error *
         arrays->weight = schema->sparse ? arrays->data->weight : skimpi_arrays_column(arrays, (uint32_t)schema->weight);
     }
     if (!schema->sparse) {
-        const uint32_t n = find_runs(arrays, NULL);
+        arrays->n_runs = find_runs(arrays, arrays->runs);
+    }
+}
+
+skimp_status skimpi_arrays_bind(skimpi_arrays *arrays, bool fixed, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_schema *schema = arrays->schema;
+    void *block = NULL;
+    unbind(arrays);
+    if (!schema->sparse) {
+        /* A further batch may have its columns at other places: then there may be as many runs as columns. */
+        const uint32_t n = arrays->source != NULL ? schema->n_numeric : find_runs(arrays, NULL);
         SKIMPI_TRY(skimp_alloc(arrays->budget, SKIMP_TAG_OTHER, n, sizeof *arrays->runs, &block, error));
         arrays->runs = block;
-        arrays->n_runs = n;
-        find_runs(arrays, arrays->runs);
+        arrays->most_runs = n;
+    }
+    skimpi_arrays_rebind(arrays);
+    if (arrays->source != NULL) {
+        return SKIMP_OK; /* categories are entered as they come */
+    }
+    if (!schema->sparse) {
         SKIMPI_TRY(
             skimp_alloc(arrays->budget, SKIMP_TAG_OTHER, schema->n_category, sizeof *arrays->codes, &block, error));
         arrays->codes = block;

@@ -9,6 +9,10 @@
  *   arrays_csr.c      chunks of CSR: where they begin, rows checked and made distinct
  *   arrays_store.c    the store: chunks for decoders, the summary
  *   reader_arrays.c   the reader; CSC, by a cursor for each column
+ *   batches.c         batches: one after the other takes the arrays' place, and must be like the first
+ *   reader_batches.c  their reader, and what the first batch says of the others
+ *
+ * Of batches the arrays are, at any time, the batch that was fetched last.
  *
  * The arrays are trusted to stay as they are while a job runs, and to be as long as they were said to be; what they hold
  * is not trusted.  Whatever is used as a place (indptr, indices, codes) is checked whenever it is read.
@@ -36,6 +40,7 @@ uint64_t skimpi_arrays_bytes(const skimpi_arrays *arrays); /* that the caller ho
 uint64_t skimpi_arrays_map_bytes(
     const skimpi_arrays *arrays); /* bound, under "categories": what bind adds to dictionaries */
 bool skimpi_arrays_in_order(const skimpi_arrays *arrays); /* CSC: rows can only be read one after the other */
+bool skimpi_arrays_are_batches(const skimpi_arrays *arrays);
 
 /*
  * skimpi_schema_assign for these arrays.  The target and the weight that came with them have their roles where they are
@@ -58,7 +63,10 @@ SKIMP_CHECKED skimp_status skimpi_arrays_bind(skimpi_arrays *arrays, bool fixed,
 SKIMP_CHECKED skimp_status skimpi_arrays_store(skimpi_store **out, skimpi_arrays *arrays, bool with_classes,
                                                skimp_error *error);
 
-/* Looks at every value, by all workers: completes the summary.  Memory: a decoder for each worker, while it runs. */
+/*
+ * Looks at every value, by all workers: completes the summary, of arrays or of the rows that were selected of a kept store.
+ * Memory: a decoder for each worker, while it runs.
+ */
 typedef struct skimpi_arrays_scan_options {
     skimpi_pool *pool;
     bool with_hash;                                                 /* summary.data_hash is wanted */
@@ -74,7 +82,12 @@ extern const skimpi_reader_class skimpi_reader_arrays;
 SKIMP_CHECKED skimp_status skimpi_arrays_reader(skimpi_reader **out, skimpi_arrays *arrays,
                                                 const skimpi_reader_options *options, skimpi_sample *sample,
                                                 skimp_error *error);
-/* Bound, and the sample settled: how many distinct targets there are (about, where there are many), by looking at all. */
+/* The same of batches, by the first of them. */
+extern const skimpi_reader_class skimpi_reader_batches;
+SKIMP_CHECKED skimp_status skimpi_batches_reader(skimpi_reader **out, skimpi_arrays *arrays,
+                                                 const skimpi_reader_options *options, skimpi_sample *sample,
+                                                 skimp_error *error);
+/* Bound, and the sample settled: how many distinct targets there are (about, where there are many), by looking at all that is there. */
 SKIMP_CHECKED skimp_status skimpi_arrays_survey(const skimpi_arrays *arrays, skimpi_sample *sample, skimp_error *error);
 
 #endif

@@ -240,6 +240,7 @@ static skimp_status bad_index(const skimpi_arrays *arrays, uint64_t begin, uint6
                     high = middle;
                 }
             }
+            low += arrays->rows_before;
             return skimpi_arrays_fail(error, low, NULL,
                                       "row %" PRIu64 " of the sparse data has column index %" PRId64
                                       ", but there are %" PRIu64 " columns",

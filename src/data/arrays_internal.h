@@ -50,6 +50,12 @@ struct skimpi_arrays {
     skimp_budget *budget;
     const skimp_data *data;
     skimpi_schema *schema; /* its maker's */
+    /* batches */
+    const skimp_data *source; /* where they come from; NULL: all of the data is there */
+    skimp_data batch;         /* the one that is there now: `data` points to it */
+    uint64_t rows_before;     /* of the batches before it */
+    uint64_t names_hash;      /* of its columns, where they have names; 0: they have none */
+    bool target_is_text;      /* of sparse data */
     bool has_target, has_weight;
     uint32_t n_columns; /* of a table, its own */
 
@@ -63,15 +69,27 @@ struct skimpi_arrays {
 
     /* bound */
     skimpi_array_run *runs;
-    uint32_t n_runs;
-    skimpi_array_codes *codes; /* per category slot */
+    uint32_t n_runs, most_runs; /* most: entries that there are */
+    skimpi_array_codes *codes;  /* per category slot */
     uint32_t n_codes;
     skimp_data_column target, weight; /* with the role; values NULL: none */
     double *target_map;               /* categories: the value of each */
 };
 
+/* What a sample of the data would say, column by column (sparse: one entry); all under "input". */
+typedef struct skimpi_arrays_survey_columns {
+    uint32_t n_columns;
+    double *numeric_bytes, *category_bytes;
+    uint32_t *distinct, *categories;
+    skimpi_decoded_size *decoded;
+} skimpi_arrays_survey_columns;
+
 /* ---- arrays.c ---- */
 
+/* What can be checked without looking at values: PARAM. */
+skimp_status skimpi_arrays_check(const skimp_data *data, skimp_error *error);
+/* Where the columns of each slot lie in the batch that is there now; for the first one, once the roles are assigned, bind does it. */
+void skimpi_arrays_rebind(skimpi_arrays *arrays);
 /* Column c of a table's schema. */
 skimp_data_column skimpi_arrays_column(const skimpi_arrays *arrays, uint32_t c);
 /* What a decoder's chunks take. */
@@ -119,8 +137,34 @@ static inline skimp_data_column skimpi_plain_column(skimp_dtype dtype, const voi
     return (skimp_data_column){ .dtype = dtype, .values = values, .stride = (int64_t)skimp_dtype_bytes(dtype) };
 }
 
+/* ---- reader_arrays.c ---- */
+
+skimp_status skimpi_arrays_survey_begin(skimpi_arrays_survey_columns *columns, const skimpi_arrays *arrays,
+                                        skimp_error *error);
+void skimpi_arrays_survey_end(skimpi_arrays_survey_columns *columns, skimp_budget *budget);
+/* Numbers of rows first … first + n - 1 of the arrays, to rows `to` … of raw. */
+void skimpi_arrays_raw_numbers(const skimpi_arrays *arrays, uint64_t first, uint32_t n, skimpi_raw *raw, uint32_t to);
+/* The same of CSR: appended to raw, which has `to` rows. */
+skimp_status skimpi_arrays_raw_csr(const skimpi_arrays *arrays, uint64_t first, uint32_t n, skimpi_raw *raw,
+                                   uint32_t to, skimp_error *error);
+/* Of sparse rows, the values of an index that repeats are added up. */
+void skimpi_arrays_raw_distinct(skimpi_raw *raw);
+/* Leaves out the rows in which something is missing that may not be. */
+void skimpi_arrays_drop_missing(const skimpi_reader_options *options, const skimpi_schema *schema, skimpi_raw *raw);
+
+/* ---- batches.c ---- */
+
+/* Fetches the next batch, in place of the one that was there. *end: there is none, and no more will be asked for. */
+skimp_status skimpi_batches_next(skimpi_arrays *arrays, bool *end, skimp_error *error);
+/* Of CSR: how large chunks are follows from all batches, not from this one, so any may be read from it. */
+void skimpi_batches_allow_any(skimpi_arrays *arrays);
+
 /* ---- arrays_target.c ---- */
 
+const char *skimpi_category_text(const skimp_data_column *column, uint64_t k, size_t *length);
+/* DATA: `row` of the arrays has a code that is no category. */
+skimp_status skimpi_arrays_bad_code(const skimpi_arrays *arrays, const skimp_data_column *column, uint64_t row,
+                                    const char *name, skimp_error *error);
 skimp_status skimpi_arrays_enter_categories(skimpi_arrays *arrays, bool fixed, skimp_error *error);
 skimp_status skimpi_arrays_count_targets(skimpi_arrays *arrays, skimpi_target_set *set, skimp_error *error);
 /* The targets of some rows: numbers, compared where there is a comparison; codes of the dictionary. NaN: missing. */

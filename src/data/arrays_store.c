@@ -411,13 +411,16 @@ typedef struct scan_state {
     skimpi_store *store;
     const skimpi_arrays_scan_options *options;
     skimpi_decoder **decoders;
+    skimpi_target_cache *caches; /* of selected rows, one for each worker */
     skimpi_scan scan;
     _Atomic uint64_t rows;
     _Atomic int failed;
 } scan_state;
 
-static void summarise_chunk(const scan_state *state, skimpi_decoder *decoder)
+static skimp_status summarise_chunk(const scan_state *state, unsigned worker, skimp_error *error)
 {
+    skimp_status status = SKIMP_OK;
+    skimpi_decoder *decoder = state->decoders[worker];
     skimpi_store *store = state->store;
     const skimpi_chunk *chunk = &decoder->chunk;
     skimpi_summary *summary = &store->summary;
@@ -440,9 +443,13 @@ static void summarise_chunk(const scan_state *state, skimpi_decoder *decoder)
         summary->data_hash += hash;
         pthread_mutex_unlock(&store->lock);
     }
-    if (chunk->has_csr) {
+    if (store->selection != NULL) {
+        SKIMPI_TRY(skimpi_selection_note(store, chunk, &state->caches[worker], error));
+    } else if (chunk->has_csr) {
         note_order(store->arrays, decoder);
     }
+out:
+    return status;
 }
 
 static skimp_status scan_worker(void *context, unsigned worker, skimp_error *error)
@@ -464,7 +471,7 @@ static skimp_status scan_worker(void *context, unsigned worker, skimp_error *err
         }
         skimpi_pool_got(options->pool, worker);
         if (chunk->n_rows > 0) {
-            summarise_chunk(state, decoder);
+            SKIMPI_TRY(summarise_chunk(state, worker, error));
         }
         const uint64_t rows = atomic_fetch_add(&state->rows, chunk->n_rows) + chunk->n_rows;
         if (options->progress != NULL) {
@@ -488,9 +495,18 @@ skimp_status skimpi_arrays_scan(skimpi_store *store, const skimpi_arrays_scan_op
     for (unsigned w = 0; w < workers; w++) {
         SKIMPI_TRY(skimpi_decoder_create(&state.decoders[w], store, &decoding, error));
     }
+    if (store->selection != NULL) {
+        SKIMPI_TRY(
+            skimp_alloc(store->budget, SKIMP_TAG_STORE, workers, sizeof *state.caches, (void **)&state.caches, error));
+        SKIMPI_TRY(skimpi_selection_begin(store, error));
+    }
     skimpi_scan_begin(store, &state.scan);
     SKIMPI_TRY(skimpi_pool_run(options->pool, scan_worker, &state, error));
+    if (store->selection != NULL) {
+        SKIMPI_TRY(skimpi_selection_end(store, error));
+    }
 out:
+    skimp_free(store->budget, SKIMP_TAG_STORE, state.caches, workers, sizeof *state.caches);
     for (unsigned w = 0; state.decoders != NULL && w < workers; w++) {
         skimpi_decoder_destroy(state.decoders[w]);
     }

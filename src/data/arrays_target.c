@@ -19,7 +19,7 @@ static const char *column_name(const skimpi_schema *schema, int64_t column)
 
 /* ---- categories ----------------------------------------------------------------------------------------------------- */
 
-static const char *category_text(const skimp_data_column *column, uint64_t k, size_t *length)
+const char *skimpi_category_text(const skimp_data_column *column, uint64_t k, size_t *length)
 {
     const size_t item = skimp_dtype_bytes(column->offsets_dtype);
     int64_t ends[2];
@@ -37,8 +37,10 @@ static const char *category_text(const skimp_data_column *column, uint64_t k, si
     return *length > 0 ? column->text + ends[0] : "";
 }
 
-static skimp_status bad_code(const skimp_data_column *column, uint64_t row, const char *name, skimp_error *error)
+skimp_status skimpi_arrays_bad_code(const skimpi_arrays *arrays, const skimp_data_column *column, uint64_t row,
+                                    const char *name, skimp_error *error)
 {
+    row += arrays->rows_before;
     return skimpi_arrays_fail(error, row, name, "row %" PRIu64 " has a code that is none of the %" PRIu64 " categories",
                               row, column->n_categories);
 }
@@ -55,7 +57,7 @@ static skimp_status look_at_codes(const skimpi_arrays *arrays, const skimp_data_
         uint64_t bad;
         skimpi_gather_codes(column, first, n, codes, &bad);
         if (bad != UINT64_MAX) {
-            return bad_code(column, bad, name, error);
+            return skimpi_arrays_bad_code(arrays, column, bad, name, error);
         }
         for (uint32_t i = 0; i < n; i++) {
             if (codes[i] == SKIMPI_CODE_MISSING) {
@@ -97,7 +99,7 @@ static skimp_status enter_column(const skimpi_arrays *arrays, const skimp_data_c
     }
     for (uint64_t k = 0; k < n; k++) {
         size_t length = 0;
-        const char *text = category_text(column, k, &length);
+        const char *text = skimpi_category_text(column, k, &length);
         uint32_t code = SKIMPI_CODE_UNKNOWN;
         if (!fixed && !occurs[k]) {
             text = NULL;
@@ -158,7 +160,8 @@ skimp_status skimpi_arrays_read_codes(const skimpi_arrays *arrays, uint32_t slot
     uint64_t bad;
     skimpi_gather_codes(&codes->column, first, n, out, &bad);
     if (bad != UINT64_MAX) {
-        return bad_code(&codes->column, bad, arrays->schema->columns[arrays->schema->category[slot]].name, error);
+        return skimpi_arrays_bad_code(arrays, &codes->column, bad,
+                                      arrays->schema->columns[arrays->schema->category[slot]].name, error);
     }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t code = out[i] == SKIMPI_CODE_MISSING ? out[i] : codes->map[out[i]];
@@ -187,7 +190,7 @@ skimp_status skimpi_arrays_read_target(const skimpi_arrays *arrays, uint64_t fir
         uint64_t bad;
         skimpi_gather_codes(target, first + done, count, codes, &bad);
         if (bad != UINT64_MAX) {
-            return bad_code(target, bad, column_name(schema, schema->target), error);
+            return skimpi_arrays_bad_code(arrays, target, bad, column_name(schema, schema->target), error);
         }
         for (uint32_t i = 0; i < count; i++) {
             out[done + i] = codes[i] == SKIMPI_CODE_MISSING ? (double)NAN : arrays->target_map[codes[i]];

@@ -16,6 +16,7 @@
 #include "data/csv_scan.h"
 #include "data/decimal.h"
 #include "data/dictionary.h"
+#include "data/distinct_count.h"
 #include "data/encoding.h"
 
 #define HEAD_BYTES (256u << 10)
@@ -524,23 +525,6 @@ out:
     return status;
 }
 
-/*
- * How many kinds to expect among `total` draws when n of them showed d kinds, once_seen of them once and twice_seen
- * twice (Chao 1984; extrapolated as in Chao et al. 2014, equation 9).
- */
-static double extrapolate(double d, double once, double twice, double n, double total)
-{
-    if (once == 0 || n <= 1 || total <= n) {
-        return d;
-    }
-    double unseen = (n - 1) / n * (twice > 0 ? once * once / (2 * twice) : once * (once - 1) / 2);
-    if (unseen <= 0) {
-        unseen = once;
-    }
-    double grown = unseen * -expm1((total - n) * log1p(-once / (n * unseen + once)));
-    return d + grown;
-}
-
 /* A bound of the categories of a column in all of the input, from rows and from places (for files in an order). */
 static uint32_t expect_categories(const survey *s, const column_stats *c, double total_rows)
 {
@@ -559,10 +543,11 @@ static uint32_t expect_categories(const survey *s, const column_stats *c, double
         }
     }
     double values = total_rows * ((double)c->n_values / (double)(s->n_rows > 0 ? s->n_rows : 1));
-    double by_rows = extrapolate(d, f[0], f[1], (double)c->n_values, values);
-    double by_places = s->n_pieces > 1 ? extrapolate(d, q[0], q[1], s->n_pieces,
-                                                     total_rows / (double)(s->n_rows > 0 ? s->n_rows : 1) * s->n_pieces)
-                                       : d;
+    double by_rows = skimpi_distinct_expect(d, f[0], f[1], (double)c->n_values, values);
+    double by_places = s->n_pieces > 1
+                           ? skimpi_distinct_expect(d, q[0], q[1], s->n_pieces,
+                                                    total_rows / (double)(s->n_rows > 0 ? s->n_rows : 1) * s->n_pieces)
+                           : d;
     double expected = by_rows > by_places ? by_rows : by_places;
     /* The estimate is from below (kinds are not equally frequent), and the rarest may not show at all. */
     expected = d + 2 * (expected - d) + 1 + sqrt(d);

@@ -35,4 +35,21 @@ static inline uint32_t skimpi_distinct_count(const skimpi_distinct *set)
     return guess < SKIMPI_DISTINCT_BITS ? (uint32_t)guess : SKIMPI_DISTINCT_BITS;
 }
 
+/*
+ * How many kinds to expect among `total` draws when n of them showed d kinds, `once` of them once and `twice` twice (Chao
+ * 1984; extrapolated as in Chao et al. 2014, equation 9).
+ */
+static inline double skimpi_distinct_expect(double d, double once, double twice, double n, double total)
+{
+    if (once == 0 || n <= 1 || total <= n) {
+        return d;
+    }
+    double unseen = (n - 1) / n * (twice > 0 ? once * once / (2 * twice) : once * (once - 1) / 2);
+    if (unseen <= 0) {
+        unseen = once;
+    }
+    double grown = unseen * -expm1((total - n) * log1p(-once / (n * unseen + once)));
+    return d + grown;
+}
+
 #endif

@@ -411,10 +411,35 @@ static void fail_long_row(ingest *in, ingest_worker *w, skimp_error *error)
     (void)status;
 }
 
+/* Taken in order, read by all at once. */
+static skimp_status next_taken_unit(ingest *in, ingest_worker *w, bool *got, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_ingest_options *options = in->options;
+    w->row_too_long = false;
+    pthread_mutex_lock(&in->fetching);
+    *got = !in->at_end;
+    if (*got) {
+        w->unit = atomic_fetch_add(&in->next_unit, 1);
+        skimpi_raw_clear(&w->raw);
+        status = options->reader_class->take_unit(options->reader, options->schema, w->unit, &w->raw, got, error);
+        *got = *got || status != SKIMP_OK;
+        in->at_end = !*got || status != SKIMP_OK;
+    }
+    pthread_mutex_unlock(&in->fetching);
+    if (*got && status == SKIMP_OK) {
+        status = options->reader_class->read_unit(options->reader, options->schema, in->input, w->unit, &w->raw, error);
+    }
+    return status;
+}
+
 static skimp_status next_binary_unit(ingest *in, ingest_worker *w, bool *got, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_ingest_options *options = in->options;
+    if (options->reader_class->take_unit != NULL) {
+        return next_taken_unit(in, w, got, error);
+    }
     if (!in->seekable) {
         pthread_mutex_lock(&in->fetching);
     }

@@ -47,6 +47,7 @@ typedef struct skimpi_decoded_size {
 typedef struct skimpi_sample {
     uint64_t text_bytes; /* decompressed size of the input, or an estimate */
     bool exact_rows;     /* n_rows is exact (NPY) */
+    bool unknown_rows;   /* n_rows is a guess: there may be any number */
     uint64_t n_rows;
     double row_bytes;           /* mean bytes of a row */
     uint64_t longest_row;       /* bytes */
@@ -99,9 +100,11 @@ typedef struct skimpi_raw {
     uint64_t largest_index; /* 1 + largest 0-based index of the unit */
     skimpi_buffer fresh;    /* skimpi_fresh */
     skimpi_buffer fresh_text;
-    skimpi_buffer fresh_index;       /* finds a fresh text of this unit: the reader's */
-    skimpi_buffer unquoted;          /* a quoted text with doubled quotes: the reader's */
-    skimpi_buffer scratch;           /* the reader's own while it parses; its size follows from the schema */
+    skimpi_buffer fresh_index; /* finds a fresh text of this unit: the reader's */
+    skimpi_buffer unquoted;    /* a quoted text with doubled quotes: the reader's */
+    skimpi_buffer scratch;     /* the reader's own while it parses; its size follows from the schema */
+    uint64_t piece;            /* what take_unit left to read_unit: the reader's own */
+    uint32_t piece_rows;
     uint64_t lines;                  /* line ends consumed: for row numbers */
     uint64_t first_line;             /* line of the unit's first row: the ingest's, from the unit's turn on */
     uint64_t rows_bad, rows_missing; /* skipped, dropped */
@@ -174,6 +177,13 @@ typedef struct skimpi_reader_class {
      */
     skimp_status (*parse)(skimpi_reader *reader, const skimpi_schema *schema, const skimpi_unit *unit, skimpi_raw *raw,
                           bool *more, skimp_error *error);
+    /*
+     * binary, from a source of which the end is not known (NULL for others): takes what comes next, as unit `index`, one
+     * caller at a time; read_unit then makes of it what raw is to hold, and is called for every unit that was taken.  raw was
+     * cleared.  *got false: there is no more.
+     */
+    skimp_status (*take_unit)(skimpi_reader *reader, const skimpi_schema *schema, uint64_t index, skimpi_raw *raw,
+                              bool *got, skimp_error *error);
     /* binary: reads unit `index` itself (pread, or in order) into raw */
     skimp_status (*read_unit)(skimpi_reader *reader, const skimpi_schema *schema, skimpi_input *input, uint64_t index,
                               skimpi_raw *raw, skimp_error *error);

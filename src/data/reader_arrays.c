@@ -20,10 +20,7 @@ typedef struct arrays_reader {
     skimp_budget *budget;
     skimpi_arrays *arrays;
     const skimpi_reader_options *options;
-    uint32_t n_columns; /* entries of the arrays below; sparse: 1 */
-    double *numeric_bytes, *category_bytes;
-    uint32_t *distinct, *categories;
-    skimpi_decoded_size *decoded;
+    skimpi_arrays_survey_columns survey;
     uint64_t *cursors; /* CSC: n_columns of the data */
 } arrays_reader;
 
@@ -32,11 +29,7 @@ static void arrays_close(skimpi_reader *opaque)
     arrays_reader *reader = (arrays_reader *)opaque;
     if (reader != NULL) {
         skimp_budget *budget = reader->budget;
-        skimp_free(budget, SKIMP_TAG_INPUT, reader->numeric_bytes, reader->n_columns, sizeof(double));
-        skimp_free(budget, SKIMP_TAG_INPUT, reader->category_bytes, reader->n_columns, sizeof(double));
-        skimp_free(budget, SKIMP_TAG_INPUT, reader->distinct, reader->n_columns, sizeof(uint32_t));
-        skimp_free(budget, SKIMP_TAG_INPUT, reader->categories, reader->n_columns, sizeof(uint32_t));
-        skimp_free(budget, SKIMP_TAG_INPUT, reader->decoded, reader->n_columns, sizeof(skimpi_decoded_size));
+        skimpi_arrays_survey_end(&reader->survey, budget);
         skimp_free(budget, SKIMP_TAG_INPUT, reader->cursors, reader->arrays->data->n_columns, sizeof(uint64_t));
         skimp_free(budget, SKIMP_TAG_INPUT, reader, 1, sizeof *reader);
     }
@@ -53,14 +46,13 @@ static void judge(skimp_dtype dtype, double *bytes, skimpi_decoded_size *decoded
     *decoded = (skimpi_decoded_size){ value, value };
 }
 
-static void judge_columns(arrays_reader *reader)
+static void judge_columns(skimpi_arrays_survey_columns *survey, const skimpi_arrays *arrays)
 {
-    const skimpi_arrays *arrays = reader->arrays;
-    for (uint32_t c = 0; c < reader->n_columns; c++) {
+    for (uint32_t c = 0; c < survey->n_columns; c++) {
         const skimp_data_column column = arrays->schema->sparse
                                              ? skimpi_plain_column(arrays->data->dtype, arrays->data->values)
                                              : skimpi_arrays_column(arrays, c);
-        judge(column.dtype, &reader->numeric_bytes[c], &reader->decoded[c]);
+        judge(column.dtype, &survey->numeric_bytes[c], &survey->decoded[c]);
         if (skimpi_is_category(&column) && column.n_categories > 0) {
             int64_t end;
             int32_t narrow;
@@ -72,13 +64,48 @@ static void judge_columns(arrays_reader *reader)
             } else {
                 memcpy(&end, last, sizeof end);
             }
-            reader->categories[c] = (uint32_t)column.n_categories;
-            reader->category_bytes[c] = (double)end / (double)column.n_categories;
+            survey->categories[c] = (uint32_t)column.n_categories;
+            survey->category_bytes[c] = (double)end / (double)column.n_categories;
         }
     }
     if (arrays->schema->sparse && arrays->data->values == NULL) {
-        reader->numeric_bytes[0] = 0;
+        survey->numeric_bytes[0] = 0;
     }
+}
+
+skimp_status skimpi_arrays_survey_begin(skimpi_arrays_survey_columns *survey, const skimpi_arrays *arrays,
+                                        skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimp_budget *budget = arrays->budget;
+    void *block;
+    *survey = (skimpi_arrays_survey_columns){ .n_columns = arrays->schema->sparse ? 1 : arrays->schema->n_columns };
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, survey->n_columns, sizeof(double), &block, error));
+    survey->numeric_bytes = block;
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, survey->n_columns, sizeof(double), &block, error));
+    survey->category_bytes = block;
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, survey->n_columns, sizeof(uint32_t), &block, error));
+    survey->distinct = block;
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, survey->n_columns, sizeof(uint32_t), &block, error));
+    survey->categories = block;
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, survey->n_columns, sizeof(skimpi_decoded_size), &block, error));
+    survey->decoded = block;
+    judge_columns(survey, arrays);
+out:
+    if (status != SKIMP_OK) {
+        skimpi_arrays_survey_end(survey, budget);
+    }
+    return status;
+}
+
+void skimpi_arrays_survey_end(skimpi_arrays_survey_columns *survey, skimp_budget *budget)
+{
+    skimp_free(budget, SKIMP_TAG_INPUT, survey->numeric_bytes, survey->n_columns, sizeof(double));
+    skimp_free(budget, SKIMP_TAG_INPUT, survey->category_bytes, survey->n_columns, sizeof(double));
+    skimp_free(budget, SKIMP_TAG_INPUT, survey->distinct, survey->n_columns, sizeof(uint32_t));
+    skimp_free(budget, SKIMP_TAG_INPUT, survey->categories, survey->n_columns, sizeof(uint32_t));
+    skimp_free(budget, SKIMP_TAG_INPUT, survey->decoded, survey->n_columns, sizeof(skimpi_decoded_size));
+    *survey = (skimpi_arrays_survey_columns){ 0 };
 }
 
 skimp_status skimpi_arrays_reader(skimpi_reader **out, skimpi_arrays *arrays, const skimpi_reader_options *options,
@@ -95,22 +122,11 @@ skimp_status skimpi_arrays_reader(skimpi_reader **out, skimpi_arrays *arrays, co
     reader->budget = budget;
     reader->arrays = arrays;
     reader->options = options;
-    reader->n_columns = arrays->schema->sparse ? 1 : arrays->schema->n_columns;
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, reader->n_columns, sizeof(double), &block, error));
-    reader->numeric_bytes = block;
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, reader->n_columns, sizeof(double), &block, error));
-    reader->category_bytes = block;
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, reader->n_columns, sizeof(uint32_t), &block, error));
-    reader->distinct = block;
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, reader->n_columns, sizeof(uint32_t), &block, error));
-    reader->categories = block;
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, reader->n_columns, sizeof(skimpi_decoded_size), &block, error));
-    reader->decoded = block;
+    SKIMPI_TRY(skimpi_arrays_survey_begin(&reader->survey, arrays, error));
     if (data->kind == SKIMP_DATA_CSC) {
         SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_INPUT, data->n_columns, sizeof(uint64_t), &block, error));
         reader->cursors = block;
     }
-    judge_columns(reader);
     *sample = (skimpi_sample){
         .text_bytes = skimpi_arrays_bytes(arrays),
         .exact_rows = true,
@@ -119,11 +135,11 @@ skimp_status skimpi_arrays_reader(skimpi_reader **out, skimpi_arrays *arrays, co
         .nonzeros_per_row = (double)arrays->nonzeros / (double)skimpi_max_u64(data->n_rows, 1),
         .unit_nonzeros = arrays->chunk_nonzeros,
         .n_sparse_features = arrays->schema->sparse ? data->n_columns : 0,
-        .categories = reader->categories,
-        .category_bytes = reader->category_bytes,
-        .numeric_bytes = reader->numeric_bytes,
-        .decoded = reader->decoded,
-        .distinct = arrays->schema->sparse ? NULL : reader->distinct,
+        .categories = reader->survey.categories,
+        .category_bytes = reader->survey.category_bytes,
+        .numeric_bytes = reader->survey.numeric_bytes,
+        .decoded = reader->survey.decoded,
+        .distinct = arrays->schema->sparse ? NULL : reader->survey.distinct,
         .target_bytes = sizeof(double),
     };
     *out = (skimpi_reader *)reader;
@@ -141,6 +157,12 @@ skimp_status skimpi_arrays_survey(const skimpi_arrays *arrays, skimpi_sample *sa
     skimpi_distinct distinct = { { 0 } };
     double values[BLOCK_VALUES];
     if (arrays->target.values == NULL) {
+        return SKIMP_OK;
+    }
+    if (arrays->source != NULL && skimpi_is_category(&arrays->target)) {
+        /* Of a table the sample's settling knows more. */
+        const uint32_t n = (uint32_t)arrays->target.n_categories;
+        sample->classes = arrays->schema->sparse ? n : sample->classes;
         return SKIMP_OK;
     }
     for (uint64_t first = 0; first < n_rows; first += BLOCK_VALUES) {
@@ -170,27 +192,69 @@ static uint64_t arrays_unit_count(const skimpi_reader *opaque)
     return ((const arrays_reader *)opaque)->arrays->n_chunks;
 }
 
-static skimp_status read_table(const arrays_reader *reader, uint64_t first, uint32_t n, skimpi_raw *raw,
-                               skimp_error *error)
+void skimpi_arrays_raw_numbers(const skimpi_arrays *arrays, uint64_t first, uint32_t n, skimpi_raw *raw, uint32_t to)
 {
-    skimp_status status = SKIMP_OK;
-    const skimpi_arrays *arrays = reader->arrays;
     for (uint32_t at = 0; at < n; at += SKIMPI_ARRAYS_BLOCK_ROWS) {
         const uint32_t count = n - at < SKIMPI_ARRAYS_BLOCK_ROWS ? n - at : SKIMPI_ARRAYS_BLOCK_ROWS;
         for (uint32_t r = 0; r < arrays->n_runs; r++) {
             const skimpi_array_run *run = &arrays->runs[r];
             skimp_data_column column = run->first;
             for (uint32_t j = run->slot; j < run->slot + run->n; j++) {
-                skimpi_gather_f64(&column, first + at, count, raw->numeric + (size_t)j * raw->capacity + at);
+                skimpi_gather_f64(&column, first + at, count, raw->numeric + (size_t)j * raw->capacity + to + at);
                 column.values = (const char *)column.values + (int64_t)run->column_stride;
             }
         }
     }
+}
+
+static skimp_status read_table(const arrays_reader *reader, uint64_t first, uint32_t n, skimpi_raw *raw,
+                               skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_arrays *arrays = reader->arrays;
+    skimpi_arrays_raw_numbers(arrays, first, n, raw, 0);
     for (uint32_t j = 0; j < arrays->n_codes; j++) {
         SKIMPI_TRY(skimpi_arrays_read_codes(arrays, j, first, n, NULL, raw->codes + (size_t)j * raw->capacity, error));
     }
 out:
     return status;
+}
+
+skimp_status skimpi_arrays_raw_csr(const skimpi_arrays *arrays, uint64_t first, uint32_t n, skimpi_raw *raw,
+                                   uint32_t to, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimp_data *data = arrays->data;
+    const uint32_t before = to > 0 ? raw->row_end[to - 1] : 0;
+    uint64_t begin = 0;
+    SKIMPI_TRY(skimpi_csr_read_rows(arrays, first, n, raw->row_end + to, &begin, error));
+    const uint32_t nonzeros = n > 0 ? raw->row_end[to + n - 1] : 0;
+    if (nonzeros > raw->nonzero_capacity - before) {
+        SKIMPI_TRY(skimpi_arrays_changed(error));
+    }
+    for (uint32_t i = to; i < to + n; i++) {
+        raw->row_end[i] += before;
+    }
+    SKIMPI_TRY(skimpi_csr_read_indices(arrays, begin, nonzeros, raw->indices != NULL ? raw->indices + before : NULL,
+                                       raw->indices64 != NULL ? raw->indices64 + before : NULL, error));
+    if (data->values == NULL) {
+        for (uint32_t i = before; i < before + nonzeros; i++) {
+            raw->values[i] = 1;
+        }
+    } else {
+        const uint64_t item = skimp_dtype_bytes(data->dtype);
+        const skimp_data_column column = skimpi_plain_column(data->dtype, (const uint8_t *)data->values + begin * item);
+        skimpi_gather_f64(&column, 0, nonzeros, raw->values + before);
+    }
+out:
+    return status;
+}
+
+void skimpi_arrays_raw_distinct(skimpi_raw *raw)
+{
+    skimpi_csr_block csr = { .indices = raw->indices, .indices64 = raw->indices64, .f64 = raw->values };
+    skimpi_csr_make_distinct(&csr, raw->n_rows, raw->row_end);
+    raw->nonzeros = raw->n_rows > 0 ? raw->row_end[raw->n_rows - 1] : 0;
 }
 
 static skimp_status read_sparse(arrays_reader *reader, const skimpi_schema *schema, uint64_t index, uint64_t first,
@@ -200,30 +264,17 @@ static skimp_status read_sparse(arrays_reader *reader, const skimpi_schema *sche
     const skimpi_arrays *arrays = reader->arrays;
     const skimp_data *data = arrays->data;
     SKIMPI_TRY(skimpi_raw_reserve(raw, schema, n, arrays->chunk_nonzeros, error));
-    skimpi_csr_block csr = { .indices = raw->indices, .indices64 = raw->indices64, .f64 = raw->values };
     if (data->kind == SKIMP_DATA_CSC) {
+        skimpi_csr_block csr = { .indices = raw->indices, .indices64 = raw->indices64, .f64 = raw->values };
         if (index == 0) {
             skimpi_csc_begin(arrays, reader->cursors);
         }
         SKIMPI_TRY(skimpi_csc_read_rows(arrays, first, n, reader->cursors, &csr, raw->row_end, error));
     } else {
-        uint64_t begin = 0;
-        SKIMPI_TRY(skimpi_csr_read_rows(arrays, first, n, raw->row_end, &begin, error));
-        const uint32_t nonzeros = n > 0 ? raw->row_end[n - 1] : 0;
-        SKIMPI_TRY(skimpi_csr_read_indices(arrays, begin, nonzeros, raw->indices, raw->indices64, error));
-        if (data->values == NULL) {
-            for (uint32_t i = 0; i < nonzeros; i++) {
-                raw->values[i] = 1;
-            }
-        } else {
-            const uint64_t item = skimp_dtype_bytes(data->dtype);
-            const skimp_data_column column =
-                skimpi_plain_column(data->dtype, (const uint8_t *)data->values + begin * item);
-            skimpi_gather_f64(&column, 0, nonzeros, raw->values);
-        }
+        SKIMPI_TRY(skimpi_arrays_raw_csr(arrays, first, n, raw, 0, error));
     }
-    skimpi_csr_make_distinct(&csr, n, raw->row_end);
-    raw->nonzeros = n > 0 ? raw->row_end[n - 1] : 0;
+    raw->n_rows = n;
+    skimpi_arrays_raw_distinct(raw);
     raw->largest_index = data->n_columns;
 out:
     return status;
@@ -231,23 +282,24 @@ out:
 
 /* ---- rows that miss something --------------------------------------------------------------------------------------- */
 
-static bool may_stay(const arrays_reader *reader, uint32_t column)
+static bool may_stay(const skimpi_reader_options *options, uint32_t column)
 {
-    return reader->options->may_miss != NULL && reader->options->may_miss[column] != 0;
+    return options->may_miss != NULL && options->may_miss[column] != 0;
 }
 
-static bool row_misses(const arrays_reader *reader, const skimpi_schema *schema, const skimpi_raw *raw, uint32_t row)
+static bool row_misses(const skimpi_reader_options *options, const skimpi_schema *schema, const skimpi_raw *raw,
+                       uint32_t row)
 {
-    bool misses = raw->target != NULL && !reader->options->target_optional && isnan(raw->target[row]);
+    bool misses = raw->target != NULL && !options->target_optional && isnan(raw->target[row]);
     misses |= raw->weight != NULL && isnan(raw->weight[row]);
     for (uint32_t j = 0; j < schema->n_numeric && !misses; j++) {
-        misses = isnan(raw->numeric[(size_t)j * raw->capacity + row]) && !may_stay(reader, schema->numeric[j]);
+        misses = isnan(raw->numeric[(size_t)j * raw->capacity + row]) && !may_stay(options, schema->numeric[j]);
     }
     for (uint32_t j = 0; j < schema->n_category && !misses; j++) {
         misses = raw->codes[(size_t)j * raw->capacity + row] == SKIMPI_CODE_MISSING &&
-                 !may_stay(reader, schema->category[j]);
+                 !may_stay(options, schema->category[j]);
     }
-    if (schema->sparse && !may_stay(reader, 0)) {
+    if (schema->sparse && !may_stay(options, 0)) {
         for (uint32_t at = row > 0 ? raw->row_end[row - 1] : 0; at < raw->row_end[row] && !misses; at++) {
             misses = isnan(raw->values[at]);
         }
@@ -273,11 +325,11 @@ static void keep_row(const skimpi_schema *schema, skimpi_raw *raw, uint32_t row,
     }
 }
 
-static void drop_missing(const arrays_reader *reader, const skimpi_schema *schema, skimpi_raw *raw)
+void skimpi_arrays_drop_missing(const skimpi_reader_options *options, const skimpi_schema *schema, skimpi_raw *raw)
 {
     uint32_t kept = 0, begin = 0, end = 0;
     for (uint32_t row = 0; row < raw->n_rows; row++) {
-        const bool misses = row_misses(reader, schema, raw, row);
+        const bool misses = row_misses(options, schema, raw, row);
         const uint32_t row_end = schema->sparse ? raw->row_end[row] : 0, n = row_end - begin;
         if (!misses) {
             keep_row(schema, raw, row, kept);
@@ -330,7 +382,7 @@ static skimp_status arrays_read_unit(skimpi_reader *opaque, const skimpi_schema 
     raw->n_rows = n;
     raw->lines = n;
     if (reader->options->on_missing == SKIMPI_MISSING_DROP) {
-        drop_missing(reader, schema, raw);
+        skimpi_arrays_drop_missing(reader->options, schema, raw);
     }
 out:
     return status;

@@ -164,6 +164,7 @@ void skimpi_store_destroy(skimpi_store *store)
         skimpi_os_close(store->fd);
     }
     free_extents(store);
+    skimpi_selection_free(store);
     skimpi_target_set_free(&store->targets);
     skimp_free(budget, SKIMP_TAG_STORE, summary->target_values, summary->n_target_values, sizeof(double));
     skimp_free(budget, SKIMP_TAG_STORE, summary->target_counts, summary->n_target_values, sizeof(uint64_t));

@@ -95,6 +95,22 @@ skimpi_place skimpi_store_place(const skimpi_store *store); /* now */
 /* Moves an in-memory store to a spill file (the soft limit's first measure). Appends may go on. */
 SKIMP_CHECKED skimp_status skimpi_store_spill(skimpi_store *store, skimp_error *error);
 
+/* ---- some rows of a kept store ---- */
+/*
+ * From here on the store is these rows alone: row r of its n_rows, where bit r % 8 of rows[r / 8] is set (`rows` must outlive
+ * it).  Chunks, their first_row and the summary's n_rows are theirs; chunks of which no row is seen are there, and empty.
+ * The rest of the summary, and the dictionaries, are bounds until the rows have been looked at (skimpi_arrays_scan, then
+ * skimpi_store_settle_rows, which leaves only the texts in `schema` that these rows have: the store's own schema).
+ * PARAM: it has another number of rows.
+ */
+SKIMP_CHECKED skimp_status skimpi_store_select(skimpi_store *store, const uint8_t *rows, uint64_t n_rows,
+                                               skimp_error *error);
+bool skimpi_store_is_selected(const skimpi_store *store);
+bool skimpi_store_has_bounds(const skimpi_store *store); /* selected, and not looked at yet */
+SKIMP_CHECKED skimp_status skimpi_store_settle_rows(skimpi_store *store, skimpi_schema *schema, skimp_error *error);
+/* For plans, before they were looked at, under "categories": what scan and settling add. */
+uint64_t skimpi_store_rows_bytes(const skimpi_store *store);
+
 /* ---- writing ---- */
 typedef struct skimpi_encoder skimpi_encoder; /* one for each worker */
 /*
@@ -133,6 +149,7 @@ typedef struct skimpi_decoder_options {
     uint32_t spare_floats, spare_doubles; /* columns that steps add: their room in chunk->dense and chunk->spare */
     uint32_t csr_doublings;               /* a CSR block has room to become twice as long, so many times */
     uint64_t nonzeros; /* as_doubles, csr_doublings: of the largest chunk (for plans: create knows it) */
+    bool select;       /* the store is some rows of a file (for plans: create knows it) */
 } skimpi_decoder_options;
 SKIMP_CHECKED skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store,
                                                  const skimpi_decoder_options *options, skimp_error *error);

@@ -43,6 +43,19 @@ typedef struct skimpi_store_trailer { /* the last bytes of a kept file */
 } skimpi_store_trailer;
 _Static_assert(sizeof(skimpi_store_trailer) == 64, "the trailer is 64 bytes");
 
+/* The rows of a store that are seen (store_rows.c). */
+typedef struct skimpi_selection {
+    const uint8_t *rows; /* the caller's: a bit for each row of the store */
+    uint64_t n_all;      /* rows of the store */
+    uint64_t n_blocks;
+    uint64_t *before; /* per block of rows: those before it that are seen */
+    /* Once they were looked at: */
+    uint32_t n_dictionaries; /* of the text columns, and of a text target */
+    uint32_t *n_texts;       /* per dictionary, what it had */
+    uint32_t **codes;        /* per dictionary, what each text is among those that are left; NULL: the same */
+    uint8_t **occurs;        /* per dictionary, while they are being looked at: what was seen */
+} skimpi_selection;
+
 struct skimpi_store {
     skimp_budget *budget;
     const skimpi_schema *schema;
@@ -68,6 +81,7 @@ struct skimpi_store {
     skimpi_target_set targets;
 
     struct skimpi_arrays *arrays; /* CALLER: where the chunks come from; else NULL */
+    skimpi_selection *selection;  /* FILE: some rows only; else NULL */
 };
 
 struct skimpi_decoder {
@@ -75,6 +89,7 @@ struct skimpi_decoder {
     skimpi_decoder_options options;
     skimpi_chunk chunk;
     uint64_t total; /* bytes of this block */
+    uint8_t *keep;  /* of a selection: the chunk's rows that are in it */
     uint8_t *area;  /* decoded columns */
     uint64_t area_bytes, area_used;
     uint8_t *file;       /* the chunk as it is in a file; NULL while the store is in memory */
@@ -127,6 +142,21 @@ static inline uint32_t skimpi_summary_spreads(const skimpi_schema *schema) /* an
 /* Chunk `index` of a store of the caller's arrays (arrays_store.c). */
 SKIMP_CHECKED skimp_status skimpi_arrays_read(skimpi_store *store, skimpi_decoder *decoder, uint64_t index,
                                               skimp_error *error);
+
+/* ---- store_rows.c ---- */
+
+void skimpi_selection_free(skimpi_store *store);
+/* Is any of these rows of the store seen? */
+bool skimpi_selection_any(const skimpi_selection *selection, uint64_t first, uint32_t n);
+/* Makes a decoded chunk, whose codes are as stored, that of the rows that are seen. */
+void skimpi_selection_apply(const skimpi_store *store, skimpi_decoder *decoder);
+/* A chunk of which no row is seen, without reading it. */
+void skimpi_selection_skip(const skimpi_store *store, skimpi_decoder *decoder, const skimpi_chunk_header *header);
+/* The look at all rows: begin, note for each chunk (with a cache for each worker), end. */
+SKIMP_CHECKED skimp_status skimpi_selection_begin(skimpi_store *store, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_selection_note(skimpi_store *store, const skimpi_chunk *chunk,
+                                                 skimpi_target_cache *cache, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_selection_end(skimpi_store *store, skimp_error *error);
 
 /* Writes schema, summary and index after the chunks, and the trailer; the file then takes its name. */
 SKIMP_CHECKED skimp_status skimpi_store_file_begin(skimpi_store *store, skimp_error *error);

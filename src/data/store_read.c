@@ -21,7 +21,7 @@
 
 /* The decoder's block: itself, the chunk's lists, the area, columns that steps add, the file buffer. */
 typedef struct layout {
-    uint64_t dense, codes, area, spare, file, total;
+    uint64_t dense, codes, keep, area, spare, file, total;
 } layout;
 
 static uint32_t spare_columns(const skimpi_decoder_options *options)
@@ -59,7 +59,8 @@ static layout lay_out(const skimpi_schema *schema, uint32_t rows, uint64_t encod
     l.dense = skimpi_round_up(sizeof(skimpi_decoder), 64);
     l.codes = l.dense +
               skimpi_round_up(((uint64_t)schema->n_numeric + spare_columns(options)) * sizeof(skimpi_dense_column), 64);
-    l.area = l.codes + skimpi_round_up((uint64_t)schema->n_category * sizeof(skimpi_code_column), 64);
+    l.keep = l.codes + skimpi_round_up((uint64_t)schema->n_category * sizeof(skimpi_code_column), 64);
+    l.area = l.keep + (options->select ? skimpi_round_up(rows, 64) : 0);
     l.spare = skimpi_add_sat(l.area, wanted);
     l.file = skimpi_add_sat(l.spare, skimpi_mul_sat(options->spare_floats, skimpi_column_bytes(rows, sizeof(float))));
     l.file = skimpi_add_sat(l.file, skimpi_mul_sat(options->spare_doubles, skimpi_column_bytes(rows, sizeof(double))));
@@ -86,6 +87,7 @@ skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store, co
     skimpi_place place = skimpi_store_place(store);
     skimpi_decoder_options wanted = options != NULL ? *options : no_options;
     wanted.nonzeros = summary->largest_chunk_nonzeros;
+    wanted.select = store->selection != NULL;
     layout l = lay_out(schema, summary->largest_chunk_rows, summary->largest_chunk_bytes, &summary->largest_area,
                        &wanted, place);
     void *block;
@@ -103,6 +105,7 @@ skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store, co
     decoder->total = l.total;
     decoder->chunk.dense = (skimpi_dense_column *)((uint8_t *)block + l.dense);
     decoder->chunk.codes = (skimpi_code_column *)((uint8_t *)block + l.codes);
+    decoder->keep = (uint8_t *)block + l.keep;
     decoder->area = (uint8_t *)block + l.area;
     decoder->area_bytes = l.spare - l.area;
     decoder->chunk.spare = spare_columns(&wanted) > 0 ? (uint8_t *)block + l.spare : NULL;
@@ -156,13 +159,14 @@ static skimp_status check_header(const skimpi_store *store, const skimpi_chunk_h
         header->header_checksum != skimpi_checksum(header, offsetof(skimpi_chunk_header, header_checksum))) {
         return damaged(store, index, "its header's checksum is wrong", error);
     }
+    const uint64_t n_rows = store->selection != NULL ? store->selection->n_all : summary->n_rows;
     uint32_t n_columns = skimpi_chunk_columns(store->schema);
     bool sound = header->index == index && header->n_columns == n_columns && header->bytes % SKIMPI_CHUNK_ALIGN == 0 &&
                  header->bytes >= skimpi_chunk_head_bytes(n_columns) && header->bytes <= summary->largest_chunk_bytes &&
                  header->bytes <= store->end - offset && header->n_rows != 0 &&
                  header->n_rows <= summary->largest_chunk_rows && header->nonzeros <= summary->largest_chunk_nonzeros &&
-                 header->nonzeros <= UINT32_MAX && header->first_row <= summary->n_rows &&
-                 header->n_rows <= summary->n_rows - header->first_row;
+                 header->nonzeros <= UINT32_MAX && header->first_row <= n_rows &&
+                 header->n_rows <= n_rows - header->first_row;
     return sound ? SKIMP_OK : damaged(store, index, "its header contradicts the store's", error);
 }
 
@@ -416,7 +420,9 @@ static uint64_t decode_table(skimpi_decoder *decoder, const source *from, uint64
         *codes = (skimpi_code_column){ .slot = j };
         codes->feature = options->code_features != NULL ? options->code_features[j] : schema->n_numeric + j;
         codes->n_codes = options->n_codes != NULL ? options->n_codes[j] : codes_in(schema, j);
-        ranks r = { options->ranks != NULL ? options->ranks[j] : NULL, codes_in(schema, j) };
+        /* Of a selection, codes are first to become those of the texts that are left. */
+        const bool is_ranked = options->ranks != NULL && decoder->store->selection == NULL;
+        ranks r = { is_ranked ? options->ranks[j] : NULL, codes_in(schema, j) };
         codes->codes = take(decoder, n, sizeof(*codes->codes));
         for_pieces(from, at, column, n, sizeof(*codes->codes), codes->codes, decode_codes, &r);
         at += skimpi_column_encoded_bytes(column, n);
@@ -548,6 +554,10 @@ static skimp_status read_at(skimpi_store *store, skimpi_decoder *decoder, const 
     source from = { .store = store,
                     .file = store->place == SKIMPI_PLACE_MEMORY ? NULL : decoder->file,
                     .chunk = offset };
+    if (store->selection != NULL && !skimpi_selection_any(store->selection, header->first_row, header->n_rows)) {
+        skimpi_selection_skip(store, decoder, header);
+        return SKIMP_OK;
+    }
     if (from.file != NULL) {
         size_t got;
         SKIMPI_TRY(skimpi_os_pread(store->fd, skimpi_store_name(store), from.file, header->bytes,
@@ -595,6 +605,9 @@ static skimp_status read_at(skimpi_store *store, skimpi_decoder *decoder, const 
         for (uint32_t i = 0; i < header->n_rows; i++) {
             chunk->weight[i] = 1;
         }
+    }
+    if (store->selection != NULL) {
+        skimpi_selection_apply(store, decoder);
     }
 out:
     return status;

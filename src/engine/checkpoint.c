@@ -84,6 +84,7 @@ uint64_t skimpi_checkpoint_signature(const skimp_job *job, const skimpi_summary 
         hash = hash_stage(hash, &job->pipeline.steps[i]);
     }
     hash = hash_stage(hash, &job->pipeline.estimator);
+    hash = skimpi_start_hash(job, job->options.partial ? skimpi_mix64(hash) : hash);
     const skimpi_schema *schema = job->schema;
     for (uint32_t c = 0; c < schema->n_columns; c++) {
         hash = hash_text(hash, schema->columns[c].name);

@@ -85,9 +85,105 @@ skimp_status skimpi_classes_create(skimpi_classes *classes, skimp_budget *budget
         size_t length = 0;
         const char *label = skimpi_classes_label(classes, schema, 0, number, &length);
         SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
-                                  "the target is constant (always %.*s): a classifier needs at least 2 classes",
+                                  "the target is constant (always %.*s): a classifier needs at least 2 classes, not 1 class",
                                   (int)skimpi_min_u64(length, 100), label));
     }
+out:
+    if (status != SKIMP_OK) {
+        skimpi_classes_destroy(classes);
+    }
+    return status;
+}
+
+static skimp_status unknown_label(const char *name, const char *label, size_t length, skimp_error *error)
+{
+    return skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
+                          "classes should include all valid labels that can be in y: %.*s is none of them",
+                          (int)skimpi_min_u64(length, 100), label);
+}
+
+/* All labels go into the dictionary, where the data's are: it may hold no others. */
+static skimp_status take_texts(skimpi_classes *classes, const skimpi_labels *labels, skimpi_schema *schema,
+                               const char *name, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_dictionary *dictionary = schema->dictionaries[schema->n_category];
+    const uint32_t n = (uint32_t)labels->n, n_data = skimpi_dictionary_size(dictionary);
+    const char *const end = labels->text + labels->text_bytes;
+    uint32_t k = 0, code = 0;
+    classes->is_text = true;
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, n, sizeof *classes->values, (void **)&classes->values,
+                           error));
+    classes->n_classes = n;
+    for (const char *at = labels->text; at < end; at += strlen(at) + 1) {
+        const size_t length = strlen(at);
+        SKIMPI_TRY(skimpi_dictionary_insert(dictionary, at, length, skimpi_dictionary_hash(at, length), &code, error));
+        classes->values[k++] = code;
+    }
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, n, sizeof *classes->of_code,
+                           (void **)&classes->of_code, error));
+    classes->n_of_code = n;
+    for (uint32_t c = 0; c < n; c++) {
+        classes->of_code[c] = n;
+    }
+    for (k = 0; k < n; k++) {
+        if (classes->values[k] < n) { /* all are, unless the data hold others */
+            classes->of_code[(uint32_t)classes->values[k]] = k;
+        }
+    }
+    for (code = 0; code < n_data; code++) {
+        if (code >= n || classes->of_code[code] == n) {
+            size_t length = 0;
+            const char *text = skimpi_dictionary_text(dictionary, code, &length);
+            SKIMPI_TRY(unknown_label(name, text, length, error));
+        }
+    }
+out:
+    return status;
+}
+
+static skimp_status take_numbers(skimpi_classes *classes, const skimpi_labels *labels, const skimpi_schema *schema,
+                                 const skimpi_summary *summary, const char *name, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    if (summary->target_values == NULL) {
+        return too_many_classes(name, error);
+    }
+    SKIMPI_TRY(skimp_alloc(classes->budget, SKIMP_TAG_CATEGORIES, labels->n, sizeof *classes->values,
+                           (void **)&classes->values, error));
+    classes->n_classes = (uint32_t)labels->n;
+    memcpy(classes->values, labels->values, labels->n * sizeof *classes->values);
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < summary->n_target_values; i++) {
+        const double value = summary->target_values[i];
+        while (k < classes->n_classes && classes->values[k] < value) {
+            k++;
+        }
+        if (k == classes->n_classes || classes->values[k] != value) {
+            char number[SKIMPI_LABEL_NUMBER];
+            size_t length = 0;
+            const skimpi_classes one = { .n_classes = 1, .values = &summary->target_values[i] };
+            const char *label = skimpi_classes_label(&one, schema, 0, number, &length);
+            SKIMPI_TRY(unknown_label(name, label, length, error));
+        }
+    }
+out:
+    return status;
+}
+
+skimp_status skimpi_classes_take(skimpi_classes *classes, skimp_budget *budget, const skimpi_labels *labels,
+                                 skimpi_schema *schema, const skimpi_summary *summary, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const bool is_text = schema->target_type == SKIMPI_TYPE_CATEGORY;
+    const char *name = schema->sparse || schema->target < 0 ? "label" : schema->columns[schema->target].name;
+    *classes = (skimpi_classes){ .budget = budget };
+    if (is_text != labels->is_text) {
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name, "the target holds %s, but the classes are %s",
+                                  is_text ? "text" : "numbers", is_text ? "numbers" : "text"));
+    }
+    SKIMPI_TRY(is_text ? take_texts(classes, labels, schema, name, error)
+                       : take_numbers(classes, labels, schema, summary, name, error));
 out:
     if (status != SKIMP_OK) {
         skimpi_classes_destroy(classes);

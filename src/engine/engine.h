@@ -9,10 +9,11 @@
  *   design.c      the encoded feature space: which feature each column becomes; recode.c: texts that steps change
  *   plan.c        memory, passes and disk before the data is read; plan_steps.c, job_rows.c: what steps and row state take
  *   pass.c        one pass over the store: workers, lanes, transforms; windows.c: the passes of sequential estimators
- *   fit.c         runs a plan: ingest, classes, steps, estimator
+ *   fit.c         runs a plan: ingest, classes, steps, estimator; start.c: from a model on
  *   checkpoint.c  state at a pass boundary, in a file
  *   model.c       fitted arrays and metadata; model_apply.c: a model over new data
- *   predict.c     predict and score; metrics.c
+ *   cursor.c      a kept store's chunks given back as arrays
+ *   apply_run.c   inputs through a model, by all workers: predict.c: predict and score; apply.c: into memory; metrics.c
  */
 #ifndef SKIMPI_ENGINE_H
 #define SKIMPI_ENGINE_H
@@ -70,9 +71,22 @@ typedef struct skimpi_pipeline {
     skimp_budget *budget;
     unsigned n_steps;
     skimpi_stage steps[SKIMPI_MAX_STEPS];
-    skimpi_stage estimator; /* class NULL: none (convert) */
+    skimpi_stage estimator; /* class NULL: none (convert; steps alone) */
     skimpi_frame frame;     /* after the steps that are fitted */
+    bool keeps_missing;     /* of steps alone: a value that every step bears missing may stay so */
 } skimpi_pipeline;
+
+#define SKIMPI_STEPS_ALONE "pipeline" /* what the models of steps alone name as their estimator */
+
+/* Is there something to fit: an estimator, or steps alone? */
+static inline bool skimpi_pipeline_fits(const skimpi_pipeline *pipeline)
+{
+    return pipeline->estimator.class != NULL || pipeline->n_steps > 0;
+}
+static inline bool skimpi_pipeline_classifies(const skimpi_pipeline *pipeline)
+{
+    return pipeline->estimator.class != NULL && pipeline->estimator.class->info.kind == SKIMP_CLASSIFIER;
+}
 
 skimp_status skimpi_pipeline_create(skimpi_pipeline *pipeline, skimp_budget *budget, const char *estimator,
                                     const skimp_setting *params, size_t n_params, const char *const *steps,
@@ -211,6 +225,16 @@ typedef struct skimpi_classes {
 
 skimp_status skimpi_classes_create(skimpi_classes *classes, skimp_budget *budget, const skimpi_schema *schema,
                                    const skimpi_summary *summary, skimp_error *error);
+/* Those of labels, which the data need not show all. DATA: the data have one that is none of them. */
+typedef struct skimpi_labels {
+    uint64_t n; /* 0: none are given */
+    bool is_text;
+    const double *values; /* ascending whole numbers, or … */
+    const char *text;     /* … texts in ascending order, each ended by NUL */
+    uint64_t text_bytes;
+} skimpi_labels;
+skimp_status skimpi_classes_take(skimpi_classes *classes, skimp_budget *budget, const skimpi_labels *labels,
+                                 skimpi_schema *schema, const skimpi_summary *summary, skimp_error *error);
 void skimpi_classes_destroy(skimpi_classes *classes);
 /* Replaces target values by class indices, in place. False when a value is not a class (its index is then n_classes). */
 bool skimpi_classes_map(const skimpi_classes *classes, uint32_t n, double *target);
@@ -286,6 +310,9 @@ skimpi_problem skimpi_plan_shape(const skimpi_forecast *f, skimpi_problem proble
 
 /* ---- job ------------------------------------------------------------------------------------------------------------ */
 
+typedef struct skimpi_cursor skimpi_cursor; /* of skimp_job_next_chunk */
+void skimpi_cursor_destroy(skimpi_cursor *cursor);
+
 struct skimp_job {
     skimp_budget *budget;
     skimp_job_options options; /* deep copy */
@@ -312,6 +339,7 @@ struct skimp_job {
     skimpi_schema
         *stored; /* a kept store that a model runs over: its own schema, of which `schema` is a view; else NULL */
 
+    skimpi_cursor *cursor; /* NULL: no chunk was asked for */
     skimpi_pipeline pipeline;
     skimpi_forecast forecast;
     skimpi_layout layout;
@@ -359,6 +387,8 @@ void skimpi_job_finish_report(skimp_job *job); /* peaks, seconds, tags */
 
 /* After the ingest: what is known now must fit as well: fewer workers, the store or the row state to disk, or BUDGET with the new smallest. */
 skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error);
+/* Do rows count by their weights in steps?  Where these are all there is; before an estimator, they are its own. */
+bool skimpi_job_weighs_steps(const skimp_job *job);
 /* Does the spread of a step's columns need no pass, as the reading gathers it (before the data is read: will it)? */
 bool skimpi_job_has_spreads(const skimp_job *job, unsigned step);
 /* What every reading of the job's inputs has in common; store, observer and progress are the caller's to add. */
@@ -377,8 +407,9 @@ skimp_status skimpi_job_assign(const skimp_job *job, const skimpi_roles *roles, 
 skimp_status skimpi_job_take_arrays(skimp_job *job, skimp_error *error);
 /* May a store that the arrays are turned into be in memory? */
 bool skimpi_job_may_hold_arrays(const skimp_job *job);
-/* Looks at every value, in place of an ingest: completes the store's summary. */
-skimp_status skimpi_job_scan_arrays(skimp_job *job, skimp_error *error);
+/* Looks at every value, in place of an ingest, where the store is arrays or some rows of a file: completes its summary. */
+bool skimpi_job_wants_look(const skimp_job *job);
+skimp_status skimpi_job_look(skimp_job *job, skimp_error *error);
 /* Errors of scikit-learn's wording for values that nothing can be learnt from: of all; of a column ("X", "y", "sample_weight"). */
 skimp_status skimpi_job_check_arrays(const skimp_job *job, skimp_error *error);
 skimp_status skimpi_job_check_values(const skimpi_column_summary *summary, const char *what, const char *column,
@@ -471,6 +502,23 @@ skimp_status skimpi_job_check_disk(const skimp_job *job, skimp_error *error);
 skimp_status skimpi_reading_keep_row_state(skimpi_reading *reading, const skimpi_needs *needs, bool has_checkpoint,
                                            skimp_error *error);
 
+/* ---- going on from a model ------------------------------------------------------------------------------------------- */
+
+/* Can the job begin at its start, as far as options tell? Nothing to do without one. */
+skimp_status skimpi_start_check(const skimp_job *job, skimp_error *error);
+/* Once the columns have their roles: those of the start. Sparse data becomes as wide as the start's. */
+skimp_status skimpi_start_columns(const skimp_job *job, skimp_error *error);
+/* What is known of classes before the data is read; `grows`: their texts are yet to come into the dictionary. */
+skimp_status skimpi_start_forecast(const skimp_job *job, skimpi_forecast *f, bool grows, skimp_error *error);
+/* The classes that the job was given, by its start or by themselves; n 0: none. */
+skimp_status skimpi_start_labels(const skimp_job *job, skimpi_labels *labels, skimp_error *error);
+/* Once the data is read: the features and categories of the start. */
+skimp_status skimpi_start_features(const skimp_job *job, const skimpi_design *design, skimp_error *error);
+/* Begins a stage where it ended in the start; number: of a step; n_steps: the estimator. */
+skimp_status skimpi_start_stage(const skimp_job *job, skimpi_stage *stage, unsigned number, skimp_error *error);
+/* Of the start's arrays, for the signature of a checkpoint. */
+uint64_t skimpi_start_hash(const skimp_job *job, uint64_t hash);
+
 /* ---- checkpoint --------------------------------------------------------------------------------------------------------- */
 
 /* Bound of the memory that writing or reading the state of an estimator with so many state_bytes takes. */
@@ -506,6 +554,8 @@ skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi
 #define SKIMPI_MAX_FEATURES                                                                                            \
     ((uint64_t)1 << 44) /* what a model file may claim; no estimator's arrays could be as wide */
 
+/* Is this model one of steps alone? */
+bool skimpi_model_is_steps(const skimpi_tensors *tensors);
 /* What a model file says, which is checked. DATA: the model is damaged, and where. */
 skimp_status skimpi_model_damaged(skimp_error *error, const char *what);
 skimp_status skimpi_model_strings(const skimpi_tensors *tensors, const char *name, const char **text, uint64_t *bytes,

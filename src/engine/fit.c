@@ -124,7 +124,11 @@ static skimp_status check_values(const skimp_job *job, const char *file, const c
     skimp_status status = SKIMP_OK;
     const skimpi_schema *schema = job->schema;
     const skimpi_summary *summary = skimpi_store_summary(job->store);
-    const char *hint = "impute it (--step simple_imputer), drop such rows (--on-missing drop), or --drop the column";
+    const bool is_kept = job->store_is_input && job->arrays == NULL;
+    const char *hint =
+        is_kept
+            ? "impute it (--step simple_imputer), or make the store without such rows (skimp convert --on-missing drop)"
+            : "impute it (--step simple_imputer), drop such rows (--on-missing drop), or --drop the column";
     if (schema->sparse) {
         SKIMPI_TRY(check_column(&summary->numeric[0], file, NULL, skimpi_pipeline_may_miss(&job->pipeline, false, 0),
                                 hint, error));
@@ -134,7 +138,10 @@ static skimp_status check_values(const skimp_job *job, const char *file, const c
                                 skimpi_pipeline_may_miss(&job->pipeline, false, slot), hint, error));
     }
     SKIMPI_TRY(check_column(&summary->target, file, target, false,
-                            "a row without a target teaches nothing: drop such rows (--on-missing drop)", error));
+                            is_kept ? "a row without a target teaches nothing: make the store without such rows (skimp "
+                                      "convert --on-missing drop)"
+                                    : "a row without a target teaches nothing: drop such rows (--on-missing drop)",
+                            error));
     if (schema->weight >= 0) {
         const char *weight = schema->columns[schema->weight].name;
         SKIMPI_TRY(check_column(&summary->weight, file, weight, false, "a weight is a number", error));
@@ -395,6 +402,7 @@ skimp_status skimpi_fit_stage(skimpi_reading *reading, skimpi_stage *stage, unsi
     SKIMPI_TRY(stage->class->plan(problem, stage->params, &needs, error));
     scratch_bytes = skimpi_scratch_bytes(needs.worker_bytes);
     SKIMPI_TRY(stage->class->begin(&stage->fitted, budget, problem, stage->params, reading->job->warnings, error));
+    SKIMPI_TRY(skimpi_start_stage(reading->job, stage, n_steps, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, n_workers, sizeof *own, (void **)&own, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_ACCUMULATORS, n_workers, sizeof *workers, (void **)&workers, error));
     for (unsigned lane = 0; lane < needs.lanes; lane++) {
@@ -541,7 +549,7 @@ static skimp_status fit_step(skimp_job *job, fit_state *fit, unsigned number, sk
         .nonzeros = summary->nonzeros,
         .chunk_rows = summary->largest_chunk_rows,
         .n_chunks = summary->n_chunks,
-        .weighted = job->schema->weight >= 0,
+        .weighted = skimpi_job_weighs_steps(job),
         .n_threads = job->layout.workers,
         .feature_names = names,
         .has_spreads = has_spreads,
@@ -603,7 +611,7 @@ static skimp_status fit_steps(skimp_job *job, fit_state *fit, skimp_error *error
         SKIMPI_TRY(fit_step(job, fit, i, error));
     }
     SKIMPI_TRY(place_features(job, fit, error));
-    if (fit->design.n_features == 0) {
+    if (fit->design.n_features == 0 && job->pipeline.estimator.class != NULL) {
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_DATA, "the steps leave no feature to learn from"));
     }
 out:
@@ -630,6 +638,7 @@ static skimp_status fit_estimator(skimp_job *job, fit_state *fit, skimp_error *e
         .weighted = job->schema->weight >= 0 || (fit->classes.weights != NULL && !weighs_classes),
         .class_weights = weighs_classes ? fit->classes.weights : NULL,
         .n_threads = job->layout.workers,
+        .partial = job->options.partial,
         .feature_names = (const char *const *)fit->names,
         .code_features = skimpi_design_code_features(&fit->design),
         .code_sizes = skimpi_design_code_sizes(&fit->design),
@@ -641,11 +650,23 @@ static skimp_status fit_estimator(skimp_job *job, fit_state *fit, skimp_error *e
     job->report.objective = outcome.objective;
     job->report.n_iter = outcome.n_iter;
     job->report.converged = outcome.converged;
-    job->report.rows = summary->n_rows;
-    job->report.features = fit->design.n_features;
-    job->report.nonzeros = summary->nonzeros;
 out:
     return status;
+}
+
+/* Is what is asked for something that can be fitted? */
+static skimp_status check_fit(const skimp_job *job, skimp_error *error)
+{
+    if (!skimpi_pipeline_fits(&job->pipeline)) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "no estimator to fit");
+    }
+    if (job->pipeline.estimator.class == NULL && job->options.holdout > 0) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "a hold-out is scored, and steps alone predict nothing");
+    }
+    if (job->pipeline.estimator.class == NULL && job->options.checkpoint != NULL) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "a checkpoint is of an estimator: steps alone have none");
+    }
+    return SKIMP_OK;
 }
 
 skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *error)
@@ -653,12 +674,14 @@ skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *err
     skimp_status status = SKIMP_OK;
     fit_state fit = { 0 };
     *model = NULL;
-    if (job->pipeline.estimator.class == NULL) {
-        return skimpi_fail(error, SKIMP_ERROR_PARAM, "no estimator to fit");
+    status = check_fit(job, error);
+    if (status != SKIMP_OK) {
+        return status;
     }
+    const bool has_estimator = job->pipeline.estimator.class != NULL;
     skimpi_buffer_init(&fit.name_text, job->budget, SKIMP_TAG_CATEGORIES);
     SKIMPI_TRY(skimpi_job_prepare(job, error));
-    if (job->schema->target < 0) {
+    if (job->schema->target < 0 && has_estimator) {
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "no target: name the column to be learnt (--target)"));
     }
     SKIMPI_TRY(skimpi_job_check_disk(job, error));
@@ -672,24 +695,36 @@ skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *err
         };
         SKIMPI_TRY(skimpi_job_ingest(job, &options, error));
         job->report.passes = 1;
-    } else if (job->arrays != NULL) {
-        SKIMPI_TRY(skimpi_job_scan_arrays(job, error));
+    } else if (skimpi_job_wants_look(job)) {
+        SKIMPI_TRY(skimpi_job_look(job, error));
     }
     SKIMPI_TRY(check_data(job, error));
     const skimpi_summary *summary = skimpi_store_summary(job->store);
-    if (job->pipeline.estimator.class->info.kind == SKIMP_CLASSIFIER) {
-        SKIMPI_TRY(skimpi_classes_create(&fit.classes, job->budget, job->schema, summary, error));
+    if (skimpi_pipeline_classifies(&job->pipeline)) {
+        skimpi_labels labels;
+        SKIMPI_TRY(skimpi_start_labels(job, &labels, error));
+        SKIMPI_TRY(labels.n > 0
+                       ? skimpi_classes_take(&fit.classes, job->budget, &labels, job->schema, summary, error)
+                       : skimpi_classes_create(&fit.classes, job->budget, job->schema, summary, error));
     }
-    if (!job->store_is_input) {
+    if (!job->store_is_input || skimpi_store_is_selected(job->store)) {
         SKIMPI_TRY(skimpi_job_replan(job, error));
     }
     SKIMPI_TRY(skimpi_design_create(&fit.design, job->budget, job->schema, summary->category_missing, error));
+    SKIMPI_TRY(skimpi_start_features(job, &fit.design, error));
     skimpi_job_phase(job, "fitting");
     SKIMPI_TRY(skimpi_reading_create(&fit.reading, job, job->store, &job->pipeline, &fit.design, &fit.classes, error));
     SKIMPI_TRY(class_weights(&fit.reading, &job->pipeline.estimator, &fit.classes, error));
     SKIMPI_TRY(fit_steps(job, &fit, error));
-    SKIMPI_TRY(feature_names(job, &fit.design, &fit.name_text, &fit.names, error));
-    SKIMPI_TRY(fit_estimator(job, &fit, error));
+    if (has_estimator) {
+        SKIMPI_TRY(feature_names(job, &fit.design, &fit.name_text, &fit.names, error));
+        SKIMPI_TRY(fit_estimator(job, &fit, error));
+    } else {
+        job->report.converged = true;
+    }
+    job->report.rows = summary->n_rows;
+    job->report.features = fit.design.n_features;
+    job->report.nonzeros = summary->nonzeros;
     if (job->options.holdout > 0) {
         SKIMPI_TRY(skimpi_score_held_out(job, &fit.reading, error));
     }
@@ -713,6 +748,9 @@ skimp_status skimp_job_convert(skimp_job *job, const char *path, skimp_error *er
     skimp_status status = SKIMP_OK;
     if (job->store_is_input) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "'%s' is a chunk store already", job->options.inputs[0]);
+    }
+    if (job->pipeline.n_steps > 0) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "steps are fitted, not converted: convert takes none");
     }
     SKIMPI_TRY(skimpi_job_prepare(job, error));
     const skimpi_store_options options = { .place = SKIMPI_PLACE_FILE,

@@ -111,7 +111,14 @@ skimp_status skimpi_job_open_inputs(skimp_job *job, skimp_error *error)
         job->input = NULL;
         SKIMPI_TRY(skimpi_store_open(&job->store, job->budget, options->inputs[0], &job->schema, error));
         job->store_is_input = true;
+        if (options->rows != NULL) {
+            SKIMPI_TRY(skimpi_store_select(job->store, options->rows, options->n_rows, error));
+            job->sample.classes_seen = 2; /* these rows may have fewer classes than the store */
+        }
         goto out;
+    }
+    if (options->rows != NULL) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "some rows only can be had of a chunk store (skimp convert)"));
     }
     SKIMPI_TRY(skimpi_reader_find(&job->reader_class, options->format, job->input, error));
     job->reader_options = plain_reader;
@@ -279,6 +286,9 @@ skimp_status skimp_job_create(skimp_job **out, const skimp_job_options *options,
     SKIMPI_TRY(skimpi_warnings_create(&job->warnings, budget, error));
     SKIMPI_TRY(skimpi_pipeline_create(&job->pipeline, budget, job->options.estimator, job->options.params,
                                       job->options.n_params, job->options.steps, job->options.n_steps, error));
+    SKIMPI_TRY(skimpi_start_check(job, error));
+    job->pipeline.keeps_missing =
+        job->options.estimator == NULL && job->options.n_steps > 0 && !job->options.drop_missing;
     SKIMPI_TRY(skimpi_job_open_inputs(job, error));
     *out = job;
 out:
@@ -302,6 +312,7 @@ void skimp_job_destroy(skimp_job *job)
     }
     skimp_budget *budget = job->budget;
     skimpi_pool_destroy(job->pool);
+    skimpi_cursor_destroy(job->cursor);
     skimpi_pipeline_destroy(&job->pipeline);
     if (job->reader != NULL) {
         job->reader_class->close(job->reader);

@@ -3,7 +3,7 @@
  * Jobs over arrays of the caller (include/skimp/data.h).
  *
  * A fit takes the arrays themselves for its store, once the roles are known.  What the arrays cannot be read as goes
- * through an ingest as files do: predict, score and convert, rows to be dropped for what they miss, and CSC.
+ * through an ingest as files do: predict, score and convert, rows to be dropped for what they miss, CSC, and batches.
  */
 #include <math.h>
 #include <stdio.h>
@@ -17,12 +17,19 @@ skimp_status skimpi_job_open_data(skimp_job *job, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimp_job_options *options = &job->options;
+    if (options->rows != NULL) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "some rows only can be had of a chunk store (skimp convert)"));
+    }
     SKIMPI_TRY(skimpi_arrays_create(&job->arrays, job->budget, options->data, &job->schema, error));
-    job->reader_class = &skimpi_reader_arrays;
+    const bool are_batches = skimpi_arrays_are_batches(job->arrays);
+    job->reader_class = are_batches ? &skimpi_reader_batches : &skimpi_reader_arrays;
     job->reader_options.on_missing = options->drop_missing ? SKIMPI_MISSING_DROP : SKIMPI_MISSING_KEEP;
     SKIMPI_TRY(skimpi_input_open_caller(&job->input, job->budget, skimpi_job_data_name,
-                                        skimpi_arrays_bytes(job->arrays), skimpi_arrays_in_order(job->arrays), error));
-    SKIMPI_TRY(skimpi_arrays_reader(&job->reader, job->arrays, &job->reader_options, &job->sample, error));
+                                        skimpi_arrays_bytes(job->arrays),
+                                        are_batches || skimpi_arrays_in_order(job->arrays), error));
+    SKIMPI_TRY(are_batches
+                   ? skimpi_batches_reader(&job->reader, job->arrays, &job->reader_options, &job->sample, error)
+                   : skimpi_arrays_reader(&job->reader, job->arrays, &job->reader_options, &job->sample, error));
 out:
     return status;
 }
@@ -44,7 +51,8 @@ skimp_status skimpi_job_assign(const skimp_job *job, const skimpi_roles *roles, 
 /* Is the job a fit that reads the arrays where they lie? */
 static bool reads_in_place(const skimp_job *job)
 {
-    return job->pipeline.estimator.class != NULL && !job->options.drop_missing && !skimpi_arrays_in_order(job->arrays);
+    return skimpi_pipeline_fits(&job->pipeline) && !job->options.drop_missing &&
+           !skimpi_arrays_in_order(job->arrays) && !skimpi_arrays_are_batches(job->arrays);
 }
 
 skimp_status skimpi_job_take_arrays(skimp_job *job, skimp_error *error)
@@ -55,8 +63,7 @@ skimp_status skimpi_job_take_arrays(skimp_job *job, skimp_error *error)
         SKIMPI_TRY(skimpi_arrays_survey(job->arrays, &job->sample, error));
         goto out;
     }
-    const bool classifies = job->pipeline.estimator.class->info.kind == SKIMP_CLASSIFIER;
-    SKIMPI_TRY(skimpi_arrays_store(&job->store, job->arrays, classifies, error));
+    SKIMPI_TRY(skimpi_arrays_store(&job->store, job->arrays, skimpi_pipeline_classifies(&job->pipeline), error));
     job->store_is_input = true;
     job->reader_class->close(job->reader);
     job->reader = NULL;
@@ -89,7 +96,12 @@ static void scan_progress(void *context, uint64_t bytes, uint64_t rows)
     skimpi_job_progress(job, bytes, job->forecast.store_bytes, rows, NAN);
 }
 
-skimp_status skimpi_job_scan_arrays(skimp_job *job, skimp_error *error)
+bool skimpi_job_wants_look(const skimp_job *job)
+{
+    return job->store_is_input && (job->arrays != NULL || skimpi_store_is_selected(job->store));
+}
+
+skimp_status skimpi_job_look(skimp_job *job, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_arrays_scan_options options = {
@@ -101,6 +113,9 @@ skimp_status skimpi_job_scan_arrays(skimp_job *job, skimp_error *error)
     };
     skimpi_job_phase(job, "reading");
     SKIMPI_TRY(skimpi_arrays_scan(job->store, &options, error));
+    if (job->arrays == NULL) {
+        SKIMPI_TRY(skimpi_store_settle_rows(job->store, job->schema, error));
+    }
     job->report.passes = 1;
 out:
     return status;

@@ -112,8 +112,15 @@ static skimp_status save_metadata(skimp_model *model, const skimp_job *job, cons
     skimpi_buffer_init(&text, model->budget, SKIMP_TAG_MODEL);
     skimpi_buffer_init(&names, model->budget, SKIMP_TAG_MODEL);
     SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "skimp_version", skimp_version(), error));
-    SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "estimator", job->pipeline.estimator.class->info.name, error));
-    SKIMPI_TRY(append_params(&text, job->pipeline.estimator.params, error));
+    const skimpi_stage *estimator = &job->pipeline.estimator;
+    const bool has_estimator = estimator->class != NULL;
+    SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "estimator",
+                                       has_estimator ? estimator->class->info.name : SKIMPI_STEPS_ALONE, error));
+    if (has_estimator) {
+        SKIMPI_TRY(append_params(&text, estimator->params, error));
+    } else {
+        SKIMPI_TRY(skimpi_buffer_append(&text, "{}", 2, error));
+    }
     SKIMPI_TRY(set_meta_buffer(tensors, "params", &text, error));
     SKIMPI_TRY(skimpi_buffer_append(&text, "[", 1, error));
     for (unsigned i = 0; i < job->pipeline.n_steps; i++) {
@@ -126,7 +133,9 @@ static skimp_status save_metadata(skimp_model *model, const skimp_job *job, cons
     SKIMPI_TRY(skimpi_buffer_append(&text, "]", 1, error));
     SKIMPI_TRY(set_meta_buffer(tensors, "steps", &text, error));
     SKIMPI_TRY(skimpi_target_text(schema, &names, error));
-    SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "target", names.data, error));
+    if (names.length > 0) { /* steps alone may have none */
+        SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "target", names.data, error));
+    }
     names.length = 0;
     SKIMPI_TRY(skimpi_tensors_set_meta(tensors, "data", schema->sparse ? "sparse" : "table", error));
     snprintf(number, sizeof number, "%u", schema->hash_bits);
@@ -310,7 +319,9 @@ skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi
         snprintf(prefix, sizeof prefix, "%u.%s.", i, stage->name);
         SKIMPI_TRY(stage->class->save(stage->fitted, model->tensors, prefix, error));
     }
-    SKIMPI_TRY(job->pipeline.estimator.class->save(job->pipeline.estimator.fitted, model->tensors, "", error));
+    if (job->pipeline.estimator.class != NULL) {
+        SKIMPI_TRY(job->pipeline.estimator.class->save(job->pipeline.estimator.fitted, model->tensors, "", error));
+    }
     /* It outlives the job, which is charged for it as long as it lasts. */
     skimpi_budget_detach(budget);
     SKIMPI_TRY(skimp_budget_charge(job->budget, SKIMP_TAG_MODEL, skimp_budget_in_use(budget), error));
@@ -327,6 +338,12 @@ out:
     return status;
 }
 
+bool skimpi_model_is_steps(const skimpi_tensors *tensors)
+{
+    const char *name = skimpi_tensors_meta(tensors, "estimator");
+    return name != NULL && strcmp(name, SKIMPI_STEPS_ALONE) == 0;
+}
+
 /* Do these tensors say that they are a model, of an estimator that is known here? */
 static skimp_status check_model(const skimp_model *model, const char *path, skimp_error *error)
 {
@@ -335,7 +352,7 @@ static skimp_status check_model(const skimp_model *model, const char *path, skim
         return skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL, "these tensors are no skimp model");
     }
     const skimpi_estimator_class *class = skimpi_estimator_class_find(name);
-    if (class == NULL || class->info.kind == SKIMP_TRANSFORMER) {
+    if (!skimpi_model_is_steps(model->tensors) && (class == NULL || class->info.kind == SKIMP_TRANSFORMER)) {
         return skimpi_fail_at(error, SKIMP_ERROR_DATA, path, 0, NULL,
                               "this model's estimator '%.64s' is not known here", name);
     }

@@ -223,6 +223,16 @@ static skimp_status load_pipeline(skimpi_applied *applied, const skimpi_tensors 
     if (text == NULL || !skimpi_json_check(text, strlen(text), &params, NULL)) {
         SKIMPI_TRY(skimpi_model_damaged(error, "its params"));
     }
+    if (skimpi_model_is_steps(tensors)) {
+        if (applied->pipeline.n_steps == 0) {
+            SKIMPI_TRY(skimpi_model_damaged(error, "its steps: there are none, and no estimator"));
+        }
+        if (skimpi_json_kind_of(params) != SKIMPI_JSON_OBJECT || skimpi_json_count(params) > 0) {
+            SKIMPI_TRY(skimpi_model_damaged(error, "its params: there is no estimator"));
+        }
+        applied->pipeline.keeps_missing = !applied->job->options.drop_missing;
+        return SKIMP_OK;
+    }
     const char *name = skimpi_tensors_meta(tensors, "estimator");
     skimpi_stage *estimator = &applied->pipeline.estimator;
     SKIMPI_TRY(load_stage(estimator, applied, false, name, name, params, error));
@@ -366,7 +376,7 @@ skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, cons
     SKIMPI_TRY(skimpi_frame_begin(&applied->pipeline.frame, job->budget, applied->design.n_numeric,
                                   applied->design.n_category, applied->n_sparse_in, error));
     SKIMPI_TRY(load_pipeline(applied, tensors, error));
-    if ((applied->pipeline.estimator.class->info.kind == SKIMP_CLASSIFIER) != (applied->classes.n_classes > 0)) {
+    if (skimpi_pipeline_classifies(&applied->pipeline) != (applied->classes.n_classes > 0)) {
         SKIMPI_TRY(skimpi_model_damaged(error, "classes_"));
     }
     SKIMPI_TRY(allow_missing(applied, error));

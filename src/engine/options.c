@@ -4,6 +4,8 @@
 
 #include "engine/engine.h"
 
+#define MOST_CLASS_TEXT ((uint64_t)SKIMPI_MAX_CLASSES << 12) /* bytes of all classes; more are refused later */
+
 typedef struct bump {
     char *next; /* NULL: only count */
     size_t used;
@@ -68,6 +70,26 @@ static const skimp_data *copy_data(bump *b, const skimp_data *from)
     return to;
 }
 
+/* A list of classes, values and all, if it is one. */
+static const skimp_array *copy_classes(bump *b, const skimp_array *from)
+{
+    const bool is_text = from->dtype != NULL && strcmp(from->dtype, "U8") == 0;
+    const bool is_list = from->n_dims == 1 && from->data != NULL &&
+                         from->shape[0] <= (is_text ? MOST_CLASS_TEXT : SKIMPI_MAX_CLASSES);
+    const size_t bytes = is_list ? (size_t)from->shape[0] * (is_text ? 1 : sizeof(double)) : 0;
+    skimp_array *to = take(b, sizeof *to);
+    const char *dtype = copy_text(b, from->dtype);
+    void *data = take(b, skimpi_max_u64(bytes, 1));
+    if (to != NULL) {
+        *to = *from;
+        to->name = "classes_";
+        to->dtype = dtype;
+        to->data = is_list ? data : NULL;
+        memcpy(data, is_list ? from->data : "", bytes);
+    }
+    return to;
+}
+
 static void copy_all(bump *b, const skimp_job_options *from, skimp_job_options *to)
 {
     *to = *from;
@@ -89,6 +111,7 @@ static void copy_all(bump *b, const skimp_job_options *from, skimp_job_options *
     to->spill_dir = copy_text(b, from->spill_dir);
     to->checkpoint = copy_text(b, from->checkpoint);
     to->data = from->data != NULL ? copy_data(b, from->data) : NULL;
+    to->classes = from->classes != NULL ? copy_classes(b, from->classes) : NULL;
 }
 
 skimp_status skimpi_options_copy(skimp_job_options *to, void **block, size_t *bytes, skimp_budget *budget,

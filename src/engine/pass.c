@@ -24,6 +24,7 @@ static void ask_for_room(const skimp_job *job, const skimpi_forecast *forecast, 
     options->spare_doubles = (uint32_t)forecast->new_doubles;
     options->csr_doublings = forecast->csr_doublings;
     options->nonzeros = forecast->unit_nonzeros;
+    options->select = job->options.rows != NULL;
     options->read_only = job->pipeline.n_steps == 0 && job->options.holdout == 0;
     options->with_weight = estimator->class != NULL && !estimator->class->weighs_classes &&
                            skimpi_stage_has_param(estimator, "class_weight") &&

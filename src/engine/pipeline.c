@@ -275,7 +275,7 @@ bool skimpi_pipeline_may_miss(const skimpi_pipeline *pipeline, bool text, uint32
             return false;
         }
     }
-    return false;
+    return pipeline->keeps_missing;
 }
 
 /* Is this numeric column of the inputs one that the stage was given? */

@@ -235,7 +235,8 @@ static void forecast_store(skimp_job *job, skimpi_forecast *f)
 {
     const skimpi_schema *schema = job->schema;
     const skimpi_summary *summary = skimpi_store_summary(job->store);
-    f->exact = true;
+    const bool are_bounds = skimpi_store_has_bounds(job->store);
+    f->exact = !are_bounds;
     f->rows = summary->n_rows;
     f->chunks = summary->n_chunks;
     f->nonzeros = summary->nonzeros;
@@ -245,7 +246,7 @@ static void forecast_store(skimp_job *job, skimpi_forecast *f)
     f->area = summary->largest_area;
     f->target_bytes =
         2 * skimp_alloc_cost(summary->n_target_values * sizeof(double)); /* distinct targets and their counts */
-    if (skimpi_store_place(job->store) == SKIMPI_PLACE_CALLER && summary->n_target_values > 0) {
+    if ((skimpi_store_place(job->store) == SKIMPI_PLACE_CALLER || are_bounds) && summary->n_target_values > 0) {
         f->target_bytes =
             skimpi_max_u64(f->target_bytes, target_set_bytes(summary->n_target_values)); /* counted for the plan */
     }
@@ -255,6 +256,7 @@ static void forecast_store(skimp_job *job, skimpi_forecast *f)
     f->n_code_columns = schema->n_category;
     f->features = f->n_sparse + f->n_dense;
     f->category_memory = skimp_budget_tag_in_use(job->budget, SKIMP_TAG_CATEGORIES); /* the dictionaries */
+    f->category_memory += are_bounds ? skimpi_store_rows_bytes(job->store) : 0;
     for (uint32_t slot = 0; slot < schema->n_category && schema->hash_bits == 0; slot++) {
         const uint64_t n = skimpi_dictionary_size(schema->dictionaries[slot]);
         f->categories += n;
@@ -275,8 +277,6 @@ static void forecast_store(skimp_job *job, skimpi_forecast *f)
 
 static skimpi_problem expected_problem(const skimp_job *job, const skimpi_forecast *f, unsigned workers)
 {
-    const bool classifies =
-        job->pipeline.estimator.class != NULL && job->pipeline.estimator.class->info.kind == SKIMP_CLASSIFIER;
     return (skimpi_problem){
         .n_rows = f->rows,
         .is_exact = f->exact,
@@ -285,11 +285,12 @@ static skimpi_problem expected_problem(const skimp_job *job, const skimpi_foreca
         .n_code_columns = f->n_code_columns,
         .n_sparse = f->n_sparse + f->new_sparse,
         .nonzeros = f->nonzeros,
-        .n_classes = classifies ? f->classes : 0,
+        .n_classes = skimpi_pipeline_classifies(&job->pipeline) ? f->classes : 0,
         .chunk_rows = f->unit_rows,
         .n_chunks = f->chunks,
         .weighted = job->schema->weight >= 0,
         .n_threads = workers,
+        .partial = job->options.partial,
         .code_features = job->code_features,
         .code_sizes = job->code_sizes,
     };
@@ -388,11 +389,12 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
         layout->parse = skimpi_add_sat(
             cost.parse, skimpi_mul_sat(workers, skimpi_raw_fresh_bytes(f->new_categories, f->new_texts)));
     }
-    if (job->pipeline.estimator.class != NULL) {
+    const bool has_estimator = job->pipeline.estimator.class != NULL;
+    if (skimpi_pipeline_fits(&job->pipeline)) {
         SKIMPI_TRY(skimpi_plan_steps(job, f, layout, &step_passes, error));
         const uint64_t step_models = layout->model;
-        uint64_t models = 0;
-        for (unsigned i = 0; i < skimpi_plan_shapes(f); i++) {
+        uint64_t models = step_models;
+        for (unsigned i = 0; has_estimator && i < skimpi_plan_shapes(f); i++) {
             layout->model = step_models;
             SKIMPI_TRY(plan_estimator(job, skimpi_plan_shape(f, problem, i), layout, error));
             models = skimpi_max_u64(models, layout->model);
@@ -415,14 +417,14 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
             layout->accumulators = skimpi_max_u64(layout->accumulators, scoring);
         }
         const uint64_t features = skimpi_forecast_features(f);
-        if (!schema->sparse && features <= SKIMPI_MAX_NAMED_FEATURES) {
+        if (has_estimator && !schema->sparse && features <= SKIMPI_MAX_NAMED_FEATURES) {
             layout->categories += skimp_alloc_cost(f->names) + skimp_alloc_cost(features * sizeof(char *));
         }
         layout->needs.passes_expected += step_passes;
         layout->needs.passes_max += step_passes;
     }
     const uint64_t arrays = layout->model;
-    layout->model = job->pipeline.estimator.class != NULL ? skimpi_model_bytes(job, f, arrays) : 0;
+    layout->model = skimpi_pipeline_fits(&job->pipeline) ? skimpi_model_bytes(job, f, arrays) : 0;
     const uint64_t always = layout->program + layout->threads + layout->other + layout->categories + layout->store;
     const uint64_t reading = skimpi_add_sat(always, layout->input + layout->parse);
     const uint64_t fitting = skimpi_add_sat(skimpi_add_sat(skimpi_add_sat(always, layout->row_state),
@@ -450,6 +452,9 @@ static uint64_t usable_budget(uint64_t limit)
 /* What is less than a unit goes to the worker before: a further worker would cost more than it saves. */
 static unsigned useful_workers(const skimp_job *job, const skimpi_forecast *f, unsigned most)
 {
+    if (job->sample.unknown_rows) {
+        return most;
+    }
     const uint64_t units = f->unit_bytes > 0 ? f->text_bytes / f->unit_bytes + job->options.n_inputs - 1 : f->chunks;
     return (unsigned)skimpi_max_u64(1, skimpi_min_u64(most, units));
 }
@@ -463,7 +468,7 @@ static skimp_status choose_layout(skimp_job *job, const skimpi_forecast *f, uint
     unsigned most = job->options.n_threads > 0 ? job->options.n_threads : skimpi_os_cpu_count();
     most = useful_workers(job, f, most);
     /* A store to keep (convert) is never held in memory; one that was given is a file. */
-    const bool may_hold = !job->store_is_input && job->pipeline.estimator.class != NULL &&
+    const bool may_hold = !job->store_is_input && skimpi_pipeline_fits(&job->pipeline) &&
                           (job->arrays == NULL || skimpi_job_may_hold_arrays(job));
     skimpi_layout least;
     way one = { .workers = 1 };
@@ -501,17 +506,18 @@ static void fill_plan(skimp_job *job, uint64_t limit)
         if (f->nonzeros > 0) {
             job->assumed[n++] = (skimp_assumption){ "nonzeros", (double)f->nonzeros };
         }
-        if (job->pipeline.estimator.class != NULL && job->pipeline.estimator.class->info.kind == SKIMP_CLASSIFIER) {
+        if (skimpi_pipeline_classifies(&job->pipeline)) {
             job->assumed[n++] = (skimp_assumption){ "classes", f->classes };
         }
     }
     const double cores = layout->workers;
-    const bool in_place = job->store_is_input && job->arrays != NULL; /* looked at once, before the passes */
-    const double read_seconds = in_place ? (double)f->store_bytes / (5e9 * cores)
+    const bool in_place = job->store_is_input && job->arrays != NULL;
+    const bool is_looked_at = skimpi_job_wants_look(job); /* once, before the passes */
+    const double read_seconds = is_looked_at ? (double)f->store_bytes / (5e9 * cores)
                                 : job->store_is_input
                                     ? 0
                                     : (double)f->text_bytes / (350e6 * cores) + (double)f->rows * 10e-9;
-    const unsigned first_pass = !job->store_is_input || in_place;
+    const unsigned first_pass = !job->store_is_input || is_looked_at;
     const double pass_seconds = skimpi_max_u64((uint64_t)(layout->needs.seconds_per_pass * 1e6), 0) / 1e6 / cores +
                                 (double)f->store_bytes / (2.5e9 * cores) +
                                 2 * (double)skimpi_mul_sat(f->rows, layout->row_bytes) / (2.5e9 * cores);
@@ -531,13 +537,10 @@ static void fill_plan(skimp_job *job, uint64_t limit)
 }
 
 /* The program's own share: what is resident now, and the code that it has yet to touch. */
-static skimp_status measure_program(skimp_job *job, skimp_error *error)
+static skimp_status measure_program(const skimp_job *job, uint64_t *bytes, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_os_memory memory;
-    if (job->layout.program > 0) {
-        return SKIMP_OK; /* a plan that failed after this, and is asked for again */
-    }
     SKIMPI_TRY(skimpi_os_memory_now(&memory, error));
     uint64_t growth = skimpi_min_u64(memory.image - memory.image_resident, PROGRAM_GROWTH_MAX);
     if (job->options.whole_process) {
@@ -553,17 +556,20 @@ static skimp_status measure_program(skimp_job *job, skimp_error *error)
             memory.resident - skimpi_min_u64(memory.resident, memory.image_resident + skimp_budget_in_use(job->budget));
         const bool was_more =
             job->base_peak > memory.resident + PROGRAM_GROWTH_MAX; /* really more, not the kernel's rounding */
-        job->layout.program =
+        *bytes =
             skimpi_max_u64(skimpi_round_up(other, PROGRAM_GRAIN), PROGRAM_OTHER_MIN) + memory.image_resident + growth;
-        job->layout.program = skimpi_max_u64(job->layout.program, was_more ? job->base_peak : 0);
+        *bytes = skimpi_max_u64(*bytes, was_more ? job->base_peak : 0);
     } else {
-        job->layout.program = growth;
+        *bytes = growth;
     }
-    SKIMPI_TRY(skimp_budget_charge(job->budget, SKIMP_TAG_PROGRAM, job->layout.program, error));
 out:
-    if (status != SKIMP_OK) {
-        job->layout.program = 0;
-    }
+    return status;
+}
+
+static skimp_status charge_program(skimp_job *job, uint64_t bytes, skimp_error *error)
+{
+    const skimp_status status = skimp_budget_charge(job->budget, SKIMP_TAG_PROGRAM, bytes, error);
+    job->layout.program = status == SKIMP_OK ? bytes : 0;
     return status;
 }
 
@@ -595,6 +601,10 @@ void skimpi_job_name_minimum(const skimp_job_options *options, skimp_error *erro
             return; /* not to be read twice */
         }
     }
+    if (roomy.data != NULL && roomy.data->kind == SKIMP_DATA_BATCHES &&
+        (roomy.data->rewind == NULL || roomy.data->rewind(roomy.data->context, NULL) != SKIMP_OK)) {
+        return; /* nor are these */
+    }
     roomy.n_inputs = roomy.data != NULL ? 0 : roomy.n_inputs;
     roomy.max_memory = 0;
     roomy.progress = NULL;
@@ -619,13 +629,19 @@ skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error
             SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "a job runs once: make another"));
         }
         SKIMPI_TRY(skimpi_job_roles(job, error));
-        SKIMPI_TRY(measure_program(job, error));
+        SKIMPI_TRY(skimpi_start_columns(job, error));
+        if (job->layout.program == 0) { /* else a plan failed after this, and is asked for again */
+            uint64_t program = 0;
+            SKIMPI_TRY(measure_program(job, &program, error));
+            SKIMPI_TRY(charge_program(job, program, error));
+        }
         job->forecast = (skimpi_forecast){ 0 };
         if (job->store_is_input) {
             forecast_store(job, &job->forecast);
         } else {
             SKIMPI_TRY(forecast_sample(job, &job->forecast, error));
         }
+        SKIMPI_TRY(skimpi_start_forecast(job, &job->forecast, true, error));
         SKIMPI_TRY(skimpi_forecast_steps(job, &job->forecast, error));
         place_codes(job);
         SKIMPI_TRY(choose_layout(job, &job->forecast, limit, &chosen, error));
@@ -688,6 +704,7 @@ skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error)
     skimpi_forecast f = { .text_bytes = job->forecast.text_bytes };
     skimpi_layout now, least = { .peak = UINT64_MAX };
     forecast_store(job, &f);
+    SKIMPI_TRY(skimpi_start_forecast(job, &f, false, error));
     SKIMPI_TRY(skimpi_forecast_steps(job, &f, error));
     place_codes(job);
     /* As it is, or a way after that: what is on disk, or planned to be, stays there. */
@@ -728,7 +745,9 @@ skimp_status skimpi_job_forecast(skimp_job *job, skimp_error *error)
         /* Its chunks are read as they are: no more need be known. */
         const skimpi_summary *summary = skimpi_store_summary(job->store);
         job->forecast = (skimpi_forecast){ .exact = true,
+                                           .rows = summary->n_rows,
                                            .chunks = summary->n_chunks,
+                                           .nonzeros = summary->nonzeros,
                                            .unit_rows = summary->largest_chunk_rows,
                                            .unit_nonzeros = summary->largest_chunk_nonzeros,
                                            .text_bytes = summary->store_bytes };
@@ -748,9 +767,9 @@ skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t p
     skimp_status status = SKIMP_OK;
     const uint64_t limit = skimp_budget_limit(job->budget), budget = usable_budget(limit);
     const skimpi_forecast *f = &job->forecast;
-    SKIMPI_TRY(measure_program(job, error));
-    /* The program and the model are in it. */
-    const uint64_t before = skimp_budget_in_use(job->budget);
+    uint64_t program = 0;
+    SKIMPI_TRY(measure_program(job, &program, error));
+    const uint64_t before = skimp_budget_in_use(job->budget) + program; /* the model is in it */
     unsigned workers = job->options.n_threads > 0 ? job->options.n_threads : skimpi_os_cpu_count();
     workers = useful_workers(job, f, workers);
     uint64_t peak = 0;
@@ -775,7 +794,9 @@ skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t p
         }
         goto out;
     }
+    SKIMPI_TRY(charge_program(job, program, error));
     job->layout.workers = workers;
+    job->layout.peak = peak;
     SKIMPI_TRY(skimpi_pool_create(&job->pool, job->budget, workers, error));
     job->report.threads = workers;
 out:

@@ -21,6 +21,11 @@ uint64_t skimpi_lanes_cost(const skimpi_needs *needs, unsigned workers)
 
 /* ---- what columns there are --------------------------------------------------------------------------------------------- */
 
+bool skimpi_job_weighs_steps(const skimp_job *job)
+{
+    return job->schema->weight >= 0 && job->pipeline.estimator.class == NULL;
+}
+
 /* How many columns go into a step, when it comes: all of `there` that there are then, or those that it was given by name. */
 static uint64_t step_inputs(const skimpi_stage *stage, uint64_t there)
 {
@@ -49,7 +54,7 @@ static const skimpi_summary *known_summary(const skimp_job *job)
 bool skimpi_job_has_spreads(const skimp_job *job, unsigned step)
 {
     const skimpi_summary *summary = known_summary(job);
-    return !job->schema->sparse && job->options.holdout == 0 && job->arrays == NULL &&
+    return !job->schema->sparse && job->options.holdout == 0 && job->arrays == NULL && !skimpi_job_weighs_steps(job) &&
            (summary == NULL || summary->has_spreads) &&
            skimpi_pipeline_sees_data(&job->pipeline, step, job->schema, summary);
 }
@@ -124,7 +129,7 @@ static skimpi_problem step_problem(const skimp_job *job, const skimpi_forecast *
         .nonzeros = f->nonzeros,
         .chunk_rows = f->unit_rows,
         .n_chunks = f->chunks,
-        .weighted = job->schema->weight >= 0,
+        .weighted = skimpi_job_weighs_steps(job),
         .n_threads = workers,
         .n_complete = skimpi_min_u64(n_complete, n + n_sparse),
         .n_empty = n_empty,

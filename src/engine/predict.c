@@ -1,75 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * predict and score: inputs stream through a model, text by way of readers, a kept store by its chunks.  Workers parse,
- * transform and predict side by side; what must be in order (lines of the output, sums of the metrics) is done in turns.
+ * predict and score: what a model says of new rows as lines of CSV, or measured against their target; and the score of the
+ * rows that a fit held out.
  */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "data/number.h"
-#include "engine/engine.h"
+#include "engine/apply_run.h"
 #include "os/os.h"
 
-typedef struct apply_worker {
-    skimpi_applied_worker base;
-    skimpi_buffer label, probability, decision; /* doubles, column-major, `stride` rows */
-    skimpi_buffer text, scratch;
-    uint64_t unknown, unknown_labels;
-} apply_worker;
-
-typedef struct apply_state {
-    skimp_job *job;
-    skimpi_applied applied;
-    skimpi_stored *stored; /* the input is a kept store; NULL: it is text or the like */
-    apply_worker *workers;
-    unsigned n_workers;
-    unsigned n_decision, n_probability; /* columns; 0: not wanted or not offered */
-    skimpi_turns *turns;
+typedef struct predict_state {
+    skimpi_apply base; /* first: the run knows only this */
     /* predict */
     skimpi_os_output output;
     bool to_stdout, writes, opened;
     uint64_t written;
     /* score */
     skimpi_metrics *metrics;
-} apply_state;
-
-static skimp_status reserve_columns(skimpi_buffer *buffer, unsigned columns, size_t stride, skimp_error *error)
-{
-    return columns == 0 ? SKIMP_OK : skimpi_buffer_reserve(buffer, columns * stride * sizeof(double), error);
-}
-
-static uint64_t scratch_bytes(const skimpi_stage *estimator, skimpi_problem problem, uint32_t rows)
-{
-    problem.chunk_rows = rows;
-    return estimator->class->predict_worker_bytes != NULL
-               ? skimpi_scratch_bytes(estimator->class->predict_worker_bytes(&problem, estimator->params))
-               : 0;
-}
-
-/* Buffers grow only for a chunk that is larger than all before. */
-static skimp_status predict_columns(const skimpi_stage *estimator, const skimpi_problem *problem,
-                                    const skimpi_chunk *chunk, apply_worker *own, unsigned n_decision,
-                                    unsigned n_probability, size_t stride, skimp_error *error)
-{
-    skimp_status status = SKIMP_OK;
-    SKIMPI_TRY(skimpi_buffer_reserve(&own->scratch, scratch_bytes(estimator, *problem, chunk->n_rows), error));
-    SKIMPI_TRY(reserve_columns(&own->label, 1, stride, error));
-    SKIMPI_TRY(reserve_columns(&own->decision, n_decision, stride, error));
-    SKIMPI_TRY(reserve_columns(&own->probability, n_probability, stride, error));
-    SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_LABEL, chunk, own->label.data, stride,
-                                         own->scratch.data, error));
-    if (n_decision > 0) {
-        SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_DECISION, chunk, own->decision.data,
-                                             stride, own->scratch.data, error));
-    }
-    if (n_probability > 0) {
-        SKIMPI_TRY(estimator->class->predict(estimator->fitted, SKIMPI_PREDICT_PROBABILITY, chunk,
-                                             own->probability.data, stride, own->scratch.data, error));
-    }
-out:
-    return status;
-}
+} predict_state;
 
 /* ---- output -------------------------------------------------------------------------------------------------------------- */
 
@@ -95,27 +45,27 @@ out:
     return status;
 }
 
-static skimp_status append_label(const apply_state *state, skimpi_buffer *text, double label, skimp_error *error)
+static skimp_status append_label(const predict_state *state, skimpi_buffer *text, double label, skimp_error *error)
 {
     char number[SKIMPI_LABEL_NUMBER];
-    const skimpi_classes *classes = &state->applied.classes;
+    const skimpi_classes *classes = &state->base.applied.classes;
     if (classes->n_classes == 0) {
         return skimpi_buffer_append(text, number, skimpi_number_format(label, number), error);
     }
     size_t length = 0;
-    const char *field = skimpi_classes_label(classes, state->job->schema, (uint32_t)label, number, &length);
+    const char *field = skimpi_classes_label(classes, state->base.job->schema, (uint32_t)label, number, &length);
     return append_field(text, "", field, length, error);
 }
 
-static skimp_status format_rows(const apply_state *state, apply_worker *own, uint32_t n, size_t stride,
+static skimp_status format_rows(const predict_state *state, skimpi_apply_worker *own, uint32_t n, size_t stride,
                                 skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    const double *label = own->label.data, *probability = own->probability.data;
+    const double *label = own->outputs.label.data, *probability = own->outputs.probability.data;
     own->text.length = 0;
     for (uint32_t i = 0; i < n; i++) {
         SKIMPI_TRY(append_label(state, &own->text, label[i], error));
-        for (unsigned k = 0; k < state->n_probability; k++) {
+        for (unsigned k = 0; k < state->base.wanted.n_probability; k++) {
             char field[40] = ",";
             const size_t length = 1 + skimpi_number_format(probability[k * stride + i], field + 1);
             SKIMPI_TRY(skimpi_buffer_append(&own->text, field, length, error));
@@ -126,7 +76,7 @@ out:
     return status;
 }
 
-static skimp_status write_text(apply_state *state, const skimpi_buffer *text, skimp_error *error)
+static skimp_status write_text(predict_state *state, const skimpi_buffer *text, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     if (state->to_stdout) {
@@ -140,15 +90,16 @@ out:
     return status;
 }
 
-static skimp_status write_header(apply_state *state, skimp_error *error)
+static skimp_status write_header(predict_state *state, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    skimpi_buffer *text = &state->workers[0].text;
+    skimpi_buffer *text = &state->base.workers[0].text;
     SKIMPI_TRY(skimpi_buffer_append(text, "prediction", 10, error));
-    for (unsigned k = 0; k < state->n_probability; k++) {
+    for (unsigned k = 0; k < state->base.wanted.n_probability; k++) {
         char number[SKIMPI_LABEL_NUMBER];
         size_t length = 0;
-        const char *label = skimpi_classes_label(&state->applied.classes, state->job->schema, k, number, &length);
+        const char *label =
+            skimpi_classes_label(&state->base.applied.classes, state->base.job->schema, k, number, &length);
         SKIMPI_TRY(skimpi_buffer_append(text, ",", 1, error));
         SKIMPI_TRY(append_field(text, "probability_", label, length, error));
     }
@@ -160,225 +111,106 @@ out:
 
 /* ---- running ----------------------------------------------------------------------------------------------------------------- */
 
-/* A chunk of the model's columns, whose turn is that of its number. */
-static skimp_status use_chunk(apply_state *state, apply_worker *own, const skimpi_chunk *chunk, skimp_error *error)
+static skimp_status use_chunk(skimpi_apply *apply, skimpi_apply_worker *own, const skimpi_chunk *chunk,
+                              skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
+    predict_state *state = (predict_state *)apply;
+    const skimpi_classes *classes = &apply->applied.classes;
     const size_t stride = skimpi_column_stride(chunk->n_rows);
     if (chunk->n_rows > 0) {
-        SKIMPI_TRY(predict_columns(&state->applied.pipeline.estimator, &state->applied.problem, chunk, own,
-                                   state->n_decision, state->n_probability, stride, error));
+        SKIMPI_TRY(skimpi_outputs_predict(&own->outputs, &apply->applied.pipeline.estimator, &apply->applied.problem,
+                                          chunk, &apply->wanted, stride, error));
     }
     if (state->writes) {
         SKIMPI_TRY(format_rows(state, own, chunk->n_rows, stride, error));
-    } else if (state->applied.classes.n_classes > 0 &&
-               !skimpi_classes_map(&state->applied.classes, chunk->n_rows, chunk->target)) {
+    } else if (classes->n_classes > 0 && !skimpi_classes_map(classes, chunk->n_rows, chunk->target)) {
         for (uint32_t i = 0; i < chunk->n_rows; i++) {
-            own->unknown_labels += chunk->target[i] >= state->applied.classes.n_classes;
+            own->unknown_labels += chunk->target[i] >= classes->n_classes;
         }
     }
-    if (!skimpi_turns_wait(state->turns, chunk->index)) {
+    if (!skimpi_turns_wait(apply->turns, chunk->index)) {
         goto out; /* another worker failed, and its error is the one to report */
     }
     if (state->writes) {
         SKIMPI_TRY(write_text(state, &own->text, error));
     } else if (chunk->n_rows > 0) {
-        SKIMPI_TRY(skimpi_metrics_add(state->metrics, chunk->n_rows, chunk->target, own->label.data,
-                                      state->n_probability > 0 ? own->probability.data : NULL,
-                                      state->n_decision == 1 ? own->decision.data : NULL, stride, error));
+        const skimpi_outputs *outputs = &own->outputs;
+        SKIMPI_TRY(skimpi_metrics_add(state->metrics, chunk->n_rows, chunk->target, outputs->label.data,
+                                      apply->wanted.n_probability > 0 ? outputs->probability.data : NULL,
+                                      apply->wanted.n_decision == 1 ? outputs->decision.data : NULL, stride, error));
     }
-    skimpi_turns_pass(state->turns, chunk->index);
+    skimpi_turns_pass(apply->turns, chunk->index);
 out:
     return status;
 }
 
-static skimp_status see_raw(void *context, unsigned worker, uint64_t index, uint64_t first_row, const skimpi_raw *raw,
-                            skimp_error *error)
+static void predict_destroy(predict_state *state)
 {
-    skimp_status status = SKIMP_OK;
-    apply_state *state = context;
-    apply_worker *own = &state->workers[worker];
-    SKIMPI_TRY(skimpi_applied_chunk(&state->applied, &own->base, index, first_row, raw, &own->unknown, error));
-    SKIMPI_TRY(use_chunk(state, own, &own->base.chunk, error));
-out:
-    if (status != SKIMP_OK) {
-        skimpi_turns_break(state->turns);
-    }
-    return status;
-}
-
-static skimp_status see_stored(void *context, unsigned worker, skimpi_chunk *from, skimp_error *error)
-{
-    skimp_status status = SKIMP_OK;
-    apply_state *state = context;
-    apply_worker *own = &state->workers[worker];
-    SKIMPI_TRY(skimpi_stored_chunk(state->stored, worker, from, &own->base, &own->unknown, error));
-    SKIMPI_TRY(use_chunk(state, own, &own->base.chunk, error));
-out:
-    if (status != SKIMP_OK) {
-        skimpi_turns_break(state->turns);
-    }
-    return status;
-}
-
-static void apply_progress(void *context, uint64_t bytes, uint64_t rows)
-{
-    apply_state *state = context;
-    skimpi_job_cancelled(state->job);
-    skimpi_job_progress(state->job, bytes, state->job->forecast.text_bytes, rows, NAN);
-}
-
-static skimp_status apply_prepare(apply_state *state, skimp_error *error)
-{
-    skimp_status status = SKIMP_OK;
-    skimp_job *job = state->job;
-    const skimpi_stage *estimator = &state->applied.pipeline.estimator;
-    if (job->stored != NULL) {
-        SKIMPI_TRY(skimpi_stored_create(&state->stored, &state->applied, error));
-    }
-    SKIMPI_TRY(skimpi_job_forecast(job, error));
-    const uint64_t scratch = scratch_bytes(estimator, state->applied.problem, job->forecast.unit_rows);
-    const uint64_t fixed = state->writes ? 0 : skimpi_metrics_bytes(state->applied.classes.n_classes, UINT32_MAX);
-    const uint64_t columns = 1 + (uint64_t)state->n_decision + state->n_probability;
-    /* A row of output: a label and the probabilities, at about 20 bytes each. */
-    const uint64_t row = columns * sizeof(double) + (state->writes ? 24 * (1 + (uint64_t)state->n_probability) : 0) +
-                         sizeof(uint32_t) + skimpi_applied_row_bytes(&state->applied);
-    uint64_t worker = skimp_alloc_cost(scratch) * 5 / 4;
-    worker += skimpi_mul_sat(skimpi_applied_nonzero_bytes(&state->applied), job->forecast.unit_nonzeros) * 5 / 4;
-    worker += state->stored != NULL ? skimpi_stored_worker_bytes(job, state->applied.pipeline.n_steps > 0) : 0;
-    SKIMPI_TRY(skimpi_job_prepare_apply(job, fixed, worker, row, error));
-    state->n_workers = skimpi_pool_size(job->pool);
-    SKIMPI_TRY(skimp_alloc(job->budget, SKIMP_TAG_OTHER, state->n_workers, sizeof *state->workers,
-                           (void **)&state->workers, error));
-    for (unsigned w = 0; w < state->n_workers; w++) {
-        apply_worker *own = &state->workers[w];
-        skimpi_buffer_init(&own->label, job->budget, SKIMP_TAG_CHUNKS);
-        skimpi_buffer_init(&own->decision, job->budget, SKIMP_TAG_CHUNKS);
-        skimpi_buffer_init(&own->probability, job->budget, SKIMP_TAG_CHUNKS);
-        skimpi_buffer_init(&own->text, job->budget, SKIMP_TAG_OUTPUT);
-        skimpi_buffer_init(&own->scratch, job->budget, SKIMP_TAG_CHUNKS);
-        SKIMPI_TRY(skimpi_applied_worker_create(&own->base, &state->applied, error));
-        SKIMPI_TRY(skimpi_buffer_reserve(&own->scratch, scratch, error));
-    }
-    SKIMPI_TRY(skimpi_turns_create(&state->turns, job->budget, error));
-out:
-    return status;
-}
-
-static skimp_status apply_run(apply_state *state, skimp_error *error)
-{
-    skimp_status status = SKIMP_OK;
-    skimp_job *job = state->job;
-    skimpi_ingest_result result = { 0 };
-    uint64_t unknown_labels = 0;
-    if (state->stored != NULL) {
-        SKIMPI_TRY(skimpi_stored_run(state->stored, state->applied.pipeline.n_steps > 0, see_stored, apply_progress,
-                                     state, &result, error));
-    } else {
-        skimpi_ingest_options options;
-        skimpi_job_ingest_options(job, &options);
-        options.observe = see_raw;
-        options.context = state;
-        options.progress = apply_progress;
-        SKIMPI_TRY(skimpi_ingest_run(job->budget, &options, &result, error));
-    }
-    job->report.rows = result.n_rows;
-    job->report.rows_bad = result.rows_bad;
-    job->report.rows_missing = result.rows_missing;
-    job->report.first_bad_row = result.first_bad_line;
-    job->report.features = state->applied.design.n_features;
-    job->report.passes = 1;
-    for (unsigned w = 0; w < state->n_workers; w++) {
-        job->report.unknown_categories += state->workers[w].unknown;
-        unknown_labels += state->workers[w].unknown_labels;
-    }
-    if (unknown_labels > 0) {
-        skimpi_warn(job->warnings,
-                    "%llu rows have a label that the model was not trained on: they count as wrong, and there are no "
-                    "metrics of probabilities",
-                    (unsigned long long)unknown_labels);
-    }
-out:
-    return status;
-}
-
-static void apply_destroy(apply_state *state)
-{
-    skimp_budget *budget = state->job->budget;
-    for (unsigned w = 0; state->workers != NULL && w < state->n_workers; w++) {
-        apply_worker *own = &state->workers[w];
-        if (own->label.budget == NULL) {
-            break; /* never made */
-        }
-        skimpi_buffer_free(&own->label);
-        skimpi_buffer_free(&own->decision);
-        skimpi_buffer_free(&own->probability);
-        skimpi_buffer_free(&own->text);
-        skimpi_buffer_free(&own->scratch);
-        skimpi_applied_worker_destroy(&own->base, &state->applied);
-    }
-    skimp_free(budget, SKIMP_TAG_OTHER, state->workers, state->n_workers, sizeof *state->workers);
-    skimpi_turns_destroy(state->turns);
     skimpi_metrics_destroy(state->metrics);
     if (state->opened) {
         skimpi_os_output_abandon(&state->output);
     }
-    skimpi_stored_destroy(state->stored);
-    skimpi_applied_destroy(&state->applied);
-    skimpi_job_finish_report(state->job);
+    skimpi_apply_end(&state->base);
 }
 
 skimp_status skimp_job_predict(skimp_job *job, const skimp_model *model, const char *path, bool proba,
                                skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    apply_state state = { .job = job, .writes = true, .to_stdout = strcmp(path, "-") == 0, .output = { .fd = -1 } };
+    predict_state state = { .base = { .job = job, .use = use_chunk, .wanted.n_label = 1 },
+                            .writes = true,
+                            .to_stdout = strcmp(path, "-") == 0,
+                            .output = { .fd = -1 } };
+    skimpi_wanted *wanted = &state.base.wanted;
     skimpi_job_phase(job, "predicting");
-    SKIMPI_TRY(skimpi_applied_create(&state.applied, job, model, false, error));
-    const skimpi_stage *estimator = &state.applied.pipeline.estimator;
+    SKIMPI_TRY(skimpi_apply_needs_estimator(model, error));
+    SKIMPI_TRY(skimpi_apply_begin(&state.base, model, false, error));
     if (proba) {
         const char *why = "this estimator has no probabilities";
-        state.n_probability = estimator->class->outputs(estimator->fitted, SKIMPI_PREDICT_PROBABILITY, &why);
-        if (state.n_probability == 0) {
+        wanted->n_probability = skimpi_apply_columns(&state.base, SKIMPI_PREDICT_PROBABILITY, &why);
+        if (wanted->n_probability == 0) {
             SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "--proba: %s", why));
         }
     }
-    SKIMPI_TRY(apply_prepare(&state, error));
+    /* A row of output: a label and the probabilities, at about 20 bytes each. */
+    SKIMPI_TRY(skimpi_apply_prepare(&state.base, 0, 24 * (1 + (uint64_t)wanted->n_probability), error));
     if (!state.to_stdout) {
         SKIMPI_TRY(skimpi_os_output_begin(&state.output, path, error));
         state.opened = true;
     }
     SKIMPI_TRY(write_header(&state, error));
-    SKIMPI_TRY(apply_run(&state, error));
+    SKIMPI_TRY(skimpi_apply_run(&state.base, error));
     if (state.opened) {
         state.opened = false;
         SKIMPI_TRY(skimpi_os_output_commit(&state.output, error));
     }
 out:
-    apply_destroy(&state);
+    predict_destroy(&state);
     return status;
 }
 
 skimp_status skimp_job_score(skimp_job *job, const skimp_model *model, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    apply_state state = { .job = job, .output = { .fd = -1 } };
+    predict_state state = { .base = { .job = job, .use = use_chunk, .wanted.n_label = 1 }, .output = { .fd = -1 } };
     const char *why = NULL;
     skimpi_job_phase(job, "scoring");
-    SKIMPI_TRY(skimpi_applied_create(&state.applied, job, model, true, error));
-    const skimpi_stage *estimator = &state.applied.pipeline.estimator;
-    if (state.applied.classes.n_classes > 0) {
-        state.n_probability = estimator->class->outputs(estimator->fitted, SKIMPI_PREDICT_PROBABILITY, &why);
-        state.n_decision = estimator->class->outputs(estimator->fitted, SKIMPI_PREDICT_DECISION, &why);
+    SKIMPI_TRY(skimpi_apply_needs_estimator(model, error));
+    SKIMPI_TRY(skimpi_apply_begin(&state.base, model, true, error));
+    const uint32_t n_classes = state.base.applied.classes.n_classes;
+    if (n_classes > 0) {
+        state.base.wanted.n_probability = skimpi_apply_columns(&state.base, SKIMPI_PREDICT_PROBABILITY, &why);
+        state.base.wanted.n_decision = skimpi_apply_columns(&state.base, SKIMPI_PREDICT_DECISION, &why);
     }
-    SKIMPI_TRY(apply_prepare(&state, error));
-    SKIMPI_TRY(skimpi_metrics_create(&state.metrics, job->budget, state.applied.classes.n_classes, error));
-    SKIMPI_TRY(apply_run(&state, error));
+    SKIMPI_TRY(skimpi_apply_prepare(&state.base, skimpi_metrics_bytes(n_classes, UINT32_MAX), 0, error));
+    SKIMPI_TRY(skimpi_metrics_create(&state.metrics, job->budget, n_classes, error));
+    SKIMPI_TRY(skimpi_apply_run(&state.base, error));
     job->report.n_metrics =
         skimpi_metrics_finish(state.metrics, job->metrics, sizeof job->metrics / sizeof *job->metrics);
     job->report.metric_rows = skimpi_metrics_rows(state.metrics);
 out:
-    apply_destroy(&state);
+    predict_destroy(&state);
     return status;
 }
 
@@ -388,8 +220,8 @@ typedef struct held_out_state {
     const skimpi_stage *estimator;
     const skimpi_problem *problem;
     skimpi_metrics *metrics;
-    apply_worker own;
-    unsigned n_decision, n_probability;
+    skimpi_outputs outputs;
+    skimpi_wanted wanted;
 } held_out_state;
 
 /* One lane: chunks come one at a time, in order. */
@@ -399,11 +231,12 @@ static skimp_status see_held_out(void *context, const skimpi_chunk *chunk, void 
     skimp_status status = SKIMP_OK;
     held_out_state *state = context;
     const size_t stride = skimpi_column_stride(chunk->n_rows);
-    SKIMPI_TRY(predict_columns(state->estimator, state->problem, chunk, &state->own, state->n_decision,
-                               state->n_probability, stride, error));
-    SKIMPI_TRY(skimpi_metrics_add(state->metrics, chunk->n_rows, chunk->target, state->own.label.data,
-                                  state->n_probability > 0 ? state->own.probability.data : NULL,
-                                  state->n_decision == 1 ? state->own.decision.data : NULL, stride, error));
+    const skimpi_outputs *outputs = &state->outputs;
+    SKIMPI_TRY(skimpi_outputs_predict(&state->outputs, state->estimator, state->problem, chunk, &state->wanted, stride,
+                                      error));
+    SKIMPI_TRY(skimpi_metrics_add(state->metrics, chunk->n_rows, chunk->target, outputs->label.data,
+                                  state->wanted.n_probability > 0 ? outputs->probability.data : NULL,
+                                  state->wanted.n_decision == 1 ? outputs->decision.data : NULL, stride, error));
 out:
     return status;
 }
@@ -420,15 +253,12 @@ skimp_status skimpi_score_held_out(skimp_job *job, skimpi_reading *reading, skim
                                      .n_code_columns = reading->design->n_code_columns,
                                      .n_classes = n_classes,
                                      .chunk_rows = skimpi_store_summary(reading->store)->largest_chunk_rows };
-    held_out_state state = { .estimator = estimator, .problem = &problem };
+    held_out_state state = { .estimator = estimator, .problem = &problem, .wanted.n_label = 1 };
     skimpi_job_phase(job, "scoring");
-    skimpi_buffer_init(&state.own.label, job->budget, SKIMP_TAG_CHUNKS);
-    skimpi_buffer_init(&state.own.decision, job->budget, SKIMP_TAG_CHUNKS);
-    skimpi_buffer_init(&state.own.probability, job->budget, SKIMP_TAG_CHUNKS);
-    skimpi_buffer_init(&state.own.scratch, job->budget, SKIMP_TAG_CHUNKS);
+    skimpi_outputs_init(&state.outputs, job->budget);
     if (n_classes > 0) {
-        state.n_probability = estimator->class->outputs(estimator->fitted, SKIMPI_PREDICT_PROBABILITY, &why);
-        state.n_decision = estimator->class->outputs(estimator->fitted, SKIMPI_PREDICT_DECISION, &why);
+        state.wanted.n_probability = estimator->class->outputs(estimator->fitted, SKIMPI_PREDICT_PROBABILITY, &why);
+        state.wanted.n_decision = estimator->class->outputs(estimator->fitted, SKIMPI_PREDICT_DECISION, &why);
     }
     SKIMPI_TRY(skimpi_metrics_create(&state.metrics, job->budget, n_classes, error));
     const skimpi_pass_options pass = { .n_steps = job->pipeline.n_steps,
@@ -444,9 +274,6 @@ skimp_status skimpi_score_held_out(skimp_job *job, skimpi_reading *reading, skim
     job->report.rows -= job->report.metric_rows;
 out:
     skimpi_metrics_destroy(state.metrics);
-    skimpi_buffer_free(&state.own.label);
-    skimpi_buffer_free(&state.own.decision);
-    skimpi_buffer_free(&state.own.probability);
-    skimpi_buffer_free(&state.own.scratch);
+    skimpi_outputs_free(&state.outputs);
     return status;
 }

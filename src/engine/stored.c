@@ -224,6 +224,9 @@ static skimp_status check_summary(const skimpi_stored *own, const source *from, 
     const skimpi_column_summary *column = from->kind == SOURCE_TARGET   ? &summary->target
                                           : from->kind == SOURCE_WEIGHT ? &summary->weight
                                                                         : &summary->numeric[from->slot];
+    if (skimpi_store_is_selected(own->job->store)) {
+        return SKIMP_OK; /* it is of all rows */
+    }
     if (column->n_infinite > 0) {
         return skimpi_applied_refuse(own->job, INFINITY, column->first_infinite_row, name, error);
     }
@@ -505,6 +508,7 @@ static void ask_for_doubles(const skimp_job *job, bool has_steps, skimpi_decoder
 {
     *options = (skimpi_decoder_options){ .as_doubles = true,
                                          .with_values = has_steps,
+                                         .select = job->options.rows != NULL,
                                          .nonzeros = skimpi_store_summary(job->store)->largest_chunk_nonzeros };
 }
 

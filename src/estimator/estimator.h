@@ -4,7 +4,7 @@
  *
  * An estimator sees chunks, never a file.  The engine runs it:
  *
- *     plan → begin → { next_pass → [ lane_begin → consume … ] per lane → merge → end_pass }* → result, save → destroy
+ *     plan → begin → [ start ] → { next_pass → [ lane_begin → consume … ] per lane → merge → end_pass }* → result, save → destroy
  *
  * next_pass says what the coming pass needs: read-only, serialisable parameters.  consume adds a chunk to a *lane*: a
  * flat, serialisable accumulator of lane_bytes without pointers.  Lane l of L gets chunks l, l + L, l + 2L, … in that
@@ -75,11 +75,12 @@ typedef struct skimpi_problem {
         *class_weights;  /* n_classes, for an estimator class that weighs_classes; NULL: ones. Stay until destroy */
     uint32_t chunk_rows; /* largest chunk (expected bound before the data is read) */
     uint64_t n_chunks;
-    bool weighted;                    /* chunks carry weights */
+    bool weighted;                    /* chunks carry weights (which a step is to ignore otherwise) */
     unsigned n_threads;               /* a hint for speed: must not change what is computed */
     const char *const *feature_names; /* n_features (NULL before the data is read, and when too many): for warnings */
     const double *dense_mean,
         *dense_scale; /* per feature, of the rows as they arrive (after steps), when known; else NULL: hints for conditioning only */
+    bool partial; /* one part of a longer fit: for a class that learns_in_parts */
     bool has_spreads; /* steps: `spreads` will be there, so that a pass for them is not needed */
     const skimpi_column_spread
         *spreads;          /* of the data's columns, where these come to the step as they are; else NULL */
@@ -178,6 +179,13 @@ typedef struct skimpi_estimator_class {
     /* Starts a fit on exact knowledge of the data. *self is freed by destroy. */
     skimp_status (*begin)(void **self, skimp_budget *budget, const skimpi_problem *problem, const skimpi_params *params,
                           skimpi_warnings *warnings, skimp_error *error);
+    /*
+     * Optional, after begin: the fit begins where the fitted self ended whose arrays these are, as save made them or as they
+     * were changed since (hostile: shapes are checked, DATA).  They stay where they are until destroy.  A state_load that
+     * follows has the last word.
+     */
+    skimp_status (*start)(void *self, const skimpi_tensors *tensors, const char *prefix, skimp_error *error);
+    bool learns_in_parts; /* heeds skimpi_problem.partial */
     skimp_status (*next_pass)(void *self, skimpi_pass *pass, skimp_error *error);
     /* Makes a zeroed lane of lane_bytes ready for a pass (NULL: zeros will do). */
     void (*lane_begin)(const void *self, const skimpi_pass *pass, void *lane);

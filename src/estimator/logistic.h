@@ -90,6 +90,7 @@ typedef struct logistic {
     void *solver;
     double *centre, *gradient, *diagonal, *product;
     double *inner_centre; /* centres of the features that are not the border's */
+    const double *start_coef, *start_intercept; /* where the solver is to begin; NULL: at 0 */
     logistic_pass *pass;
 } logistic;
 
@@ -142,6 +143,9 @@ void skimpi_logistic_merge(const void *self, const skimpi_pass *pass, void *into
 skimp_status skimpi_logistic_state_save(const void *self, skimpi_buffer *out, skimp_error *error);
 skimp_status skimpi_logistic_state_load(void *self, const void *bytes, size_t n, skimp_error *error);
 skimp_status skimpi_logistic_save(const void *self, skimpi_tensors *tensors, const char *prefix, skimp_error *error);
+/* Coefficients and intercepts in a model's arrays, where they lie: of the shape's size, and finite (DATA). */
+skimp_status skimpi_logistic_find(const skimpi_tensors *tensors, const char *prefix, const logistic_shape *shape,
+                                  const double **coef, const double **intercept, skimp_error *error);
 skimp_status skimpi_logistic_load(void **self, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
                                   const skimpi_problem *problem, const skimpi_params *params, skimp_error *error);
 unsigned skimpi_logistic_outputs(const void *self, skimpi_predict_kind kind, const char **why);

@@ -158,34 +158,52 @@ static skimp_status model_shape(const skimpi_problem *problem, logistic_shape *s
     return SKIMP_OK;
 }
 
+skimp_status skimpi_logistic_find(const skimpi_tensors *tensors, const char *prefix, const logistic_shape *shape,
+                                  const double **coef, const double **intercept, skimp_error *error)
+{
+    const skimpi_tensor *found;
+    skimp_status status = SKIMP_OK;
+    char name[NAME_BYTES];
+    bool is_finite = true;
+    SKIMPI_TRY(attribute(prefix, "coef_", name, error));
+    SKIMPI_TRY(skimpi_tensors_need(tensors, name, SKIMPI_F64, 2, (const uint64_t[]){ shape->n_outputs, shape->p },
+                                   &found, error));
+    *coef = found->data;
+    SKIMPI_TRY(attribute(prefix, "intercept_", name, error));
+    SKIMPI_TRY(skimpi_tensors_need(tensors, name, SKIMPI_F64, 1, &shape->n_outputs, &found, error));
+    *intercept = found->data;
+    for (uint64_t i = 0; i < shape->n_outputs * shape->p; i++) {
+        is_finite = is_finite && isfinite((*coef)[i]);
+    }
+    for (uint64_t i = 0; i < shape->n_outputs; i++) {
+        is_finite = is_finite && isfinite((*intercept)[i]);
+    }
+    if (!is_finite) {
+        status = skimpi_fail(error, SKIMP_ERROR_DATA,
+                             "logistic_regression: the model holds numbers that are not finite");
+    }
+out:
+    return status;
+}
+
 skimp_status skimpi_logistic_load(void **out, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
                                   const skimpi_problem *problem, const skimpi_params *params, skimp_error *error)
 {
     (void)params;
     logistic_shape shape;
     logistic *self = NULL;
-    const skimpi_tensor *coef, *intercept, *n_iter;
+    const skimpi_tensor *n_iter;
+    const double *coef, *intercept;
     skimp_status status = SKIMP_OK;
     char name[NAME_BYTES];
     *out = NULL;
     SKIMPI_TRY(model_shape(problem, &shape, error));
-    SKIMPI_TRY(attribute(prefix, "coef_", name, error));
-    SKIMPI_TRY(skimpi_tensors_need(tensors, name, SKIMPI_F64, 2, (const uint64_t[]){ shape.n_outputs, shape.p }, &coef,
-                                   error));
-    SKIMPI_TRY(attribute(prefix, "intercept_", name, error));
-    SKIMPI_TRY(skimpi_tensors_need(tensors, name, SKIMPI_F64, 1, &shape.n_outputs, &intercept, error));
+    SKIMPI_TRY(skimpi_logistic_find(tensors, prefix, &shape, &coef, &intercept, error));
     SKIMPI_TRY(attribute(prefix, "n_iter_", name, error));
     SKIMPI_TRY(skimpi_tensors_need(tensors, name, SKIMPI_I32, 1, (const uint64_t[]){ 1 }, &n_iter, error));
     SKIMPI_TRY(skimpi_logistic_create(&self, budget, SKIMP_TAG_MODEL, problem, &shape, error));
-    memcpy(self->pass->values, coef->data, shape.n_outputs * shape.p * sizeof(double));
-    memcpy(self->pass->values + shape.n_outputs * shape.p, intercept->data, shape.n_outputs * sizeof(double));
-    for (uint64_t i = 0; i < model_values(self); i++) {
-        if (!isfinite(self->pass->values[i])) {
-            status = skimpi_fail(error, SKIMP_ERROR_DATA,
-                                 "logistic_regression: the model holds numbers that are not finite");
-            goto out;
-        }
-    }
+    memcpy(self->pass->values, coef, shape.n_outputs * shape.p * sizeof(double));
+    memcpy(self->pass->values + shape.n_outputs * shape.p, intercept, shape.n_outputs * sizeof(double));
     self->n_iter = (uint64_t)(*(const int32_t *)n_iter->data > 0 ? *(const int32_t *)n_iter->data : 0);
     self->is_fitted = true;
     *out = self;

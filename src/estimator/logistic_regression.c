@@ -394,6 +394,40 @@ out:
     return status;
 }
 
+static bool needs_moments(const logistic *self)
+{
+    return self->shape.is_centred && !self->has_centres;
+}
+
+/* Once the centres are known: the solver begins at the start's coefficients, unless zeros are better. */
+static void begin_at_start(logistic *self)
+{
+    const logistic_shape *shape = &self->shape;
+    const uint64_t k = shape->n_outputs, p = shape->p;
+    double *point = self->gradient; /* free until the first answer */
+    for (uint64_t l = 0; l < k; l++) {
+        const double *coef = self->start_coef + l * p;
+        for (uint64_t j = 0; j < p; j++) {
+            point[l * p + skimpi_logistic_place(shape, j)] = coef[j];
+        }
+        if (shape->has_intercept) {
+            point[k * p + l] = self->start_intercept[l] + (self->has_centres ? skimpi_dot(p, self->centre, coef) : 0.0);
+        }
+    }
+    shape->solver->start(self->solver, point, log(k > 1 ? (double)k : 2.0));
+}
+
+static skimp_status logistic_start(void *self_, const skimpi_tensors *tensors, const char *prefix, skimp_error *error)
+{
+    logistic *self = self_;
+    skimp_status status =
+        skimpi_logistic_find(tensors, prefix, &self->shape, &self->start_coef, &self->start_intercept, error);
+    if (status == SKIMP_OK && !needs_moments(self)) {
+        begin_at_start(self);
+    }
+    return status;
+}
+
 /* ---- passes ------------------------------------------------------------------------------------------------------------ */
 
 /* One output row's coefficients and the intercept of what the user sees, from the solver's centred parameters. */
@@ -413,11 +447,6 @@ static void user_coordinates(const logistic *self, const double *parameters, dou
             intercept[l] -= skimpi_dot(p, self->centre, coef + l * p);
         }
     }
-}
-
-static bool needs_moments(const logistic *self)
-{
-    return self->shape.is_centred && !self->has_centres;
 }
 
 static void describe_pass(logistic *self, skimpi_pass *pass)
@@ -727,6 +756,9 @@ static skimp_status logistic_end_pass(void *self_, const skimpi_pass *pass, cons
             self->centre[j] = isfinite(mean) ? mean : 0.0;
         }
         skimpi_logistic_take_centres(self);
+        if (self->start_coef != NULL) {
+            begin_at_start(self);
+        }
         return SKIMP_OK;
     }
     skimpi_request request;
@@ -788,6 +820,7 @@ const skimpi_estimator_class skimpi_class_logistic_regression = {
     },
     .plan = logistic_plan,
     .begin = logistic_begin,
+    .start = logistic_start,
     .next_pass = logistic_next_pass,
     .consume = skimpi_logistic_consume,
     .merge = skimpi_logistic_merge,

@@ -65,6 +65,22 @@ static skimp_status begin(void **out, skimp_budget *budget, const skimpi_problem
     return status;
 }
 
+static skimp_status start(void *opaque, const skimpi_tensors *tensors, const char *prefix, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    max_abs_scaler *self = opaque;
+    const double *largest;
+    SKIMPI_TRY(skimpi_scaler_start(&self->base, tensors, prefix, &names[LARGEST], &largest, 1, NULL, error));
+    for (uint64_t j = 0; j < self->base.n_features; j++) {
+        if (largest[j] < 0 || isinf(largest[j])) {
+            SKIMPI_TRY(skimpi_scaler_bad_start(prefix, names[LARGEST], error));
+        }
+        skimpi_transformer_vector(&self->base, LARGEST)[j] = largest[j];
+    }
+out:
+    return status;
+}
+
 static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *lane, skimp_error *error)
 {
     (void)pass;
@@ -74,11 +90,12 @@ static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *
     for (uint64_t j = 0; j < self->base.n_features; j++) {
         /* A sparse column without a value is all zeros, a dense one all missing. */
         bool any = r.least[j] <= r.largest[j], sparse = j >= self->base.n_features - self->base.n_sparse;
-        double largest = any ? fmax(fabs(r.least[j]), fabs(r.largest[j])) : 0;
-        skimpi_transformer_vector(&self->base, LARGEST)[j] = any || sparse ? largest : (double)NAN;
-        skimpi_transformer_vector(&self->base, SCALE)[j] = largest < 10 * DBL_EPSILON ? 1 : largest;
+        double *largest = &skimpi_transformer_vector(&self->base, LARGEST)[j], before = *largest;
+        *largest = any ? fmax(fabs(r.least[j]), fabs(r.largest[j])) : sparse ? 0 : (double)NAN;
+        *largest = self->base.has_start ? fmax(*largest, before) : *largest;
+        skimpi_transformer_vector(&self->base, SCALE)[j] = *largest >= 10 * DBL_EPSILON ? *largest : 1;
     }
-    self->base.n_rows = (uint64_t)*r.n_rows;
+    self->base.n_rows += (uint64_t)*r.n_rows;
     self->base.passes_done = 1;
     return SKIMP_OK;
 }

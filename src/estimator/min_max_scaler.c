@@ -109,6 +109,24 @@ out:
     return status;
 }
 
+static skimp_status start(void *opaque, const skimpi_tensors *tensors, const char *prefix, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    min_max_scaler *self = opaque;
+    const double *values[N_VECTORS];
+    SKIMPI_TRY(skimpi_scaler_start(&self->base, tensors, prefix, names, values, N_VECTORS, NULL, error));
+    for (uint64_t j = 0; j < self->base.n_features; j++) {
+        const double least = values[LEAST][j], largest = values[LARGEST][j];
+        if (isnan(least) != isnan(largest) || least > largest || isinf(least) || isinf(largest)) {
+            SKIMPI_TRY(skimpi_scaler_bad_start(prefix, names[LEAST], error));
+        }
+        skimpi_transformer_vector(&self->base, LEAST)[j] = least;
+        skimpi_transformer_vector(&self->base, LARGEST)[j] = largest;
+    }
+out:
+    return status;
+}
+
 static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *lane, skimp_error *error)
 {
     (void)pass;
@@ -117,10 +135,13 @@ static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *
     skimpi_ranges r = skimpi_ranges_of(lane, self->base.n_features);
     for (uint64_t j = 0; j < self->base.n_features; j++) {
         bool any = r.least[j] <= r.largest[j];
-        skimpi_transformer_vector(&self->base, LEAST)[j] = any ? r.least[j] : (double)NAN;
-        skimpi_transformer_vector(&self->base, LARGEST)[j] = any ? r.largest[j] : (double)NAN;
+        double *least = &skimpi_transformer_vector(&self->base, LEAST)[j],
+               *largest = &skimpi_transformer_vector(&self->base, LARGEST)[j];
+        /* fmin and fmax pass over NaN: a column that had no value may have one now. */
+        *least = fmin(any ? r.least[j] : (double)NAN, self->base.has_start ? *least : (double)NAN);
+        *largest = fmax(any ? r.largest[j] : (double)NAN, self->base.has_start ? *largest : (double)NAN);
     }
-    self->base.n_rows = (uint64_t)*r.n_rows;
+    self->base.n_rows += (uint64_t)*r.n_rows;
     self->base.passes_done = 1;
     return SKIMP_OK;
 }
@@ -165,6 +186,9 @@ static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors 
     double range[2];
     skimp_status status = SKIMP_OK;
     *out = NULL;
+    if (problem->n_sparse > 0) {
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "min_max_scaler does not take sparse data");
+    }
     SKIMPI_TRY(read_range(params, range, error));
     SKIMPI_TRY(
         skimpi_scaler_load(out, sizeof(min_max_scaler), names, N_VECTORS, budget, tensors, prefix, problem, error));

@@ -33,6 +33,51 @@ out:
     return status;
 }
 
+skimp_status skimpi_scaler_bad_start(const char *prefix, const char *name, skimp_error *error)
+{
+    return skimpi_fail(error, SKIMP_ERROR_DATA, "the model to go on from is damaged: %s%s", prefix, name);
+}
+
+static skimp_status start_seen(skimpi_transformer *self, const skimpi_tensors *tensors, const char *prefix, double *seen,
+                               skimp_error *error)
+{
+    char name[NAME_BYTES];
+    snprintf(name, sizeof(name), "%sn_samples_seen_", prefix);
+    const skimpi_tensor *found = skimpi_tensors_find(tensors, name);
+    const bool is_whole = found != NULL && found->dtype == SKIMPI_I64;
+    bool is_sound = found != NULL && (is_whole || found->dtype == SKIMPI_F64) && found->n_dims == 1 &&
+                    (found->n_values == 1 || (seen != NULL && found->n_values == self->n_features));
+    for (uint64_t j = 0; is_sound && j < (seen != NULL ? self->n_features : 1); j++) {
+        const uint64_t at = found->n_values == 1 ? 0 : j;
+        const double rows = is_whole ? (double)((const int64_t *)found->data)[at] : ((const double *)found->data)[at];
+        is_sound = rows >= 0 && rows <= 0x1p53;
+        if (is_sound && seen != NULL) {
+            seen[j] = rows;
+        } else if (is_sound) {
+            self->n_rows = (uint64_t)rows;
+        }
+    }
+    return is_sound ? SKIMP_OK : skimpi_scaler_bad_start(prefix, "n_samples_seen_", error);
+}
+
+skimp_status skimpi_scaler_start(skimpi_transformer *self, const skimpi_tensors *tensors, const char *prefix,
+                                 const char *const *names, const double **values, unsigned n, double *seen,
+                                 skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_tensor *found;
+    char name[NAME_BYTES];
+    for (unsigned k = 0; k < n; k++) {
+        snprintf(name, sizeof(name), "%s%s", prefix, names[k]);
+        SKIMPI_TRY(skimpi_tensors_need(tensors, name, SKIMPI_F64, 1, &self->n_features, &found, error));
+        values[k] = found->data;
+    }
+    SKIMPI_TRY(start_seen(self, tensors, prefix, seen, error));
+    self->has_start = true;
+out:
+    return status;
+}
+
 skimp_status skimpi_scaler_next_pass(void *opaque, skimpi_pass *pass, skimp_error *error)
 {
     (void)error;

@@ -17,6 +17,15 @@ SKIMP_CHECKED skimp_status skimpi_scaler_load(void **out, size_t self_bytes, con
                                               skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
                                               const skimpi_problem *problem, skimp_error *error);
 skimp_status skimpi_scaler_next_pass(void *self, skimpi_pass *pass, skimp_error *error);
+/*
+ * To go on from a model: prefix + names[k] of n_features each into values[k], k < n; and n_samples_seen_, one for each
+ * feature, into seen (NULL: one, into self->n_rows).  From then on self->has_start.  DATA: a shape, or what is no number of rows.
+ */
+SKIMP_CHECKED skimp_status skimpi_scaler_start(skimpi_transformer *self, const skimpi_tensors *tensors,
+                                               const char *prefix, const char *const *names, const double **values,
+                                               unsigned n, double *seen, skimp_error *error);
+/* DATA: the array cannot be what a scaler saved. */
+skimp_status skimpi_scaler_bad_start(const char *prefix, const char *name, skimp_error *error);
 
 /* ---- ranges of columns: what a pass of min_max_scaler and max_abs_scaler gathers ----------------------------------- */
 
@@ -38,6 +47,7 @@ void skimpi_ranges_merge(const void *self, const skimpi_pass *pass, void *into, 
     .plan = plan, .begin = begin, .next_pass = skimpi_scaler_next_pass, .end_pass = end_pass,                          \
     .progress = skimpi_transformer_progress, .state_save = skimpi_transformer_state_save,                              \
     .state_load = skimpi_transformer_state_load, .result = skimpi_transformer_result, .save = save, .load = load,      \
-    .destroy = skimpi_transformer_destroy, .transform = transform, .accepts_missing = true
+    .destroy = skimpi_transformer_destroy, .transform = transform, .accepts_missing = true, .start = start,            \
+    .learns_in_parts = true
 
 #endif

@@ -112,7 +112,7 @@
     { .name = "warm_start",                                                                                            \
       .type = SKIMP_PARAM_BOOL,                                                                                        \
       .default_value = "false",                                                                                        \
-      .help = "accepted for compatibility: a fit starts anew" },                                                       \
+      .help = "accepted for compatibility: a model to begin at is an option of the job" },                                                       \
     {                                                                                                                  \
         .name = "average", .type = SKIMP_PARAM_JSON, .default_value = "false",                                         \
         .help = "true: coefficients averaged over all steps; k: from step k on"                                        \
@@ -162,7 +162,7 @@ static const skimp_param regressor_params[] = {
     .state_save = skimpi_sgd_fit_state_save, .state_load = skimpi_sgd_fit_state_load, .result = skimpi_sgd_fit_result, \
     .save = skimpi_sgd_model_save, .load = skimpi_sgd_model_load, .destroy = skimpi_sgd_fit_destroy,                   \
     .outputs = skimpi_sgd_model_outputs, .predict = skimpi_sgd_model_predict,                                          \
-    .predict_worker_bytes = skimpi_sgd_model_predict_bytes
+    .predict_worker_bytes = skimpi_sgd_model_predict_bytes, .start = skimpi_sgd_fit_start, .learns_in_parts = true
 
 extern const skimpi_estimator_class skimpi_class_sgd_classifier;
 const skimpi_estimator_class skimpi_class_sgd_classifier = {

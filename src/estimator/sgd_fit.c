@@ -92,6 +92,7 @@ skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem 
 {
     skimp_status status = SKIMP_OK;
     const skimp_estimator_info *info = skimpi_params_info(params);
+    const bool stops_early = skimpi_params_number(params, "early_stopping") != 0;
     const char *penalty = skimpi_params_text(params, "penalty");
     bool is_classifier = info->kind == SKIMP_CLASSIFIER;
     double alpha = skimpi_params_number(params, "alpha");
@@ -121,10 +122,13 @@ skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem 
         .n_iter_no_change = (uint64_t)skimpi_params_number(params, "n_iter_no_change"),
         .seed = skimpi_mix64((uint64_t)number_or(params, "random_state", 0)),
         .tol = number_or(params, "tol", -INFINITY),
-        .validation_fraction = skimpi_params_number(params, "early_stopping") != 0 ? skimpi_params_number(params, "validation_fraction") : 0,
+        .validation_fraction = stops_early ? skimpi_params_number(params, "validation_fraction") : 0,
         .shuffle = skimpi_params_number(params, "shuffle") != 0,
+        .partial = problem->partial,
+        .is_kept = problem->partial || problem->n_sparse == 0,
         .n_dense = problem->n_dense,
         .n_code_columns = problem->n_code_columns,
+        .n_sparse = problem->n_sparse,
         .tile_rows = tile_rows(problem, width),
     };
     skimpi_sgd_options *o = &plan->options;
@@ -132,6 +136,13 @@ skimp_status skimpi_sgd_read_params(skimpi_sgd_plan *plan, const skimpi_problem 
     plan->needs_statistics = problem->n_dense > 0 || (!is_classifier && o->schedule == SKIMPI_SGD_OPTIMAL);
     SKIMPI_TRY(read_average(&o->average_from, info->name, params, error));
     SKIMPI_TRY(check_combination(o, params, error));
+    if (plan->partial && stops_early) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "early_stopping should be False with partial_fit"));
+    }
+    if (plan->partial) {
+        plan->max_iter = 1;
+        plan->tol = -INFINITY;
+    }
     if (problem->n_features >= UINT32_MAX) {
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "%s: %llu features are too many (at most 2^32 - 2)",
                                info->name, (unsigned long long)problem->n_features));
@@ -172,7 +183,7 @@ skimp_status skimpi_sgd_fit_plan(const skimpi_problem *problem, const skimpi_par
     skimp_status status = SKIMP_OK;
     skimpi_sgd_plan plan;
     SKIMPI_TRY(skimpi_sgd_read_params(&plan, problem, params, error));
-    double epochs = (double)plan.max_iter, around = plan.needs_statistics ? 2 : 1,
+    double epochs = (double)plan.max_iter, around = (plan.needs_statistics ? 1 : 0) + (plan.partial ? 0 : 1),
            per_epoch = plan.validation_fraction > 0 ? 2 : 1;
     unsigned window = window_of(&plan, problem);
     double entries =
@@ -183,8 +194,9 @@ skimp_status skimpi_sgd_fit_plan(const skimpi_problem *problem, const skimpi_par
                                       skimp_alloc_cost(skimpi_sgd_window_bytes(&plan, problem->chunk_rows, window))),
         .lane_bytes = lane_bytes(&plan),
         .worker_bytes = skimpi_add_sat(sizeof(sums_scratch), skimpi_sgd_view_bytes(plan.n_dense, plan.n_code_columns)),
-        .model_bytes =
+        .model_bytes = skimpi_add_sat(
             skimpi_mul_sat(skimpi_mul_sat(plan.options.n_features + 2, plan.options.n_problems), sizeof(double)),
+            skimpi_sgd_kept_bytes(&plan)),
         .passes_expected = around + per_epoch * fmin(epochs, 3 + (double)plan.n_iter_no_change),
         .passes_max = around + per_epoch * epochs,
         .seconds_per_pass = 8e-9 * entries * plan.options.n_problems,
@@ -237,12 +249,13 @@ skimp_status skimpi_sgd_fit_next_pass(void *self, skimpi_pass *pass, skimp_error
         .kind = (int)fit->progress.phase,
         .sequential = fit->progress.phase == SKIMPI_SGD_TRAIN,
         .shuffle = fit->plan.shuffle,
-        .shuffle_seed = skimpi_mix64(fit->plan.seed + fit->progress.n_iter),
+        /* Of parts that are as long as each other, each has an order of its own. */
+        .shuffle_seed = skimpi_mix64(fit->plan.seed + fit->progress.n_iter + (uint64_t)fit->start.steps),
     };
     return SKIMP_OK;
 }
 
-static void merge_moments(skimpi_sgd_moments *into, const skimpi_sgd_moments *from)
+void skimpi_sgd_merge_moments(skimpi_sgd_moments *into, const skimpi_sgd_moments *from)
 {
     double n = into->n + from->n;
     if (n > 0) {
@@ -278,10 +291,10 @@ static void consume_statistics(const skimpi_chunk *chunk, skimpi_sgd_moments *la
         const skimpi_dense_column *column = &chunk->dense[c];
         skimpi_sgd_moments m =
             column->f32 != NULL ? moments_f32(chunk->n_rows, column->f32) : moments_f64(chunk->n_rows, column->f64);
-        merge_moments(&lane[c], &m);
+        skimpi_sgd_merge_moments(&lane[c], &m);
     }
     skimpi_sgd_moments m = moments_f64(chunk->n_rows, chunk->target);
-    merge_moments(&lane[chunk->n_dense], &m);
+    skimpi_sgd_merge_moments(&lane[chunk->n_dense], &m);
 }
 
 /* What a problem adds for n rows whose margins are m: right rows or squared errors (VALIDATE), or losses (EVALUATE). */
@@ -349,7 +362,7 @@ void skimpi_sgd_fit_merge(const void *self, const skimpi_pass *pass, void *into,
     const skimpi_sgd_fit *fit = self;
     if (pass->kind == SKIMPI_SGD_STATISTICS) {
         for (uint64_t c = 0; c <= fit->plan.n_dense; c++) {
-            merge_moments((skimpi_sgd_moments *)into + c, (const skimpi_sgd_moments *)from + c);
+            skimpi_sgd_merge_moments((skimpi_sgd_moments *)into + c, (const skimpi_sgd_moments *)from + c);
         }
         return;
     }
@@ -362,17 +375,24 @@ void skimpi_sgd_fit_merge(const void *self, const skimpi_pass *pass, void *into,
 
 static void end_statistics(skimpi_sgd_fit *fit, const skimpi_sgd_moments *lane)
 {
-    for (uint64_t c = 0; c < fit->plan.n_dense; c++) {
-        skimpi_sgd_column *column = &fit->columns[c];
-        double spread = lane[c].n > 0 ? sqrt(lane[c].m2 / lane[c].n) : 0;
-        if (!fit->plan.options.fit_intercept) {
-            column->scale = hypot(spread, lane[c].mean); /* nothing could take up a shift */
-        } else {
-            column->mean = lane[c].mean;
-            column->scale = spread > 1e-13 * fabs(lane[c].mean) ? spread : 0;
+    for (uint64_t c = 0; c <= fit->plan.n_dense; c++) {
+        fit->moments[c] = lane[c];
+        if (fit->plan.partial && fit->start.moments != NULL) {
+            skimpi_sgd_merge_moments(&fit->moments[c], &fit->start.moments[c]);
         }
     }
-    const skimpi_sgd_moments *target = &lane[fit->plan.n_dense];
+    for (uint64_t c = 0; c < fit->plan.n_dense; c++) {
+        const skimpi_sgd_moments *m = &fit->moments[c];
+        skimpi_sgd_column *column = &fit->columns[c];
+        double spread = m->n > 0 ? sqrt(m->m2 / m->n) : 0;
+        if (!fit->plan.options.fit_intercept) {
+            column->scale = hypot(spread, m->mean); /* nothing could take up a shift */
+        } else {
+            column->mean = m->mean;
+            column->scale = spread > 1e-13 * fabs(m->mean) ? spread : 0;
+        }
+    }
+    const skimpi_sgd_moments *target = &fit->moments[fit->plan.n_dense];
     double spread = target->n > 0 ? sqrt(target->m2 / target->n) : 0;
     fit->progress.target_spread = !fit->plan.options.is_classifier && spread > 0 ? spread : 1;
     skimpi_sgd_set_unit(fit->solver, fit->progress.target_spread);
@@ -417,6 +437,11 @@ static void judge_score(skimpi_sgd_fit *fit, uint32_t k, double score)
 static void choose_next(skimpi_sgd_fit *fit)
 {
     uint32_t active = 0;
+    if (fit->plan.partial) {
+        fit->progress.converged = 1;
+        fit->progress.phase = SKIMPI_SGD_DONE; /* the objective is the epoch's */
+        return;
+    }
     for (uint32_t k = 0; k < fit->plan.options.n_problems; k++) {
         active += skimpi_sgd_is_active(fit->solver, k) ? 1 : 0;
     }
@@ -439,7 +464,7 @@ static skimp_status end_train(skimpi_sgd_fit *fit, skimp_error *error)
                            fit->name, (unsigned long long)fit->progress.n_iter);
     }
     fit->progress.steps = skimpi_sgd_steps(fit->solver);
-    if (fit->progress.steps == 0) {
+    if (fit->progress.steps == (fit->plan.partial ? fit->start.steps : 0)) {
         return skimpi_fail(error, SKIMP_ERROR_DATA,
                            "%s: no row is left to train on: choose a smaller validation_fraction", fit->name);
     }
@@ -539,6 +564,7 @@ skimp_status skimpi_sgd_fit_state_save(const void *self, skimpi_buffer *out, ski
     SKIMPI_TRY(
         skimpi_buffer_append(out, fit->problems, fit->plan.options.n_problems * sizeof(skimpi_sgd_problem), error));
     SKIMPI_TRY(skimpi_buffer_append(out, fit->columns, fit->plan.n_dense * sizeof(skimpi_sgd_column), error));
+    SKIMPI_TRY(skimpi_buffer_append(out, fit->moments, (fit->plan.n_dense + 1) * sizeof(skimpi_sgd_moments), error));
     SKIMPI_TRY(skimpi_buffer_append(out, solver, solver_bytes, error));
 out:
     return status;
@@ -548,10 +574,11 @@ skimp_status skimpi_sgd_fit_state_load(void *self, const void *bytes, size_t n, 
 {
     skimpi_sgd_fit *fit = self;
     size_t solver_bytes, problems = fit->plan.options.n_problems * sizeof(skimpi_sgd_problem),
-                         columns = fit->plan.n_dense * sizeof(skimpi_sgd_column);
+                         columns = fit->plan.n_dense * sizeof(skimpi_sgd_column),
+                         moments = (fit->plan.n_dense + 1) * sizeof(skimpi_sgd_moments);
     void *solver = skimpi_sgd_state(fit->solver, &solver_bytes);
     skimpi_sgd_progress progress;
-    if (n != sizeof(progress) + problems + columns + solver_bytes) {
+    if (n != sizeof(progress) + problems + columns + moments + solver_bytes) {
         return skimpi_fail(error, SKIMP_ERROR_DATA, "%s: the checkpoint is of another problem: %zu bytes of state",
                            fit->name, n);
     }
@@ -571,7 +598,8 @@ skimp_status skimpi_sgd_fit_state_load(void *self, const void *bytes, size_t n, 
     fit->progress = progress;
     memcpy(fit->problems, at, problems);
     memcpy(fit->columns, at + problems, columns);
-    memcpy(solver, at + problems + columns, solver_bytes);
+    memcpy(fit->moments, at + problems + columns, moments);
+    memcpy(solver, at + problems + columns + moments, solver_bytes);
     skimpi_sgd_set_unit(fit->solver, progress.target_spread);
     skimpi_sgd_take_weights(fit);
     return SKIMP_OK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What sgd_classifier and sgd_regressor share: the fit (sgd_fit.c), the order of rows (sgd_window.c) and the fitted model
- * (sgd_model.c).
+ * What sgd_classifier and sgd_regressor share: the fit (sgd_fit.c), the order of rows (sgd_window.c), the fitted model
+ * (sgd_model.c), and going on from one (sgd_start.c).
  */
 #ifndef SKIMPI_SGD_FIT_H
 #define SKIMPI_SGD_FIT_H
@@ -18,7 +18,9 @@ typedef struct skimpi_sgd_plan {
     double validation_fraction; /* 0: none */
     bool shuffle;
     bool needs_statistics; /* a pass for means and spreads comes first */
-    uint64_t n_dense, n_code_columns;
+    bool partial;          /* one epoch of a longer fit */
+    bool is_kept;          /* the model has what it takes to go on from it as if it had not ended */
+    uint64_t n_dense, n_code_columns, n_sparse;
     uint32_t tile_rows; /* rows that are gathered at a time */
 } skimpi_sgd_plan;
 
@@ -50,6 +52,20 @@ typedef struct skimpi_sgd_column {
     uint64_t feature;
 } skimpi_sgd_column;
 
+/* A row of what is kept of a problem, in the model. */
+enum { SKIMPI_SGD_GRADIENTS, SKIMPI_SGD_WEIGHT, SKIMPI_SGD_WEIGHTED, SKIMPI_SGD_KEPT };
+
+/* Arrays of the model to go on from, where they lie; NULL: it has none such. */
+typedef struct skimpi_sgd_start {
+    const double *coef, *intercept; /* NULL: there is no such model */
+    const double *standard_coef, *standard_intercept; /* without averages */
+    const skimpi_sgd_moments *moments;                /* n_dense + 1 */
+    const double *problems;                           /* n_problems × SKIMPI_SGD_KEPT */
+    const double *norms;
+    const float *roots, *scales; /* n_problems × n_features, n_features */
+    double steps;
+} skimpi_sgd_start;
+
 typedef struct skimpi_sgd_fit {
     skimp_budget *budget;
     skimpi_sgd_plan plan;
@@ -60,6 +76,8 @@ typedef struct skimpi_sgd_fit {
     skimpi_sgd *solver;           /* NULL in a loaded model */
     skimpi_sgd_problem *problems; /* n_problems */
     skimpi_sgd_column *columns;   /* n_dense */
+    skimpi_sgd_moments *moments;  /* n_dense, then the target's: of all rows so far; NULL in a loaded model */
+    skimpi_sgd_start start;
     double *coef, *intercept;     /* n_problems × n_features, n_problems */
     skimpi_sgd_epoch *epochs;     /* n_problems: the last pass */
     void *window;                 /* scratch of consume_window; NULL in a loaded model */
@@ -96,6 +114,19 @@ static inline bool skimpi_sgd_is_validation(const skimpi_sgd_plan *plan, uint64_
            (double)(skimpi_mix64(row ^ skimpi_mix64(plan->seed ^ 0x5eed)) >> 11) * 0x1p-53 < plan->validation_fraction;
 }
 
+void skimpi_sgd_merge_moments(skimpi_sgd_moments *into, const skimpi_sgd_moments *from);
+
+/* ---- sgd_start.c ---- */
+skimp_status skimpi_sgd_fit_start(void *self, const skimpi_tensors *tensors, const char *prefix, skimp_error *error);
+/* Before features are fixed: columns that are constant here but have a weight are none; learned scales. */
+void skimpi_sgd_start_scales(skimpi_sgd_fit *fit, const skimpi_chunk *chunk);
+/* Once they are: the solver's weights, and all that rates are made of. */
+void skimpi_sgd_start_weights(skimpi_sgd_fit *fit);
+/* What going on takes, beside scikit-learn's attributes: bytes, and the arrays. */
+uint64_t skimpi_sgd_kept_bytes(const skimpi_sgd_plan *plan);
+skimp_status skimpi_sgd_save_kept(const skimpi_sgd_fit *fit, skimpi_tensors *tensors, const char *prefix,
+                                  skimp_error *error);
+
 /* ---- sgd_window.c ---- */
 uint64_t skimpi_sgd_window_bytes(const skimpi_sgd_plan *plan, uint32_t chunk_rows, unsigned window);
 skimp_status skimpi_sgd_consume_window(void *self, const skimpi_pass *pass, const skimpi_chunk *const *chunks,
@@ -112,6 +143,14 @@ uint32_t skimpi_sgd_margins(const skimpi_sgd_fit *fit, const skimpi_chunk *rows,
 void skimpi_sgd_take_weights(skimpi_sgd_fit *fit);
 skimp_status skimpi_sgd_allocate_model(skimpi_sgd_fit *fit, skimp_error *error);
 uint64_t skimpi_sgd_model_bytes(const skimpi_sgd_plan *plan);
+/* A new array of the model, of zeros, at *data. */
+skimp_status skimpi_sgd_add(skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
+                            unsigned n_dims, const uint64_t *shape, void **data, skimp_error *error);
+skimp_status skimpi_sgd_need(const skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
+                             unsigned n_dims, const uint64_t *shape, const void **values, skimp_error *error);
+/* The same of an array that need not be there: *values NULL. */
+skimp_status skimpi_sgd_find(const skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
+                             unsigned n_dims, const uint64_t *shape, const void **values, skimp_error *error);
 skimp_status skimpi_sgd_model_save(const void *self, skimpi_tensors *tensors, const char *prefix, skimp_error *error);
 skimp_status skimpi_sgd_model_load(void **self, skimp_budget *budget, const skimpi_tensors *tensors, const char *prefix,
                                    const skimpi_problem *problem, const skimpi_params *params, skimp_error *error);

@@ -23,7 +23,8 @@ uint64_t skimpi_sgd_model_bytes(const skimpi_sgd_plan *plan)
     bytes =
         skimpi_add_sat(bytes, skimp_alloc_cost(k * sizeof(double)) + skimp_alloc_cost(k * sizeof(skimpi_sgd_problem)) +
                                   skimp_alloc_cost(k * sizeof(skimpi_sgd_epoch)));
-    return skimpi_add_sat(bytes, skimp_alloc_cost(skimpi_mul_sat(plan->n_dense, sizeof(skimpi_sgd_column))));
+    bytes = skimpi_add_sat(bytes, skimp_alloc_cost(skimpi_mul_sat(plan->n_dense, sizeof(skimpi_sgd_column))));
+    return skimpi_add_sat(bytes, skimp_alloc_cost(skimpi_mul_sat(plan->n_dense + 1, sizeof(skimpi_sgd_moments))));
 }
 
 /* What a loaded model has. */
@@ -50,6 +51,9 @@ skimp_status skimpi_sgd_allocate_model(skimpi_sgd_fit *fit, skimp_error *error)
     fit->problems = block;
     SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, fit->plan.n_dense, sizeof(skimpi_sgd_column), &block, error));
     fit->columns = block;
+    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, fit->plan.n_dense + 1, sizeof(skimpi_sgd_moments), &block,
+                           error));
+    fit->moments = block;
     SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k, sizeof(skimpi_sgd_epoch), &block, error));
     fit->epochs = block;
     SKIMPI_TRY(allocate_weights(fit, error));
@@ -67,6 +71,7 @@ void skimpi_sgd_fit_destroy(void *self)
     skimpi_sgd_destroy(fit->solver);
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->problems, k, sizeof(skimpi_sgd_problem));
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->columns, fit->plan.n_dense, sizeof(skimpi_sgd_column));
+    skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->moments, fit->plan.n_dense + 1, sizeof(skimpi_sgd_moments));
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->epochs, k, sizeof(skimpi_sgd_epoch));
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->intercept, k, sizeof(double));
     skimp_free(fit->budget, SKIMP_TAG_SOLVER, fit->coef, k * fit->plan.options.n_features, sizeof(double));
@@ -90,15 +95,21 @@ void skimpi_sgd_take_weights(skimpi_sgd_fit *fit)
 
 /* ---- saved form ---------------------------------------------------------------------------------------------------- */
 
-static skimp_status add(skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
-                        unsigned n_dims, const uint64_t *shape, const void *values, size_t bytes, skimp_error *error)
+skimp_status skimpi_sgd_add(skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
+                            unsigned n_dims, const uint64_t *shape, void **data, skimp_error *error)
 {
     char full[NAME_BYTES];
-    void *data;
     if (snprintf(full, sizeof(full), "%s%s", prefix, name) >= (int)sizeof(full)) {
         return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "the prefix of a model's arrays is too long");
     }
-    skimp_status status = skimpi_tensors_add(tensors, full, dtype, n_dims, shape, &data, error);
+    return skimpi_tensors_add(tensors, full, dtype, n_dims, shape, data, error);
+}
+
+static skimp_status add(skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
+                        unsigned n_dims, const uint64_t *shape, const void *values, size_t bytes, skimp_error *error)
+{
+    void *data;
+    skimp_status status = skimpi_sgd_add(tensors, prefix, name, dtype, n_dims, shape, &data, error);
     if (status == SKIMP_OK) {
         memcpy(data, values, bytes);
     }
@@ -120,21 +131,39 @@ skimp_status skimpi_sgd_model_save(const void *self, skimpi_tensors *tensors, co
     SKIMPI_TRY(add(tensors, prefix, "intercept_", SKIMPI_F64, 1, &k, fit->intercept, k * sizeof(double), error));
     SKIMPI_TRY(add(tensors, prefix, "n_iter_", SKIMPI_I64, 1, &one, &n_iter, sizeof(n_iter), error));
     SKIMPI_TRY(add(tensors, prefix, "t_", SKIMPI_F64, 1, &one, &t, sizeof(t), error));
+    SKIMPI_TRY(skimpi_sgd_save_kept(fit, tensors, prefix, error));
 out:
     return status;
 }
 
-static skimp_status need(const skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
-                         unsigned n_dims, const uint64_t *shape, const void **values, skimp_error *error)
+static skimp_status look_up(const skimpi_tensors *tensors, const char *prefix, const char *name, bool may_lack,
+                            skimpi_dtype dtype, unsigned n_dims, const uint64_t *shape, const void **values,
+                            skimp_error *error)
 {
     char full[NAME_BYTES];
     const skimpi_tensor *tensor;
+    *values = NULL;
     if (snprintf(full, sizeof(full), "%s%s", prefix, name) >= (int)sizeof(full)) {
         return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "the prefix of a model's arrays is too long");
+    }
+    if (may_lack && skimpi_tensors_find(tensors, full) == NULL) {
+        return SKIMP_OK;
     }
     skimp_status status = skimpi_tensors_need(tensors, full, dtype, n_dims, shape, &tensor, error);
     *values = status == SKIMP_OK ? tensor->data : NULL;
     return status;
+}
+
+skimp_status skimpi_sgd_need(const skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
+                             unsigned n_dims, const uint64_t *shape, const void **values, skimp_error *error)
+{
+    return look_up(tensors, prefix, name, false, dtype, n_dims, shape, values, error);
+}
+
+skimp_status skimpi_sgd_find(const skimpi_tensors *tensors, const char *prefix, const char *name, skimpi_dtype dtype,
+                             unsigned n_dims, const uint64_t *shape, const void **values, skimp_error *error)
+{
+    return look_up(tensors, prefix, name, true, dtype, n_dims, shape, values, error);
 }
 
 /* Nothing is allocated, and no parameter read, before the arrays are known to be as large as the metadata claim. */
@@ -148,11 +177,11 @@ skimp_status skimpi_sgd_model_load(void **self, skimp_budget *budget, const skim
     uint64_t k = skimpi_sgd_problems(is_classifier, problem), n = problem->n_features, one = 1, shape[2] = { k, n };
     const void *coef = NULL, *intercept = NULL, *n_iter = NULL, *t = NULL;
     *self = NULL;
-    SKIMPI_TRY(need(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1,
+    SKIMPI_TRY(skimpi_sgd_need(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1,
                     &coef, error));
-    SKIMPI_TRY(need(tensors, prefix, "intercept_", SKIMPI_F64, 1, &k, &intercept, error));
-    SKIMPI_TRY(need(tensors, prefix, "n_iter_", SKIMPI_I64, 1, &one, &n_iter, error));
-    SKIMPI_TRY(need(tensors, prefix, "t_", SKIMPI_F64, 1, &one, &t, error));
+    SKIMPI_TRY(skimpi_sgd_need(tensors, prefix, "intercept_", SKIMPI_F64, 1, &k, &intercept, error));
+    SKIMPI_TRY(skimpi_sgd_need(tensors, prefix, "n_iter_", SKIMPI_I64, 1, &one, &n_iter, error));
+    SKIMPI_TRY(skimpi_sgd_need(tensors, prefix, "t_", SKIMPI_F64, 1, &one, &t, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_SOLVER, 1, sizeof(*fit), &block, error));
     fit = block;
     fit->budget = budget;

@@ -82,6 +82,9 @@ static void learn_layout(skimpi_sgd_fit *fit, const skimpi_chunk *chunk)
     if (fit->progress.has_layout) {
         return;
     }
+    if (fit->start.coef != NULL) {
+        skimpi_sgd_start_scales(fit, chunk);
+    }
     for (uint32_t c = 0; c < chunk->n_dense; c++) {
         fit->columns[c].feature = chunk->dense[c].feature;
         skimpi_sgd_fix(fit->solver, chunk->dense[c].feature, fit->columns[c].scale);
@@ -90,6 +93,9 @@ static void learn_layout(skimpi_sgd_fit *fit, const skimpi_chunk *chunk)
         for (uint32_t code = 0; code < chunk->codes[c].n_codes; code++) {
             skimpi_sgd_fix(fit->solver, chunk->codes[c].feature + code, 1);
         }
+    }
+    if (fit->start.coef != NULL) {
+        skimpi_sgd_start_weights(fit);
     }
     fit->progress.has_layout = 1;
 }

@@ -72,6 +72,23 @@ static void set_feature(standard_scaler *self, uint64_t j, double n, double mean
     skimpi_transformer_vector(base, SCALE)[j] = constant ? 1 : sqrt(variance);
 }
 
+/* The feature's values so far, and n more with that mean and variance: Chan, Golub & LeVeque 1983, eq. 1.5. */
+static void add_values(standard_scaler *self, uint64_t j, double n, double mean, double variance)
+{
+    const skimpi_transformer *base = &self->base;
+    const double before = skimpi_transformer_vector(base, SEEN)[j], all = before + n;
+    if (before > 0 && n > 0) {
+        const double mean_before = skimpi_transformer_vector(base, MEAN)[j], apart = mean - mean_before;
+        variance = (before * skimpi_transformer_vector(base, VARIANCE)[j] + n * variance +
+                    apart * apart * (before * (n / all))) /
+                   all;
+        mean = mean_before + apart * (n / all);
+    }
+    if (n > 0 || before == 0) {
+        set_feature(self, j, all, mean, variance);
+    }
+}
+
 /* The reading has counted: no pass is needed. */
 static void take_spreads(standard_scaler *self, const skimpi_problem *problem)
 {
@@ -92,11 +109,59 @@ static skimp_status begin(void **out, skimp_budget *budget, const skimpi_problem
     skimp_status status = skimpi_transformer_create(out, sizeof(standard_scaler), budget, problem, N_VECTORS, error);
     if (status == SKIMP_OK) {
         configure(*out, params);
+        ((standard_scaler *)*out)->base.is_weighted = problem->weighted;
         if (problem->spreads != NULL && problem->n_sparse == 0) {
             take_spreads(*out, problem);
         }
     }
     return status;
+}
+
+/* What is not used is not saved either: a mean of 0, no variance. */
+static skimp_status start(void *opaque, const skimpi_tensors *tensors, const char *prefix, skimp_error *error)
+{
+    static const char *const names[] = { "mean_", "var_" };
+    skimp_status status = SKIMP_OK;
+    standard_scaler *self = opaque;
+    skimpi_transformer *base = &self->base;
+    const double *values[2] = { NULL, NULL };
+    const bool is_known = base->passes_done == 1; /* the reading has counted: that is what is added */
+    double *seen = skimpi_transformer_vector(base, is_known ? SCALE : SEEN); /* scales are made anew */
+    SKIMPI_TRY(skimpi_scaler_start(base, tensors, prefix, names, values,
+                                   self->with_std ? 2 : self->with_mean ? 1 : 0, seen, error));
+    for (uint64_t j = 0; j < base->n_features; j++) {
+        const double n = seen[j], mean = values[0] != NULL ? values[0][j] : 0,
+                     variance = values[1] != NULL ? values[1][j] : 0;
+        if (n > 0 && !(isfinite(mean) && variance >= 0 && isfinite(variance))) {
+            SKIMPI_TRY(skimpi_scaler_bad_start(prefix, isfinite(mean) ? "var_" : "mean_", error));
+        }
+        if (is_known) {
+            add_values(self, j, n, mean, variance);
+        } else {
+            set_feature(self, j, n, n > 0 ? mean : (double)NAN, n > 0 ? variance : (double)NAN);
+        }
+    }
+out:
+    return status;
+}
+
+static void consume_weighted(const skimpi_moments *m, const skimpi_chunk *chunk, bool has_csr)
+{
+    for (uint32_t i = 0; i < chunk->n_rows; i++) {
+        *m->n_rows += chunk->weight[i];
+        for (size_t at = has_csr ? chunk->csr.indptr[i] : 0; has_csr && at < chunk->csr.indptr[i + 1]; at++) {
+            skimpi_moments_add_weighted(m, skimpi_csr_feature(&chunk->csr, at), skimpi_csr_number(&chunk->csr, at),
+                                        chunk->weight[i]);
+        }
+    }
+    for (uint32_t j = 0; j < chunk->n_dense; j++) {
+        const skimpi_dense_column *column = &chunk->dense[j];
+        for (uint32_t i = 0; i < chunk->n_rows; i++) {
+            skimpi_moments_add_weighted(m, column->feature,
+                                        column->f32 != NULL ? (double)column->f32[i] : column->f64[i],
+                                        chunk->weight[i]);
+        }
+    }
 }
 
 static skimp_status consume(const void *opaque, const skimpi_pass *pass, const skimpi_chunk *chunk, void *lane,
@@ -107,6 +172,10 @@ static skimp_status consume(const void *opaque, const skimpi_pass *pass, const s
     (void)error;
     const standard_scaler *self = opaque;
     skimpi_moments m = skimpi_moments_of(lane, self->base.n_features);
+    if (self->base.is_weighted && chunk->weight != NULL) {
+        consume_weighted(&m, chunk, chunk->has_csr && self->base.n_sparse > 0);
+        return SKIMP_OK;
+    }
     *m.n_rows += (double)chunk->n_rows;
     for (uint32_t j = 0; j < chunk->n_dense; j++) {
         skimpi_moments_add_column(&m, chunk->dense[j].feature, chunk->dense[j].f32, chunk->dense[j].f64, chunk->n_rows);
@@ -138,9 +207,9 @@ static skimp_status end_pass(void *opaque, const skimpi_pass *pass, const void *
     for (uint64_t j = 0; j < base->n_features; j++) {
         double seen, mean, variance;
         skimpi_moments_finish(&m, j, j >= base->n_features - base->n_sparse, &seen, &mean, &variance);
-        set_feature(self, j, seen, mean, variance);
+        add_values(self, j, seen, mean, variance);
     }
-    base->n_rows = (uint64_t)*m.n_rows;
+    base->n_rows += (uint64_t)*m.n_rows;
     base->passes_done = 1;
     return SKIMP_OK;
 }
@@ -170,6 +239,10 @@ static skimp_status load(void **out, skimp_budget *budget, const skimpi_tensors 
 {
     static const char *const names[] = { [MEAN] = "mean_", [SCALE] = "scale_" };
     unsigned n = skimpi_params_number(params, "with_std") != 0 ? 2 : skimpi_params_number(params, "with_mean") != 0;
+    if (problem->n_sparse > 0 && skimpi_params_number(params, "with_mean") != 0) {
+        *out = NULL;
+        return skimpi_fail(error, SKIMP_ERROR_PARAM, "standard_scaler cannot centre sparse data");
+    }
     skimp_status status =
         skimpi_scaler_load(out, sizeof(standard_scaler), names, n, budget, tensors, prefix, problem, error);
     if (status == SKIMP_OK) {

@@ -114,6 +114,11 @@ skimp_status skimpi_transformer_save_seen(const skimpi_transformer *self, skimpi
         n = seen[j] != seen[0] ? self->n_features : n;
     }
     SKIMPI_TRY(full_name(&text, prefix, "n_samples_seen_", error));
+    if (self->is_weighted && seen != NULL) {
+        SKIMPI_TRY(skimpi_tensors_add(tensors, text.data, SKIMPI_F64, 1, &n, &data, error));
+        memcpy(data, seen, skimpi_min_u64(n, self->n_features) * sizeof(double));
+        goto out;
+    }
     SKIMPI_TRY(skimpi_tensors_add(tensors, text.data, SKIMPI_I64, 1, &n, &data, error));
     for (uint64_t j = 0; j < n; j++) {
         ((int64_t *)data)[j] = seen == NULL || self->n_features == 0 ? (int64_t)self->n_rows : (int64_t)seen[j];
@@ -277,6 +282,24 @@ void skimpi_moments_add_value(const skimpi_moments *m, uint64_t feature, double 
     m->count[feature]++;
     m->sum[feature] += v;
     m->squares[feature] += v * v;
+}
+
+void skimpi_moments_add_weighted(const skimpi_moments *m, uint64_t feature, double x, double weight)
+{
+    if (weight == 0) {
+        return;
+    }
+    if (!(x == x)) {
+        m->missing[feature] += weight;
+        return;
+    }
+    if (m->count[feature] == 0) {
+        m->centre[feature] = x;
+    }
+    double v = x - m->centre[feature];
+    m->count[feature] += weight;
+    m->sum[feature] += weight * v;
+    m->squares[feature] += weight * v * v;
 }
 
 void skimpi_moments_merge(const skimpi_moments *into, const skimpi_moments *from, uint64_t n_features)

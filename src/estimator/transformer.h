@@ -17,6 +17,8 @@ typedef struct skimpi_transformer {
     const char *const *feature_names;
     uint64_t n_features, n_sparse;
     uint64_t n_rows; /* seen in the fit */
+    bool has_start;  /* the vectors, and n_rows, are those of a model to go on from, until the pass ends */
+    bool is_weighted; /* rows count by their weights, and so does n_samples_seen_ */
     unsigned n_vectors;
     double *vectors; /* n_vectors × n_features */
     unsigned passes_done;
@@ -41,7 +43,7 @@ SKIMP_CHECKED skimp_status skimpi_transformer_save(const skimpi_transformer *sel
 SKIMP_CHECKED skimp_status skimpi_transformer_load(const skimpi_transformer *self, const skimpi_tensors *tensors,
                                                    const char *prefix, const char *name, double *values,
                                                    skimp_error *error);
-/* n_samples_seen_: one number, or one a feature where they differ. */
+/* n_samples_seen_: one number, or one a feature where they differ; I64, of weights F64. */
 SKIMP_CHECKED skimp_status skimpi_transformer_save_seen(const skimpi_transformer *self, skimpi_tensors *tensors,
                                                         const char *prefix, const double *seen, skimp_error *error);
 
@@ -81,6 +83,8 @@ skimpi_moments skimpi_moments_of(void *lane, uint64_t n_features);
 void skimpi_moments_add_column(const skimpi_moments *m, uint64_t feature, const float *f32, const double *f64,
                                size_t n);
 void skimpi_moments_add_value(const skimpi_moments *m, uint64_t feature, double x);
+/* A value of a row of that weight. */
+void skimpi_moments_add_weighted(const skimpi_moments *m, uint64_t feature, double x, double weight);
 void skimpi_moments_merge(const skimpi_moments *into, const skimpi_moments *from, uint64_t n_features);
 /*
  * Of a whole column, implicit zeros included: the number of values, their mean and variance (NaN where there are none).

@@ -48,42 +48,9 @@
 
 typedef skimpi_sgd_feature feature;
 
-typedef struct debt {
-    float due, received;
-} debt;
-
-typedef struct problem {
-    double intercept, intercept_g, intercept_sum;
-    double loss_sum, plain_loss_sum; /* of the pass: with the rows' weights, and without */
-    double penalty;                  /* at the end of the pass before */
-    double slow;                     /* ADAPTIVE's factor */
-    double weight, weighted;         /* Σ h_i, and how many rows had one */
-    uint64_t averaged;               /* steps in the averages */
-    uint64_t is_active;
-} problem;
-
-typedef struct header {
-    uint64_t rows; /* of all passes */
-    uint64_t pass_rows;
-    double norms; /* N_t */
-} header;
-
-struct skimpi_sgd {
-    skimp_budget *budget;
-    skimpi_sgd_options options;
-    double t0; /* OPTIMAL */
-    bool implicit;
-    uint32_t now; /* steps since the features were last brought up to date */
-    void *block;  /* header, problems, features, debts, sums */
-    size_t bytes;
-    header *head;
-    problem *problems;
-    feature *features;
-    debt *debts;
-    double *sums;
-    bool is_wide; /* this CPU and these penalties can go eight features at a time */
-    skimpi_sgd_wide wide;
-};
+typedef skimpi_sgd_debt debt;
+typedef skimpi_sgd_problem_state problem;
+typedef skimpi_sgd_head header;
 
 /* ---- memory ------------------------------------------------------------------------------------------------------- */
 
@@ -667,8 +634,8 @@ void skimpi_sgd_step(skimpi_sgd *sgd, const skimpi_sgd_row *row)
 
 /* ---- around the passes --------------------------------------------------------------------------------------------- */
 
-/* Of a problem's weights now: w = v / s with both kinds of scales. */
-static double penalty_of(const skimpi_sgd *sgd, uint32_t k)
+/* w = v / s with both kinds of scales. */
+double skimpi_sgd_penalty(const skimpi_sgd *sgd, uint32_t k)
 {
     const skimpi_sgd_options *o = &sgd->options;
     const feature *f = sgd->features + (size_t)k * o->n_features;
@@ -688,7 +655,7 @@ bool skimpi_sgd_end_pass(skimpi_sgd *sgd, skimpi_sgd_epoch *epochs)
     double rows = sgd->head->pass_rows > 0 ? (double)sgd->head->pass_rows : 1;
     for (uint32_t k = 0; k < o->n_problems; k++) {
         problem *pr = &sgd->problems[k];
-        double penalty = penalty_of(sgd, k);
+        double penalty = skimpi_sgd_penalty(sgd, k);
         /* The penalty's mean: half of what the pass began and ended with. Between, weights are seldom all up to date. */
         double mean_penalty = is_passive(o) ? 0 : (pr->penalty + penalty) / 2;
         epochs[k] = (skimpi_sgd_epoch){ .objective = pr->loss_sum / rows + penalty,

@@ -102,6 +102,33 @@ bool skimpi_sgd_slow_down(skimpi_sgd *sgd, uint32_t problem);
 double skimpi_sgd_weights(const skimpi_sgd *sgd, uint32_t problem, double *coef);
 double skimpi_sgd_steps(const skimpi_sgd *sgd); /* rows seen, in all passes */
 
+/* ---- going on where another fit ended (sgd_past.c) ---- */
+
+/* All but the weights of a problem: before the first step, after skimpi_sgd_fix. */
+typedef struct skimpi_sgd_past {
+    double intercept, average_intercept;
+    uint64_t averaged;       /* steps in the averages */
+    double gradients;        /* G of the intercept */
+    double weight, weighted; /* of the rows so far: Σ h_i, and how many rows had a weight */
+} skimpi_sgd_past;
+
+/* A problem's weight of a feature, in the units that rows come in, and the root of its G. */
+typedef struct skimpi_sgd_weight {
+    double coef, average, root;
+} skimpi_sgd_weight;
+
+void skimpi_sgd_set_rows(skimpi_sgd *sgd, uint64_t rows, double norms); /* steps so far; N_t */
+void skimpi_sgd_set_scale(skimpi_sgd *sgd, uint64_t feature, double scale); /* a learned scale; not 0 */
+void skimpi_sgd_set_weight(skimpi_sgd *sgd, uint32_t problem, uint64_t feature, const skimpi_sgd_weight *weight);
+/* Once the problem's weights are set. */
+void skimpi_sgd_set_past(skimpi_sgd *sgd, uint32_t problem, const skimpi_sgd_past *past);
+
+/* The same of a fit that ended, without averages; *scale: what a learned scale is (0: no value yet), else 1. */
+void skimpi_sgd_get_weight(const skimpi_sgd *sgd, uint32_t problem, uint64_t feature, skimpi_sgd_weight *weight,
+                           double *scale);
+void skimpi_sgd_get_past(const skimpi_sgd *sgd, uint32_t problem, skimpi_sgd_past *past);
+double skimpi_sgd_norms(const skimpi_sgd *sgd);
+
 /* The flat state, between passes. */
 void *skimpi_sgd_state(skimpi_sgd *sgd, size_t *bytes);
 const void *skimpi_sgd_state_const(const skimpi_sgd *sgd, size_t *bytes);

@@ -51,6 +51,46 @@ typedef struct skimpi_sgd_wide {
     skimpi_sgd_feature spare[8];
 } skimpi_sgd_wide;
 
+typedef struct skimpi_sgd_debt {
+    float due, received;
+} skimpi_sgd_debt;
+
+typedef struct skimpi_sgd_problem_state {
+    double intercept, intercept_g, intercept_sum;
+    double loss_sum, plain_loss_sum; /* of the pass: with the rows' weights, and without */
+    double penalty;                  /* at the end of the pass before */
+    double slow;                     /* ADAPTIVE's factor */
+    double weight, weighted;         /* Σ h_i, and how many rows had one */
+    uint64_t averaged;               /* steps in the averages */
+    uint64_t is_active;
+} skimpi_sgd_problem_state;
+
+typedef struct skimpi_sgd_head {
+    uint64_t rows; /* of all passes */
+    uint64_t pass_rows;
+    double norms; /* N_t */
+} skimpi_sgd_head;
+
+struct skimpi_sgd {
+    skimp_budget *budget;
+    skimpi_sgd_options options;
+    double t0; /* OPTIMAL */
+    bool implicit;
+    uint32_t now; /* steps since the features were last brought up to date */
+    void *block;  /* head, problems, features, debts, sums */
+    size_t bytes;
+    skimpi_sgd_head *head;
+    skimpi_sgd_problem_state *problems;
+    skimpi_sgd_feature *features;
+    skimpi_sgd_debt *debts;
+    double *sums;
+    bool is_wide; /* this CPU and these penalties can go eight features at a time */
+    skimpi_sgd_wide wide;
+};
+
+/* Of a problem's weights now. */
+double skimpi_sgd_penalty(const skimpi_sgd *sgd, uint32_t problem);
+
 #define SKIMPI_SGD_LARGER 1.000001f /* x / s of the largest value so far may round to a little over 1 */
 /* A learned scale meets a value larger than any before it. */
 void skimpi_sgd_grow(skimpi_sgd_feature *f, float size, bool adapts);

@@ -91,6 +91,11 @@ typedef struct skimpi_solver {
     const char *name;
     uint64_t (*bytes)(const skimpi_solver_options *options); /* of the block; UINT64_MAX: too large to address */
     void (*init)(void *block, const skimpi_solver_options *options); /* block: zeroed; starts at w = 0 */
+    /*
+     * After init: begins at this point, on the last level.  Where F is over `worst` there (that of w = 0), or no number, the
+     * point is dropped, and all goes as if there had been none.
+     */
+    void (*start)(void *block, const double *point, double worst);
     void (*request)(void *block, skimpi_request *request);
     void (*step)(void *block, const skimpi_answer *answer);
     void (*solution)(const void *block, skimpi_solution *solution);

@@ -77,6 +77,7 @@ typedef struct newton {
     double curving;    /* c; 0: not known */
     double slope;      /* optimality over the square root of the gain */
     double surprise;   /* gain where the level began over what was expected */
+    double worst;      /* F at a start that was given, at most; infinity: there is none */
     uint64_t coarser;  /* stride of the level before; 0: there is none */
 } newton;
 
@@ -121,6 +122,15 @@ static void newton_init(void *block, const skimpi_solver_options *options)
     s->optimality = NAN;
     s->first_gain = INFINITY;
     s->surprise = LIKELY_SURPRISE;
+    s->worst = INFINITY;
+}
+
+static void newton_start(void *block, const double *point, double worst)
+{
+    newton *s = block;
+    s->level = s->options.n_levels - 1;
+    s->worst = worst;
+    memcpy(vector(s, TRIAL), point, s->options.n * sizeof(double));
 }
 
 static bool is_last_level(const newton *s)
@@ -570,6 +580,13 @@ static void newton_step(void *block, const skimpi_answer *answer)
     s->l1 = answer->l1;
     double objective = answer->value + l1_value(s, vector(s, TRIAL));
     bool has_matrix = s->kind == SKIMPI_REQUEST_HESSIAN;
+    if (s->worst < INFINITY && !(objective <= s->worst)) {
+        s->worst = INFINITY;
+        s->level = 0;
+        memset(vector(s, TRIAL), 0, n * sizeof(double));
+        return;
+    }
+    s->worst = INFINITY;
     if (s->is_fresh ? !isfinite(objective) : !is_accepted(s, objective)) {
         if (s->is_fresh && skimpi_norm_inf(n, vector(s, TRIAL)) > 0.0) {
             memset(vector(s, TRIAL), 0, n * sizeof(double)); /* a coarse level went astray */
@@ -647,6 +664,7 @@ const skimpi_solver skimpi_solver_newton = {
     .name = "newton",
     .bytes = newton_bytes,
     .init = newton_init,
+    .start = newton_start,
     .request = newton_request,
     .step = newton_step,
     .solution = newton_solution,

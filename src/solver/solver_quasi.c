@@ -68,6 +68,7 @@ typedef struct quasi {
     double slope; /* of F along d, negative */
     double l1;
     double rz, first_rz; /* of conjugate gradients: rᵀz now, and at first */
+    double worst;        /* F at a start that was given, at most; infinity: there is none */
     double inverse_sy[MEMORY];
     double weight[MEMORY];    /* of the two loops: what the first leaves to the second */
     skimpi_proximal proximal; /* with l1 */
@@ -111,6 +112,15 @@ static void quasi_init(void *block, const skimpi_solver_options *options)
     s->t = 1.0;
     s->objective = NAN;
     s->optimality = NAN;
+    s->worst = INFINITY;
+}
+
+static void quasi_start(void *block, const double *point, double worst)
+{
+    quasi *s = block;
+    s->level = s->options.n_levels - 1;
+    s->worst = worst;
+    memcpy(vector(s, TRIAL), point, s->options.n * sizeof(double));
 }
 
 static bool is_last_level(const quasi *s)
@@ -475,6 +485,13 @@ static void take_point(quasi *s, const skimpi_answer *answer)
     double *trial = vector(s, TRIAL);
     s->l1 = answer->l1;
     double objective = answer->value + l1_value(s, trial);
+    if (s->worst < INFINITY && !(objective <= s->worst)) {
+        s->worst = INFINITY;
+        s->level = 0;
+        memset(trial, 0, n * sizeof(double));
+        return;
+    }
+    s->worst = INFINITY;
     if (s->is_fresh ? !isfinite(objective) : !is_accepted(s, objective)) {
         if (!s->is_fresh && s->t >= SMALLEST_STEP) {
             shorten(s, objective);
@@ -566,6 +583,7 @@ const skimpi_solver skimpi_solver_quasi = {
     .name = "quasi",
     .bytes = quasi_bytes,
     .init = quasi_init,
+    .start = quasi_start,
     .request = quasi_request,
     .step = quasi_step,
     .solution = quasi_solution,

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Plans before a fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import clone
+
+from skimp._report import Plan
+
+
+def plan(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> Plan:
+    """Say what fitting an estimator would take: memory, passes, disk, time.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An estimator or Pipeline of skimp; it is not changed.
+    X, y, sample_weight
+        What `fit` would be given.  Of files a few samples are read, of arrays nothing is copied.
+
+    Returns
+    -------
+    Plan
+        Its `peak_bytes` is an upper bound of the growth of the resident set during the fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import skimp
+    >>> from skimp.linear_model import Ridge
+    >>> X = np.zeros((1000, 4))
+    >>> skimp.plan(Ridge(), X, X[:, 0]).exact
+    True
+    """
+    if not hasattr(estimator, "_plan"):
+        raise TypeError(f"{type(estimator).__name__} is no estimator of skimp: skimp.from_sklearn makes one of it")
+    return clone(estimator)._plan(X, y, sample_weight)

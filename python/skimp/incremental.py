@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Any estimator that has `partial_fit`, on data of any size."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier, is_regressor
+from sklearn.metrics import check_scoring, r2_score
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from skimp import _config
+from skimp._chunks import chunks, row_bytes
+from skimp._data import is_data
+from skimp.dataset import Dataset
+
+__all__ = ["Incremental"]
+
+LARGEST_CHUNK = 32 << 20  # bytes: more does not make a step better, and caches are smaller
+SHARE = 16  # of the budget for a chunk: it is read, mixed, and what the estimator makes of it are copies
+FEWEST_ROWS = 256
+PREDICTED = 1 << 16  # rows predicted at once
+
+
+def _has(name: str) -> Any:
+    def check(self: Any) -> bool:
+        getattr(self.estimator_ if hasattr(self, "estimator_") else self.estimator, name)
+        return True
+
+    return check
+
+
+class Incremental(MetaEstimatorMixin, BaseEstimator):
+    """Fit an estimator chunk by chunk, by its `partial_fit`.
+
+    The data may be larger than memory: files, streams, frames, arrays or a `skimp.Dataset`.  Chunks are as large as the
+    memory budget allows; what the estimator itself takes is its own.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Anything with `partial_fit`: ``MLPClassifier``, ``MiniBatchKMeans``, ``MiniBatchNMF``, ``Birch``, …
+    n_passes : int, default=1
+        Over all rows, at most.
+    shuffle : bool, default=True
+        Mix the rows anew in each pass: the order of blocks, and the rows within a chunk.
+    chunk_rows : int, default=None
+        Rows of a chunk; None: as many as the budget allows.
+    early_stopping : bool, default=False
+        Keep rows out, score the estimator on them after each pass, and stop when it gets no better.
+    validation_fraction : float, default=0.1
+        Share of the rows that early stopping keeps out.
+    n_iter_no_change : int, default=5
+        Passes without a better score after which to stop.
+    tol : float, default=1e-3
+        By how much a score must be better to count.
+    scoring : str or callable, default=None
+        For the score; None: the estimator's own.
+    random_state : int, RandomState or None, default=None
+        Of the shuffling and of the rows that are kept out; None is 0, so that a fit can be repeated.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        Fitted.
+    n_passes_ : int
+        Passes made.
+    validation_scores_ : list of float
+        After each pass, with early stopping.
+    classes_ : ndarray
+        Of a classifier.
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> import skimp
+    >>> X, y = load_iris(return_X_y=True)
+    >>> skimp.Incremental(GaussianNB(), chunk_rows=50).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "estimator": [HasMethods(["partial_fit"])],
+        "n_passes": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "chunk_rows": [None, Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "scoring": [None, str, callable],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        n_passes: int = 1,
+        shuffle: bool = True,
+        chunk_rows: int | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        tol: float = 1e-3,
+        scoring: Any = None,
+        random_state: Any = None,
+    ) -> None:
+        self.estimator = estimator
+        self.n_passes = n_passes
+        self.shuffle = shuffle
+        self.chunk_rows = chunk_rows
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.scoring = scoring
+        self.random_state = random_state
+
+    # ---- fitting ----
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the estimator, from the beginning.
+
+        Parameters
+        ----------
+        X : array, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y : array or str, default=None
+            Shape (n_samples,); or the name of a column.
+        sample_weight : array or str, default=None
+            Shape (n_samples,); or the name of a column.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        if is_data(X) and not isinstance(X, Dataset):
+            with Dataset(X, target=y, weight=sample_weight) as data:
+                return self._fit(data, None, None)
+        return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        random = check_random_state(0 if self.random_state is None else self.random_state)
+        if not isinstance(X, Dataset) and not hasattr(X, "shape"):
+            X = np.asarray(X)
+        target = X.target if isinstance(X, Dataset) and y is None else y
+        target = None if target is None else np.asarray(target)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        self.estimator_ = clone(self.estimator)
+        given = {}
+        if is_classifier(self.estimator_):
+            self.classes_ = given["classes"] = np.unique(target)
+        rows = np.arange(X.shape[0])
+        kept_out = rows[:0]
+        if self.early_stopping:
+            is_out = random.random_sample(len(rows)) < self.validation_fraction
+            rows, kept_out = rows[~is_out], rows[is_out]
+            if len(rows) == 0 or len(kept_out) == 0:
+                raise ValueError(f"{X.shape[0]} rows are too few to keep a share of {self.validation_fraction} of them out")
+        n_rows = self._rows_at_once(X)
+        self.validation_scores_: list[float] = []
+        best, worse = -np.inf, 0
+        for self.n_passes_ in range(1, self.n_passes + 1):
+            for own_X, own_y, own_weight in chunks(X, y, sample_weight, rows, n_rows, random if self.shuffle else None):
+                weight = {} if own_weight is None else {"sample_weight": own_weight}
+                if own_y is None:
+                    self.estimator_.partial_fit(own_X, **weight)
+                else:
+                    self.estimator_.partial_fit(own_X, own_y, **given, **weight)
+            if self.early_stopping:
+                score = self._score_rows(X, y, sample_weight, kept_out, n_rows)
+                self.validation_scores_.append(score)
+                worse = 0 if score > best + self.tol else worse + 1
+                best = max(best, score)
+                if worse >= self.n_iter_no_change:
+                    break
+        self.n_features_in_ = getattr(self.estimator_, "n_features_in_", X.shape[1])
+        if hasattr(self.estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.estimator_.feature_names_in_
+        return self
+
+    def _rows_at_once(self, X: Any) -> int:
+        if self.chunk_rows is not None:
+            return self.chunk_rows
+        budget = _config.budget_bytes(self.__dict__.get("_skimp_config", {}))
+        size = min(LARGEST_CHUNK, budget // SHARE)
+        return max(FEWEST_ROWS, int(size / max(row_bytes(X), 1)))
+
+    def _score_rows(self, X: Any, y: Any, sample_weight: Any, rows: np.ndarray, n_rows: int) -> float:
+        """Return the score of some rows: r2 of all of them, other scores as the mean over chunks."""
+        scorer = check_scoring(self.estimator_, scoring=self.scoring)
+        whole = is_regressor(self.estimator_) and self.scoring is None
+        total = weight = 0.0
+        truth, found, weights = [], [], []
+        for own_X, own_y, own_weight in chunks(X, y, sample_weight, rows, n_rows, None):
+            own_weight = np.ones(own_X.shape[0]) if own_weight is None else own_weight
+            if whole:
+                truth.append(own_y)
+                found.append(self.estimator_.predict(own_X))
+                weights.append(own_weight)
+                continue
+            given = {} if sample_weight is None else {"sample_weight": own_weight}
+            total += own_weight.sum() * scorer(self.estimator_, own_X, own_y, **given)
+            weight += own_weight.sum()
+        if whole:
+            return r2_score(np.concatenate(truth), np.concatenate(found), sample_weight=np.concatenate(weights))
+        return total / weight
+
+    # ---- using ----
+
+    def _by_parts(self, method: str, X: Any) -> Any:
+        check_is_fitted(self, "estimator_")
+        call = getattr(self.estimator_, method)
+        if not is_data(X):
+            return call(X)
+        if not isinstance(X, Dataset):
+            with Dataset(X) as data:
+                return self._by_parts(method, data)
+        parts = [call(part) for part, _, _ in chunks(X, None, None, np.arange(len(X)), PREDICTED, None)]
+        return np.concatenate(parts)
+
+    @available_if(_has("predict"))
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the estimator's prediction for each row."""
+        return self._by_parts("predict", X)
+
+    @available_if(_has("predict_proba"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the estimator's probabilities of each row."""
+        return self._by_parts("predict_proba", X)
+
+    @available_if(_has("decision_function"))
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the estimator's scores of each row."""
+        return self._by_parts("decision_function", X)
+
+    @available_if(_has("transform"))
+    def transform(self, X: Any) -> Any:
+        """Return the rows as the estimator transforms them."""
+        return self._by_parts("transform", X)
+
+    @available_if(_has("score"))
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the estimator's score."""
+        check_is_fitted(self, "estimator_")
+        given = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if not is_data(X):
+            return self.estimator_.score(X, y, **given)
+        if not isinstance(X, Dataset):
+            with Dataset(X, target=y, weight=sample_weight) as data:
+                return self.score(data)
+        return self._score_rows(X, y, sample_weight, np.arange(len(X)), PREDICTED)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.estimator_type = inner.estimator_type
+        tags.classifier_tags = inner.classifier_tags
+        tags.regressor_tags = inner.regressor_tags
+        tags.transformer_tags = inner.transformer_tags
+        tags.input_tags = inner.input_tags
+        tags.target_tags = inner.target_tags
+        tags.non_deterministic = inner.non_deterministic
+        return tags

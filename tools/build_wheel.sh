@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Builds the wheel, gives it the lowest manylinux tag that it deserves, and tries it where nothing else is installed.
+#   tools/build_wheel.sh ENVIRONMENT
+set -euo pipefail
+cd "$(dirname "$0")/.."
+environment=$(cd "$1" && pwd)
+export PATH="$environment/bin:$PATH"
+rm -rf build/wheel build/wheel-plain build/wheel-try
+mkdir -p build/wheel build/wheel-plain
+python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+    -Cbuild-dir=build-python --wheel-dir build/wheel-plain .
+auditwheel repair --wheel-dir build/wheel build/wheel-plain/skimp-*.whl
+python -m venv build/wheel-try
+build/wheel-try/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/skimp-*.whl
+cd build/wheel-try
+bin/python - <<'END'
+from sklearn.datasets import load_iris
+import skimp
+from skimp.linear_model import LogisticRegression
+
+X, y = load_iris(return_X_y=True)
+assert LogisticRegression().fit(X, y).score(X, y) > 0.95
+print("skimp", skimp.__version__)
+END
+bin/skimp --version
+ls -l ../wheel
