@@ -5,6 +5,7 @@
 #   make test     installs what is missing, builds, runs all tests, also under the sanitizers
 #   make test-pythons   the Python package's tests under each Python of 3.11, 3.12, 3.13 that is found
 #   make wheel    a wheel for Linux, in build/wheel, tried in an environment of its own
+#   make docs     the documentation site, in build/docs; runs its examples and measurements
 #   make demo     a real data set in 16 MiB
 #   make bench    side by side with the peers
 #   make install  [PREFIX=/usr/local] [DESTDIR=]
@@ -18,7 +19,7 @@ PYTHON ?= python3
 asan_options = -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true
 tsan_options = -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false -Dwerror=true
 
-.PHONY: build debug python test test-pythons wheel demo bench install asan tsan fuzz format check-format tidy clean
+.PHONY: build debug python test test-pythons wheel docs demo bench install asan tsan fuzz format check-format tidy clean
 .DEFAULT_GOAL := build
 
 build: build/build.ninja
@@ -60,6 +61,12 @@ fuzz:
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	touch .venv-bench/ready
 
+.venv-docs/ready: docs/requirements.txt tests/requirements.txt
+	tools/setup.sh python
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -r docs/requirements.txt
+	touch .venv-docs/ready
+
 python: .venv/ready
 	tools/setup.sh python
 	tools/install_package.sh .venv build-python
@@ -76,6 +83,11 @@ test-pythons:
 wheel: .venv/ready
 	tools/setup.sh python
 	tools/build_wheel.sh .venv
+
+docs: .venv-docs/ready
+	tools/setup.sh python
+	tools/install_package.sh .venv-docs build-docs
+	tools/build_docs.sh .venv-docs
 
 demo: build
 	examples/demo.sh
@@ -102,4 +114,4 @@ tidy: build
 	clang-tidy --quiet -p build $(shell find src cli -name '*.c')
 
 clean:
-	rm -rf build build-debug build-asan build-tsan build-fuzz build-python
+	rm -rf build build-debug build-asan build-tsan build-fuzz build-python build-docs

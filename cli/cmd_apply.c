@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* skimp predict and skimp score: a model over new data. */
+#include <math.h>
 #include <string.h>
 
 #include "command.h"
@@ -14,23 +15,23 @@ typedef struct apply {
     progress_line progress;
 } apply;
 
-/* A model is read before there is a job, within what the process has left of the budget. */
-static skimp_status load(apply *a, const settings *s)
+static skimp_status load(apply *a, const settings *s, uint64_t limit)
 {
-    uint64_t resident = 0, peak = 0;
-    skimp_process_memory(&resident, &peak);
-    skimp_budget_options options = { .size = sizeof options };
-    if (s->max_memory > 0) {
-        options.limit = s->max_memory > resident ? s->max_memory - resident : 1;
-    }
+    const skimp_budget_options options = { .size = sizeof options, .limit = limit };
     const skimp_status status = skimp_budget_create(&a->budget, &options, &a->error);
     return status != SKIMP_OK ? status : skimp_model_load(&a->model, a->budget, s->operands.items[0], &a->error);
 }
 
+/* A model is read before there is a job, within what the process has left of the budget. */
 static skimp_status begin(apply *a, const settings *s)
 {
     const skimp_job_options options = job_options(s, 1, &a->progress);
-    skimp_status status = load(a, s);
+    uint64_t resident = 0, peak = 0, limit = 0;
+    skimp_process_memory(&resident, &peak);
+    if (s->max_memory > 0) {
+        limit = s->max_memory > resident ? s->max_memory - resident : 1;
+    }
+    skimp_status status = load(a, s, limit);
     if (status == SKIMP_OK) {
         status = check_output("output", s->output, s->operands.items, s->operands.n, &a->error);
     }
@@ -42,6 +43,55 @@ static void end(apply *a)
     skimp_job_destroy(a->job);
     skimp_model_destroy(a->model);
     skimp_budget_destroy(a->budget);
+    a->job = NULL;
+    a->model = NULL;
+    a->budget = NULL;
+}
+
+/*
+ * A budget that does not even hold the model, or a look at the inputs: does so again in what is free, for the figure that
+ * the user needs.  The error stays as it is where that cannot be told.
+ */
+static void name_minimum(apply *a, const settings *s, bool is_score)
+{
+    const bool is_known = a->job != NULL && a->error.minimum_bytes > 0;
+    uint64_t minimum = 0;
+    if (a->error.code != SKIMP_ERROR_BUDGET || s->max_memory == 0 || is_known) {
+        return;
+    }
+    for (size_t i = 1; i < s->operands.n; i++) {
+        if (strcmp(s->operands.items[i], "-") == 0) {
+            return; /* not to be read twice */
+        }
+    }
+    end(a);
+    apply roomy = { .error = SKIMP_ERROR_INIT };
+    skimp_job_options options = job_options(s, 1, NULL);
+    options.max_memory = 0;
+    uint64_t limit = 0;
+    skimp_status status = skimp_default_memory(&limit, &roomy.error);
+    if (status == SKIMP_OK) {
+        status = load(&roomy, s, limit);
+    }
+    if (status == SKIMP_OK) {
+        status = skimp_job_create(&roomy.job, &options, &roomy.error);
+    }
+    if (status == SKIMP_OK) {
+        status = is_score ? skimp_job_score_minimum(roomy.job, roomy.model, &minimum, &roomy.error)
+                          : skimp_job_predict_minimum(roomy.job, roomy.model, s->proba, &minimum, &roomy.error);
+    }
+    end(&roomy);
+    if (status == SKIMP_OK && minimum > s->max_memory) {
+        const uint64_t requested = a->error.requested, in_use = a->error.in_use;
+        a->error = (skimp_error)SKIMP_ERROR_INIT;
+        (void)!fail(&a->error, SKIMP_ERROR_BUDGET,
+                    "a budget of %.1f MiB is too small: the smallest that works is %.1f MiB",
+                    (double)s->max_memory / 0x1p20, ceil((double)minimum / 0x1p20 * 10) / 10);
+        a->error.minimum_bytes = minimum;
+        a->error.requested = requested;
+        a->error.in_use = in_use;
+    }
+    a->error.limit = s->max_memory;
 }
 
 static json_t *report_json(const apply *a, const skimp_report *report)
@@ -80,6 +130,7 @@ int command_predict(const settings *s)
         text_warnings(a.job, skimp_job_report(a.job));
     }
     if (status != SKIMP_OK) {
+        name_minimum(&a, s, false);
         code = report_failure(s->json, &a.error);
     } else if (s->json) {
         json_t *object = report_json(&a, skimp_job_report(a.job));
@@ -104,6 +155,7 @@ int command_score(const settings *s)
         text_warnings(a.job, skimp_job_report(a.job));
     }
     if (status != SKIMP_OK) {
+        name_minimum(&a, s, true);
         code = report_failure(s->json, &a.error);
     } else if (s->json) {
         const skimp_report *report = skimp_job_report(a.job);

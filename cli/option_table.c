@@ -126,9 +126,9 @@ const option command_options[] = {
     { "max-memory", 'm', "SIZE", OPTION_SIZE, offsetof(settings, max_memory), NULL, 0, means, READS,
       "the budget: bytes, or a number with K, M, G (powers of 1024) or KB, MB, GB (of 1000); default: $SKIMP_MAX_MEMORY, else half of what is free" },
     { "threads", 'j', "N", OPTION_COUNT, offsetof(settings, threads), NULL, 0, means, READS, "at most this many threads (default: one for each CPU)" },
-    { "spill-dir", 0, "DIRECTORY", OPTION_FILE, offsetof(settings, spill_dir), NULL, 0, means, FITS,
+    { "spill-dir", 0, "DIRECTORY", OPTION_FILE, offsetof(settings, spill_dir), NULL, 0, means, READS,
       "where the chunk store goes when memory does not hold it (default: $TMPDIR, else /var/tmp)" },
-    { "spill-to-memory", 0, NULL, OPTION_FLAG, offsetof(settings, spill_to_memory), NULL, 0, means, FITS, "allow a spill directory that is memory (tmpfs)" },
+    { "spill-to-memory", 0, NULL, OPTION_FLAG, offsetof(settings, spill_to_memory), NULL, 0, means, READS, "allow a spill directory that is memory (tmpfs)" },
     { "checkpoint", 0, "FILE", OPTION_FILE, offsetof(settings, checkpoint), NULL, 0, means, FITS,
       "write the state to FILE after every pass, and continue from it when it is there" },
 

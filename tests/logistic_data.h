@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "estimator/estimator.h"
+#include "kernel/kernel.h"
 
 typedef struct data {
     skimpi_problem problem;
@@ -254,6 +255,33 @@ static skimpi_params *new_params(skimp_budget *budget, const skimpi_estimator_cl
     return params;
 }
 
+/* A copy of a chunk with its dense columns shifted, as the engine has them shifted in place. */
+static skimpi_chunk shifted(const skimpi_chunk *chunk, const double *shifts)
+{
+    skimpi_chunk copy = *chunk;
+    copy.dense = zeroed(chunk->n_dense, sizeof *copy.dense);
+    for (unsigned j = 0; j < chunk->n_dense; j++) {
+        const skimpi_dense_column *from = &chunk->dense[j];
+        size_t size = from->f32 != NULL ? sizeof(float) : sizeof(double);
+        void *values = zeroed(chunk->n_rows, size);
+        memcpy(values, from->f32 != NULL ? (void *)from->f32 : (void *)from->f64, chunk->n_rows * size);
+        copy.dense[j] = (skimpi_dense_column){ .feature = from->feature,
+                                               .f32 = from->f32 != NULL ? values : NULL,
+                                               .f64 = from->f32 != NULL ? NULL : values };
+    }
+    skimpi_chunk_shift(&copy, shifts);
+    return copy;
+}
+
+static void free_shifted(skimpi_chunk *chunk)
+{
+    for (unsigned j = 0; j < chunk->n_dense; j++) {
+        free(chunk->dense[j].f32);
+        free(chunk->dense[j].f64);
+    }
+    free(chunk->dense);
+}
+
 /* One pass. order: lanes are run in an order of their own, each from its first chunk to its last. */
 static skimp_status one_pass(const skimpi_estimator_class *class, void *self, const skimpi_pass *pass, const data *d,
                              const skimpi_needs *needs, unsigned order, skimp_error *error)
@@ -264,9 +292,15 @@ static skimp_status one_pass(const skimpi_estimator_class *class, void *self, co
         unsigned lane =
             order % 2 == 0 ? (step + order) % needs->lanes : (needs->lanes - 1 + order - step) % needs->lanes;
         for (uint64_t i = lane; i * stride < d->problem.n_chunks; i += needs->lanes) {
-            assert_int_equal(
-                class->consume(self, pass, &d->chunks[i * stride], lanes + lane * needs->lane_bytes, scratch, error),
-                SKIMP_OK);
+            skimpi_chunk chunk = d->chunks[i * stride];
+            if (pass->shifts != NULL) {
+                chunk = shifted(&d->chunks[i * stride], pass->shifts);
+            }
+            assert_int_equal(class->consume(self, pass, &chunk, lanes + lane * needs->lane_bytes, scratch, error),
+                             SKIMP_OK);
+            if (pass->shifts != NULL) {
+                free_shifted(&chunk);
+            }
         }
         memset(scratch, (int)step, needs->worker_bytes); /* nothing may live on in the scratch */
     }

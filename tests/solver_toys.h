@@ -19,9 +19,9 @@
  */
 typedef struct toy {
     size_t n, rows;
-    const double *a; /* rows × n */
-    const double *b; /* n */
-    double ridge, l1;
+    const double *a;         /* rows × n */
+    const double *b;         /* n */
+    double ridge, l1, noise; /* noise: F seems to fall at every seventh request alone, and for ever */
     bool is_quadratic;
 } toy;
 
@@ -85,6 +85,7 @@ static unsigned toy_run(const toy *t, const skimpi_solver *solver, void *block, 
             .rows = (double)t->rows, .l1 = t->l1, .gradient = gradient, .diagonal = diagonal, .product = product
         };
         answer.value = toy_evaluate(t, request.point, gradient);
+        answer.value += t->noise * ((requests % 7 != 0) - 1e-3 * requests);
         for (size_t j = 0; j < n; j++) {
             answer.optimality = fmax(answer.optimality, toy_subgradient(gradient[j], request.point[j], t->l1));
             diagonal[j] = t->ridge;
@@ -131,6 +132,7 @@ static void toy_options(const toy *t, skimpi_solver_options *o)
     o->gap = 1e-10;
     o->floor = 1e-12;
     o->max_iter = 1000;
+    o->max_passes = 1e6;
     o->n_levels = 1;
     o->stride[0] = 1;
     o->penalty_factor[0] = 1.0;
@@ -232,6 +234,31 @@ static void toy_check_solver(const skimpi_solver *solver)
         other.tol = 1e-3;
         assert_false(solver->check(block, &other));
         free(block);
+        /* No more passes than were promised, whatever the answers are worth. */
+        options.max_passes = SKIMPI_FEWEST_PASSES + 5 * (double)kind;
+        options.tol = 0;
+        options.gap = 0;
+        t.noise = 0.1;
+        block = toy_block(solver, &options);
+        requests = toy_run(&t, solver, block, 2000);
+        solver->solution(block, &solution);
+        assert_true((double)requests <= options.max_passes && solution.stop != SKIMPI_STOP_NONE &&
+                    solution.stop != SKIMPI_STOP_NOT_FINITE);
+        free(block);
+        toy_options(&t, &options);
+        options.n_levels = 3;
+        options.stride[0] = 4;
+        options.stride[1] = 2;
+        options.stride[2] = 1;
+        options.penalty_factor[1] = options.penalty_factor[2] = 1.0;
+        options.max_passes = SKIMPI_FEWEST_PASSES;
+        block = toy_block(solver, &options);
+        requests = toy_run(&t, solver, block, 2000);
+        solver->solution(block, &solution);
+        assert_true(solution.stop != SKIMPI_STOP_NONE && requests <= 4 * SKIMPI_FEWEST_PASSES);
+        free(block);
+        t.noise = 0.0;
+        toy_options(&t, &options);
         /* Few iterations end as they should. */
         options.max_iter = 1;
         block = toy_block(solver, &options);

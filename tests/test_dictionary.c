@@ -42,6 +42,38 @@ static uint32_t insert(skimpi_dictionary *d, const char *text, size_t length)
     return code;
 }
 
+/* Texts of all lengths up to some: the bound holds whatever their order, and long ones waste little. */
+static void the_bound_holds_for_texts_of_any_length(void **state)
+{
+    (void)state;
+    enum { LONGEST = 300000 };
+    static char text[LONGEST];
+    static const uint32_t longest[] = { 1, 40, 200, 3000, 20000, 140000, LONGEST };
+    for (size_t k = 0; k < sizeof longest / sizeof *longest; k++) {
+        skimpi_random random;
+        skimpi_random_seed(&random, k + 1);
+        skimpi_dictionary *d;
+        const uint64_t before = skimp_budget_tag_in_use(budget, SKIMP_TAG_CATEGORIES);
+        uint64_t bytes = 0, n = 0;
+        assert_int_equal(skimpi_dictionary_create(&d, budget, NULL), SKIMP_OK);
+        while (bytes < 40 * longest[k] + 20000 && n < 3000) {
+            /* Short ones and the longest in turns are worst: what is left of a block is most. */
+            const size_t length = n % 3 == 0 ? longest[k] : 1 + skimpi_random_below(&random, longest[k]);
+            for (size_t i = 0; i < length && i < 8; i++) {
+                text[i] = (char)('a' + skimpi_random_below(&random, 26));
+            }
+            const uint32_t size = skimpi_dictionary_size(d);
+            (void)insert(d, text, length);
+            bytes += skimpi_dictionary_size(d) > size ? length : 0;
+            n++;
+            assert_true(skimp_budget_tag_in_use(budget, SKIMP_TAG_CATEGORIES) - before <=
+                        skimpi_dictionary_bytes(skimpi_dictionary_size(d), bytes, longest[k]));
+        }
+        skimpi_dictionary_destroy(d);
+    }
+    assert_true(skimpi_dictionary_bytes(20000, 20000 * 200, 200) < 20000 * (200 + 128));
+}
+
 static void codes_in_order_of_appearance(void **state)
 {
     (void)state;
@@ -60,11 +92,11 @@ static void codes_in_order_of_appearance(void **state)
         assert_int_equal(skimpi_dictionary_size(d), i + 1);
         if ((i & (i + 1)) == 0 || i == N - 1) {
             assert_true(skimp_budget_tag_in_use(budget, SKIMP_TAG_CATEGORIES) - before <=
-                        skimpi_dictionary_bytes(i + 1, bytes));
+                        skimpi_dictionary_bytes(i + 1, bytes, sizeof text));
         }
     }
     assert_true(skimp_budget_tag_in_use(budget, SKIMP_TAG_CATEGORIES) - before >=
-                skimpi_dictionary_bytes(N, bytes) / 2);
+                skimpi_dictionary_bytes(N, bytes, 64) / 2);
     for (uint32_t i = 0; i < N; i++) {
         char text[64];
         size_t length = text_of(i, text), got;
@@ -249,6 +281,7 @@ static void survives_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_bound_holds_for_texts_of_any_length),
         cmocka_unit_test(codes_in_order_of_appearance),
         cmocka_unit_test(odd_texts),
         cmocka_unit_test(ranks_are_the_byte_order),

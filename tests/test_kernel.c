@@ -576,6 +576,35 @@ static void test_columns(void **state)
     }
 }
 
+/* Floats and doubles about an offset lose nothing when it is taken off; a column without a shift keeps its bits. */
+static void test_shift(void **state)
+{
+    (void)state;
+    enum { N = 33 };
+    float floats[N], *f32 = aligned_alloc(64, 256), *kept = aligned_alloc(64, 256);
+    double *f64 = aligned_alloc(64, 512);
+    const double shifts[4] = { 4096.25, 0, 0, 0x1p40 };
+    assert_true(f32 != NULL && f64 != NULL && kept != NULL);
+    for (size_t i = 0; i < N; i++) {
+        floats[i] = (float)i / 16;
+        f32[i] = 4096.25f + floats[i];
+        f64[i] = 0x1p40 + (double)floats[i];
+        kept[i] = i % 2 == 0 ? -0.0f : NAN;
+    }
+    skimpi_dense_column columns[3] = { { .feature = 0, .f32 = f32 },
+                                       { .feature = 1, .f32 = kept },
+                                       { .feature = 3, .f64 = f64 } };
+    skimpi_chunk chunk = { .n_rows = N, .n_dense = 3, .dense = columns };
+    skimpi_chunk_shift(&chunk, shifts);
+    for (size_t i = 0; i < N; i++) {
+        assert_true(f32[i] == floats[i] && f64[i] == (double)floats[i]);
+        assert_true(i % 2 == 0 ? kept[i] == 0 && signbit(kept[i]) : isnan(kept[i]));
+    }
+    free(f32);
+    free(f64);
+    free(kept);
+}
+
 static void test_dispatch(void **state)
 {
     (void)state;
@@ -593,7 +622,7 @@ int main(void)
         cmocka_unit_test(test_codes),      cmocka_unit_test(test_csr),           cmocka_unit_test(test_scales),
         cmocka_unit_test(test_offsets),    cmocka_unit_test(test_weights),       cmocka_unit_test(test_high_indices),
         cmocka_unit_test(test_vectors),    cmocka_unit_test(test_dense_rows),    cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_dispatch),
+        cmocka_unit_test(test_shift),      cmocka_unit_test(test_dispatch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -495,6 +495,11 @@ static double offset_value(unsigned i, unsigned j)
     return hash_uniform(50, i, j) + (j == 0 ? 1e9 : j == 1 ? -1e6 : 0.0);
 }
 
+static double huge_value(unsigned i, unsigned j)
+{
+    return hash_uniform(50, i, j) * (j == 1 ? 1e30 : 1.0);
+}
+
 static void separable_classes_end(void **state)
 {
     (void)state;
@@ -571,6 +576,164 @@ static void scales_and_offsets_do_no_harm(void **state)
     end_trial(&u);
     free_data(&d);
     free_data(&plain);
+}
+
+/* Numbers of 20 bits behind the point, which offsets up to 2^30 leave as they are; the first column is of floats. */
+static double exact_value(unsigned i, unsigned j)
+{
+    return floor(hash_uniform(50, i, j) * (j == 0 ? 0x1p6 : 0x1p20)) / (j == 0 ? 0x1p6 : 0x1p20);
+}
+static const double far_away[] = { 0x1p14, -0x1p30, 0x1p30, 0.0 };
+static double far_value(unsigned i, unsigned j)
+{
+    return exact_value(i, j) + far_away[j % 4];
+}
+static double far_everywhere_value(unsigned i, unsigned j)
+{
+    return exact_value(i, 1 + j) + 0x1p30;
+}
+
+static data far_columns(unsigned rows, unsigned columns, unsigned classes, double (*value)(unsigned i, unsigned j))
+{
+    static const char *const names[] = { "a", "b", "c", "d" };
+    data d = blank(rows, columns, 0, 0, classes, false);
+    for (unsigned i = 0; i < rows; i++) {
+        for (unsigned j = 0; j < columns; j++) {
+            d.x[i * columns + j] = value(i, j);
+        }
+        double u = hash_uniform(50, i, 0) - hash_uniform(50, i, 1) + 0.5 * hash_uniform(50, i, 900);
+        d.y[i] = u < -0.3 ? 0.0 : u < 0.3 || classes == 2 ? 1.0 : 2.0;
+    }
+    d.problem.feature_names = columns <= 4 ? names : NULL;
+    cut(&d, columns, 0, 0, 100, false);
+    return d;
+}
+
+/* What an offset changes: the intercept, and a pass or two for its sake. */
+static void offsets_change_the_intercept_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned rows, columns, classes;
+        const char *settings;
+    } cases[] = {
+        { 3000, 4, 2, "C=1 tol=1e-9" },
+        { 3000, 4, 2, "C=inf tol=1e-9" },
+        { 3000, 4, 2, "C=0.1 l1_ratio=1 tol=1e-9" },
+        { 3000, 4, 3, "C=1 tol=1e-9" },
+        { 3000, 4, 3, "C=inf tol=1e-9" },
+        { 600, 560, 2, "C=0.01 tol=1e-8" },
+        { 600, 560, 2, "C=0.1 l1_ratio=1 tol=1e-8 max_iter=1000" },
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        unsigned p = cases[c].columns, k = cases[c].classes > 2 ? cases[c].classes : 1;
+        data near = far_columns(cases[c].rows, p, cases[c].classes, exact_value),
+             far = far_columns(cases[c].rows, p, cases[c].classes, far_value);
+        trial t = try_fit(&near, cases[c].settings), u = try_fit(&far, cases[c].settings);
+        assert_true(t.f.status == SKIMP_OK && u.f.status == SKIMP_OK && t.f.outcome.converged && u.f.outcome.converged);
+        if (u.f.passes > t.f.passes + 2 || u.f.passes > u.f.needs.passes_max) {
+            fail_msg("case %zu: %u passes, %u without offsets", c, u.f.passes, t.f.passes);
+        }
+        assert_true(fabs(u.f.outcome.objective - t.f.outcome.objective) <= 1e-9 * t.f.outcome.objective);
+        double first = 0.0; /* all classes' intercepts may be off by the same */
+        for (unsigned l = 0; l < k; l++) {
+            double intercept = t.model[k * p + l], size = 0.0;
+            for (unsigned j = 0; j < p; j++) {
+                double w = u.model[l * p + j];
+                assert_true(fabs(w - t.model[l * p + j]) <= 1e-6);
+                intercept -= w * far_away[j % 4];
+                size += fabs(w * far_away[j % 4]);
+            }
+            double off = u.model[k * p + l] - intercept;
+            first = l == 0 && k > 1 ? off : first;
+            if (fabs(off - first) > 1e-6 + 2e-15 * size) {
+                fail_msg("case %zu: intercept %.17g is off by %g", c, intercept, off - first);
+            }
+        }
+        if (p == 4) {
+            assert_true(warned(&u, "'b' is 2e+09") && warned(&u, "'c' is 2e+09"));
+            assert_int_equal(skimpi_warnings_count(u.warnings), 2);
+        }
+        assert_int_equal(skimpi_warnings_count(t.warnings), 0);
+        end_trial(&t);
+        end_trial(&u);
+        free_data(&near);
+        free_data(&far);
+    }
+}
+
+/* A shift is part of what a checkpoint keeps, and a fit that goes on from a model knows its intercept. */
+static void offsets_bear_resuming_and_starting(void **state)
+{
+    (void)state;
+    data d = far_columns(3000, 4, 2, far_value);
+    skimp_budget *budget = new_budget(0);
+    skimpi_params *params = new_params(budget, class, "tol=1e-9");
+    fitted whole = fit(class, budget, &d, params, 0, 0, NULL);
+    size_t n, again;
+    double *model = model_of(budget, whole.self, &n);
+    for (unsigned pass = 1; pass < whole.passes; pass++) {
+        fitted f = fit(class, budget, &d, params, pass, pass, NULL);
+        assert_true(f.status == SKIMP_OK && f.passes == whole.passes);
+        double *other = model_of(budget, f.self, &again);
+        assert_true(again == n);
+        assert_memory_equal(model, other, n * sizeof(double));
+        free(other);
+        class->destroy(f.self);
+    }
+    skimpi_tensors *tensors;
+    assert_int_equal(skimpi_tensors_create(&tensors, budget, NULL), SKIMP_OK);
+    assert_int_equal(class->save(whole.self, tensors, "0.", NULL), SKIMP_OK);
+    fitted f = { .needs = whole.needs };
+    assert_int_equal(class->begin(&f.self, budget, &d.problem, params, NULL, NULL), SKIMP_OK);
+    assert_int_equal(class->start(f.self, tensors, "0.", NULL), SKIMP_OK);
+    for (;;) {
+        skimpi_pass pass;
+        assert_int_equal(class->next_pass(f.self, &pass, NULL), SKIMP_OK);
+        if (pass.is_done) {
+            break;
+        }
+        f.passes++;
+        assert_int_equal(one_pass(class, f.self, &pass, &d, &f.needs, 0, NULL), SKIMP_OK);
+    }
+    class->result(f.self, &f.outcome);
+    assert_true(f.outcome.converged && f.passes <= 4 && f.passes < whole.passes); /* two for the moments */
+    assert_true(fabs(f.outcome.objective - whole.outcome.objective) <= 1e-9 * whole.outcome.objective);
+    class->destroy(f.self);
+    class->destroy(whole.self);
+    skimpi_tensors_destroy(tensors);
+    skimpi_params_destroy(params);
+    free(model);
+    assert_int_equal(skimp_budget_destroy(budget), 0);
+    free_data(&d);
+}
+
+/* Without an intercept of its own there is nothing that an offset could go into: the fit ends, and says which column. */
+static void hopeless_offsets_end_soon(void **state)
+{
+    (void)state;
+    static const char *const settings[] = { "fit_intercept=false", "fit_intercept=false C=inf",
+                                            "fit_intercept=false l1_ratio=1", "solver=liblinear" };
+    data d = far_columns(1000, 4, 2, far_everywhere_value);
+    for (size_t c = 0; c < sizeof settings / sizeof *settings; c++) {
+        trial t = try_fit(&d, settings[c]);
+        assert_int_equal(t.f.status, SKIMP_OK);
+        if (t.f.passes > 30) {
+            fail_msg("%s: %u passes", settings[c], t.f.passes);
+        }
+        assert_true(warned(&t, "out of reach of double precision") &&
+                    (warned(&t, "of column 'a'") || warned(&t, "of column 'b'") || warned(&t, "of column 'c'") ||
+                     warned(&t, "of column 'd'")));
+        end_trial(&t);
+    }
+    free_data(&d);
+    d = two_columns(1000, 2, huge_value, false);
+    static const char *const names[] = { "small", "huge" };
+    d.problem.feature_names = names;
+    trial t = try_fit(&d, "C=inf");
+    assert_true(t.f.status == SKIMP_OK && t.f.passes <= 30 && warned(&t, "of column 'huge'"));
+    end_trial(&t);
+    free_data(&d);
 }
 
 static void rare_and_many_classes(void **state)
@@ -655,7 +818,9 @@ static void combinations_are_checked(void **state)
         { "n_jobs=3 verbose=1 warm_start=true random_state=4", 2, SKIMP_OK },
     };
     skimp_budget *budget = new_budget(0);
-    skimpi_problem problem = { .n_rows = 100, .n_features = 3, .n_dense = 3, .chunk_rows = 100, .n_chunks = 1 };
+    skimpi_problem problem = {
+        .n_rows = 100, .is_exact = true, .n_features = 3, .n_dense = 3, .chunk_rows = 100, .n_chunks = 1
+    };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         skimpi_params *params = new_params(budget, class, cases[i].settings);
         skimpi_needs needs;
@@ -664,6 +829,24 @@ static void combinations_are_checked(void **state)
         skimpi_params_destroy(params);
     }
     assert_int_equal(skimp_budget_destroy(budget), 0);
+}
+
+/* A sample does not tell how many classes there are: only the data refuses liblinear. */
+static void plans_do_not_count_classes(void **state)
+{
+    (void)state;
+    data d = two_columns(100, 2, plain_value, false);
+    skimp_budget *budget = new_budget(0);
+    skimpi_params *params = new_params(budget, class, "solver=liblinear");
+    skimpi_needs needs;
+    d.problem.n_classes = 3;
+    d.problem.is_exact = false;
+    assert_int_equal(class->plan(&d.problem, params, &needs, NULL), SKIMP_OK);
+    d.problem.is_exact = true;
+    assert_int_equal(class->plan(&d.problem, params, &needs, NULL), SKIMP_ERROR_PARAM);
+    skimpi_params_destroy(params);
+    assert_int_equal(skimp_budget_destroy(budget), 0);
+    free_data(&d);
 }
 
 static void penalty_goes_before_l1_ratio(void **state)
@@ -715,9 +898,13 @@ int main(void)
         cmocka_unit_test(duplicated_columns_share),
         cmocka_unit_test(constant_columns_do_no_harm),
         cmocka_unit_test(scales_and_offsets_do_no_harm),
+        cmocka_unit_test(offsets_change_the_intercept_alone),
+        cmocka_unit_test(offsets_bear_resuming_and_starting),
+        cmocka_unit_test(hopeless_offsets_end_soon),
         cmocka_unit_test(rare_and_many_classes),
         cmocka_unit_test(max_iter_ends_with_a_warning),
         cmocka_unit_test(combinations_are_checked),
+        cmocka_unit_test(plans_do_not_count_classes),
         cmocka_unit_test(penalty_goes_before_l1_ratio),
         cmocka_unit_test(weights_of_zero_are_refused),
     };

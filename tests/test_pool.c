@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -168,8 +170,8 @@ static void charges_and_gives_back(void **state)
     uint64_t before = skimp_budget_in_use(budget);
     skimpi_pool *pool;
     assert_int_equal(skimpi_pool_create(&pool, budget, 4, NULL), SKIMP_OK);
-    assert_in_range(skimp_budget_tag_in_use(budget, SKIMP_TAG_THREADS), 3 * SKIMPI_STACK_CHARGE,
-                    3 * SKIMPI_STACK_CHARGE + 16384);
+    assert_int_equal(skimp_budget_tag_in_use(budget, SKIMP_TAG_THREADS), skimpi_pool_bytes(4));
+    assert_in_range(skimpi_pool_bytes(4), 3 * SKIMPI_STACK_CHARGE, 3 * SKIMPI_STACK_CHARGE + 16384);
     skimpi_pool_destroy(pool);
     assert_int_equal(skimp_budget_in_use(budget), before);
     skimpi_pool_destroy(NULL);
@@ -185,6 +187,55 @@ static void charges_and_gives_back(void **state)
     assert_null(pool);
     assert_int_equal(skimp_budget_in_use(tight), before);
     assert_int_equal(skimp_budget_destroy(tight), 0);
+}
+
+/* In a child that is nobody (root may have any number of threads) and may have no more threads than there are: of 4, some. */
+static int work_with_threads_refused(rlim_t most)
+{
+    const struct rlimit limit = { most, most };
+    const uint64_t before = skimp_budget_in_use(budget);
+    skimpi_pool *pool;
+    tally t = { .failing_from = 99 };
+    if ((getuid() == 0 && setuid(54321) != 0) || setrlimit(RLIMIT_NPROC, &limit) != 0) {
+        return 77;
+    }
+    if (skimpi_pool_create(&pool, budget, 4, NULL) != SKIMP_OK) {
+        return 1;
+    }
+    const unsigned size = skimpi_pool_size(pool);
+    const uint64_t charged = skimp_budget_tag_in_use(budget, SKIMP_TAG_THREADS);
+    if (size >= 4 || charged < (size - 1) * SKIMPI_STACK_CHARGE || charged > (size - 1) * SKIMPI_STACK_CHARGE + 16384) {
+        return 2;
+    }
+    if (skimpi_pool_run(pool, count_me, &t, NULL) != SKIMP_OK) {
+        return 3;
+    }
+    for (unsigned w = 0; w < 64; w++) {
+        if (atomic_load(&t.seen[w]) != (w < size)) {
+            return 4;
+        }
+    }
+    skimpi_pool_destroy(pool);
+    return skimp_budget_in_use(budget) == before ? 0 : 5;
+}
+
+static void goes_on_with_the_threads_there_are(void **state)
+{
+    (void)state;
+    for (rlim_t most = 1; most <= 3; most++) {
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            _exit(work_with_threads_refused(most));
+        }
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        if (WEXITSTATUS(status) == 77) {
+            skip();
+        }
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
 }
 
 static void every_failed_allocation_is_clean(void **state)
@@ -328,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_run_inside_a_run_is_refused, make_budget, end_budget),
         cmocka_unit_test_setup_teardown(signals_are_for_the_caller, make_budget, end_budget),
         cmocka_unit_test_setup_teardown(charges_and_gives_back, make_budget, end_budget),
+        cmocka_unit_test_setup_teardown(goes_on_with_the_threads_there_are, make_budget, end_budget),
         cmocka_unit_test_setup_teardown(every_failed_allocation_is_clean, make_budget, end_budget),
         cmocka_unit_test_setup_teardown(a_worker_stays_within_its_charge, make_budget, end_budget),
         cmocka_unit_test_setup_teardown(turns_come_in_order, make_budget, end_budget),

@@ -141,7 +141,11 @@ static void new_texts_of_a_unit(void **state)
     skimpi_raw raw;
     uint64_t before = skimp_budget_tag_in_use(budget, SKIMP_TAG_PARSE);
     assert_int_equal(skimpi_raw_create(&raw, budget, s, 10, 0, NULL), SKIMP_OK);
-    uint64_t created = skimp_budget_tag_in_use(budget, SKIMP_TAG_PARSE);
+    uint64_t created = skimp_budget_tag_in_use(budget, SKIMP_TAG_PARSE), expected = 0;
+    for (uint32_t i = 0; i < 20000; i++) {
+        expected += (uint64_t)snprintf(NULL, 0, "t%u", (unsigned)i);
+    }
+    assert_int_equal(skimpi_raw_expect(&raw, 20002, expected + 10, NULL), SKIMP_OK);
     for (int round = 0; round < 2; round++) {
         assert_int_equal(code_of(&raw, s, 1, "known", false), 0);
         assert_int_equal(code_of(&raw, s, 0, "known", true), SKIMPI_CODE_UNKNOWN);
@@ -155,6 +159,7 @@ static void new_texts_of_a_unit(void **state)
             assert_int_equal(code_of(&raw, s, i % 3, text, false), SKIMPI_CODE_FRESH + 2 + i);
         }
         assert_true(skimp_budget_tag_in_use(budget, SKIMP_TAG_PARSE) - created <= skimpi_raw_fresh_bytes(20002, bytes));
+        assert_int_equal(bytes, expected + 10);
         const skimpi_fresh *fresh = raw.fresh.data;
         assert_int_equal(fresh[5].slot, 0);
         assert_int_equal(fresh[5].length, 2);

@@ -136,7 +136,8 @@ static void writes_and_reads_back(void **state)
 static void writes_the_format(void **state)
 {
     (void)state;
-    static const char header[] = "{\"__metadata__\":{\"k\":\"a\\u0001\\\"\xef\xbf\xbd\xc3\xbc\"},"
+    static const char begin[] = "{\"__metadata__\":{\"checksum\":\"xxh3:";
+    static const char header[] = "\",\"k\":\"a\\u0001\\\"\xef\xbf\xbd\xc3\xbc\"},"
                                  "\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[16,19]},"
                                  "\"w\":{\"dtype\":\"F64\",\"shape\":[2,1],\"data_offsets\":[0,16]}}";
     skimp_budget *budget = budget_of(1u << 20);
@@ -161,14 +162,31 @@ static void writes_the_format(void **state)
     memcpy(&length, bytes, sizeof(length));
     assert_int_equal((8 + length) % 64, 0);
     assert_int_equal(n, 8 + length + 19);
-    assert_memory_equal(bytes + 8, header, sizeof(header) - 1);
-    for (size_t i = sizeof(header) - 1; i < length; i++) {
+    const size_t rest = sizeof(begin) - 1 + 16;
+    assert_memory_equal(bytes + 8, begin, sizeof(begin) - 1);
+    assert_memory_equal(bytes + 8 + rest, header, sizeof(header) - 1);
+    for (size_t i = rest + sizeof(header) - 1; i < length; i++) {
         assert_int_equal(bytes[8 + i], ' ');
     }
     assert_memory_equal(bytes + 8 + length, "\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\0xyz", 19);
     assert_true(skimpi_tensors_recognise(bytes, n));
     assert_false(skimpi_tensors_recognise(bytes, 8));
     assert_false(skimpi_tensors_recognise("label,a,b,c", 11));
+    /* Whatever bit is another one, the checksum is wrong, or something else is; unless it is no longer called so. */
+    const size_t key = 8 + strlen("{\"__metadata__\":{\"");
+    for (size_t i = 0; i < 8 * n; i++) {
+        if (i / 8 >= key && i / 8 < key + strlen("checksum")) {
+            continue;
+        }
+        bytes[i / 8] ^= (char)(1 << i % 8);
+        write_file("flipped", bytes, n);
+        assert_int_equal(skimpi_tensors_read(&tensors, budget, in_temporary("flipped"), NULL), SKIMP_ERROR_DATA);
+        bytes[i / 8] ^= (char)(1 << i % 8);
+    }
+    write_file("flipped", bytes, n);
+    assert_int_equal(skimpi_tensors_read(&tensors, budget, in_temporary("flipped"), NULL), SKIMP_OK);
+    assert_int_equal(skimpi_tensors_meta_count(tensors), 1); /* the checksum is the file's business */
+    skimpi_tensors_destroy(tensors);
     assert_true(skimp_budget_destroy(budget) == 0);
 }
 

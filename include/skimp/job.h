@@ -100,7 +100,8 @@ typedef struct skimp_job_options {
     /* going on from a model */
     const struct skimp_model *start; /* where the fit begins (below); NULL: anew. Borrowed until the job is destroyed */
     bool partial; /* partial_fit: one epoch, whatever max_iter and tol say, and a model that can be gone on from */
-    const struct skimp_array *classes; /* a classifier's, as in classes_ of a model, which the data need not show all; NULL:
+    const struct skimp_array
+        *classes; /* a classifier's, as in classes_ of a model, which the data need not show all; NULL:
                                           those that they show, or the start's */
     /* watching */
     skimp_progress_fn *progress;
@@ -204,6 +205,14 @@ SKIMP_API SKIMP_CHECKED skimp_status skimp_job_convert(skimp_job *job, const cha
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_predict(skimp_job *job, const skimp_model *model, const char *path,
                                                        bool proba, skimp_error *error);
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_score(skimp_job *job, const skimp_model *model, skimp_error *error);
+/*
+ * The smallest budgets in which these two run, in *bytes; the job does not run any more after that.  For the caller that had
+ * too little to load the model, or to look at the inputs, and wants to know what would do: a job without max_memory tells.
+ */
+SKIMP_API SKIMP_CHECKED skimp_status skimp_job_predict_minimum(skimp_job *job, const skimp_model *model, bool proba,
+                                                               uint64_t *bytes, skimp_error *error);
+SKIMP_API SKIMP_CHECKED skimp_status skimp_job_score_minimum(skimp_job *job, const skimp_model *model, uint64_t *bytes,
+                                                             skimp_error *error);
 
 /* ---- a model applied into the caller's memory ---- */
 
@@ -211,7 +220,7 @@ typedef enum skimp_apply_kind {
     SKIMP_APPLY_LABEL,       /* one column: of a classifier the index into classes_, of a regressor the value */
     SKIMP_APPLY_DECISION,    /* of a classifier: one column for two classes, else one for each */
     SKIMP_APPLY_PROBABILITY, /* of a classifier: one column for each class */
-    SKIMP_APPLY_TRANSFORM    /* the features as the steps leave them, which is what a final estimator gets; text is one-hot */
+    SKIMP_APPLY_TRANSFORM /* the features as the steps leave them, which is what a final estimator gets; text is one-hot */
 } skimp_apply_kind;
 
 /* How much memory is wanted. */
@@ -331,6 +340,8 @@ SKIMP_API SKIMP_CHECKED skimp_status skimp_parse_size(const char *text, uint64_t
 
 /* This process's resident set and its high-water mark, by the kernel. */
 SKIMP_API void skimp_process_memory(uint64_t *resident, uint64_t *peak);
+/* What a job without max_memory may take beside that: half of what is free to this process. */
+SKIMP_API SKIMP_CHECKED skimp_status skimp_default_memory(uint64_t *bytes, skimp_error *error);
 
 SKIMP_API const char *skimp_version(void); /* "0.1.0" */
 

@@ -150,8 +150,8 @@ static int core_exec(PyObject *module)
     state->job_type = PyType_FromModuleAndSpec(module, &core_job_spec, NULL);
     state->model_type = PyType_FromModuleAndSpec(module, &core_model_spec, NULL);
     state->block_type = PyType_FromModuleAndSpec(module, &core_block_spec, NULL);
-    if (state->make_error == NULL || state->job_type == NULL || state->model_type == NULL || state->block_type == NULL ||
-        PyModule_AddObjectRef(module, "Job", state->job_type) < 0 ||
+    if (state->make_error == NULL || state->job_type == NULL || state->model_type == NULL ||
+        state->block_type == NULL || PyModule_AddObjectRef(module, "Job", state->job_type) < 0 ||
         PyModule_AddObjectRef(module, "Model", state->model_type) < 0 ||
         PyModule_AddStringConstant(module, "version", skimp_version()) < 0) {
         return -1;

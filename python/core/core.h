@@ -88,9 +88,9 @@ typedef struct core_data {
 
 /* Batches from a callable of Python (core_batches.c). */
 typedef struct core_batches {
-    PyObject *next;                     /* called without arguments: a dict as core_data_read takes, or None at the end */
-    PyObject *dict;                     /* of the batch that is there */
-    core_data batch;                    /* the same */
+    PyObject *next;  /* called without arguments: a dict as core_data_read takes, or None at the end */
+    PyObject *dict;  /* of the batch that is there */
+    core_data batch; /* the same */
     PyObject *type, *value, *traceback; /* what `next` raised; NULL: nothing */
 } core_batches;
 

@@ -64,11 +64,11 @@ static PyObject *job_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     core_watch_init(&self->watch);
     atomic_flag_clear(&self->busy);
     PyObject *data = PyDict_GetItemString(dict, "data"); /* borrowed */
-    const bool is_read = core_options_read(&options, dict) &&
-                         take_start(self, core_state_of_type(type), PyDict_GetItemString(dict, "start"), &options) &&
-                         take_rows(self, PyDict_GetItemString(dict, "rows"), PyDict_GetItemString(dict, "n_rows"),
-                                   &options) &&
-                         (data == NULL || core_data_read(&self->data, data));
+    const bool is_read =
+        core_options_read(&options, dict) &&
+        take_start(self, core_state_of_type(type), PyDict_GetItemString(dict, "start"), &options) &&
+        take_rows(self, PyDict_GetItemString(dict, "rows"), PyDict_GetItemString(dict, "n_rows"), &options) &&
+        (data == NULL || core_data_read(&self->data, data));
     if (is_read) {
         options.options.data = data != NULL ? &self->data.data : NULL;
         options.options.progress = core_watch_progress;
@@ -405,8 +405,10 @@ static PyMethodDef methods[] = {
     { "predict", job_predict, METH_VARARGS, "predict(model, path, proba=False, progress=None): writes a CSV." },
     { "score", job_score, METH_VARARGS, "score(model, progress=None): fills the report's metrics." },
     { "apply", job_apply, METH_VARARGS,
-      "apply(model, kind, dtype='float64', indices_dtype='int64', progress=None): what the model makes of the inputs. kind "
-      "is 'label', 'decision', 'probability' or 'transform'; a Block of two dimensions, or of sparse data (values, indices, "
+      "apply(model, kind, dtype='float64', indices_dtype='int64', progress=None): what the model makes of the inputs. "
+      "kind "
+      "is 'label', 'decision', 'probability' or 'transform'; a Block of two dimensions, or of sparse data (values, "
+      "indices, "
       "indptr, n_columns) of CSR." },
     { "next_chunk", job_next_chunk, METH_O,
       "next_chunk(with_texts): the next rows of a chunk store as a dict of bytes, or None at the end." },

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,8 +22,9 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skimp import _config, _core, _to_sklearn
-from skimp._data import PART, Data, arranged, resolve
+from skimp._data import PART, Data, arranged, planned, resolve
 from skimp._params import settings
+from skimp._progress import Teller, telling
 from skimp._report import MemoryReport, Plan
 
 DTYPES = {
@@ -38,6 +39,7 @@ DTYPES = {
 
 
 COLUMN_ARRAYS = ("columns", "column_types", "column_places", "category_missing")
+FORM_ARRAYS = ("sgd_moments", "sgd_scales")  # of dense columns, of sparse ones
 
 
 class Fitted:
@@ -78,6 +80,12 @@ def is_sparse(job: Any) -> bool:
     return any(kind == "sparse" for _, kind, _ in job.columns())
 
 
+def _largest(moments: np.ndarray) -> np.ndarray:
+    """Return about how large the values of columns are, which is what SGD goes by in sparse data."""
+    n, mean, squares = moments[:-1].T
+    return np.ascontiguousarray(np.abs(mean) + 3 * np.sqrt(squares / np.maximum(n, 1)), dtype=np.float32)
+
+
 def in_form(
     meta: dict[str, str], arrays: list[tuple[str, np.ndarray]], sparse: bool | None
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, np.ndarray], ...]]:
@@ -91,11 +99,13 @@ def in_form(
             raise ValueError("the model was fitted on columns of text, which sparse data does not have")
         meta = {**meta, "data": "sparse" if sparse else "table"}
         own = np.arange(0 if sparse else n, dtype=np.uint32)
+        scales = [("sgd_scales", _largest(array)) for name, array in arrays if sparse and name == "sgd_moments"]
         arrays = [
             (name, own if re.fullmatch(r"\d+\..*\.columns", name) else array)
             for name, array in arrays
-            if name not in COLUMN_ARRAYS
+            if name not in (*COLUMN_ARRAYS, *FORM_ARRAYS)
         ]
+        arrays += scales
         if not sparse:
             names = "".join(f"x{i}\0" for i in range(n))
             parts = (np.frombuffer(names.encode(), np.uint8), np.zeros(n, np.uint8), own, np.zeros(0, np.uint8))
@@ -195,10 +205,9 @@ class SkimpEstimator(BaseEstimator):
             "spill_dir": config["spill_dir"],
         }
 
-    def _progress(self) -> Callable[[dict[str, Any]], object] | None:
-        """Return who is told of progress."""
-        progress = _config.effective(self.__dict__.get("_skimp_config", {}))["progress"]
-        return progress if callable(progress) else None
+    def _telling(self) -> AbstractContextManager[Teller | None]:
+        """Return a context with who is told of progress."""
+        return telling(_config.effective(self.__dict__.get("_skimp_config", {}))["progress"])
 
     # ---- jobs ----
 
@@ -206,10 +215,10 @@ class SkimpEstimator(BaseEstimator):
         """Return the parameters as the library takes them."""
         return self.get_params(deep=False)
 
-    def _job(self, data: Data) -> Any:
-        return _core.Job(
-            {"estimator": self._core_name, "params": settings(self._job_params()), **self._job_config(), **data.options}
-        )
+    def _job(self, data: Data, going_on: dict[str, Any] | None = None) -> Any:
+        """Return a job that fits; `going_on` says from which model, if it is to go on from one."""
+        own = {"estimator": self._core_name, "params": settings(self._job_params())}
+        return _core.Job({**own, **self._job_config(), **data.options, **(going_on or {})})
 
     def _resolve(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Data:
         return resolve(
@@ -217,15 +226,17 @@ class SkimpEstimator(BaseEstimator):
         )
 
     def _plan(self, X: Any, y: Any = None, sample_weight: Any = None) -> Plan:
-        return Plan(self._job(self._resolve(X, y, sample_weight, reset=True)).plan())
+        data = self._resolve(X, y, sample_weight, reset=True)
+        return Plan(planned(self._job(data), data))
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         self._fit_job(self._resolve(X, y, sample_weight, reset=True))
 
-    def _fit_job(self, data: Data) -> None:
-        job = self._job(data)
-        plan = job.plan()
-        model = job.fit(self._progress())
+    def _fit_job(self, data: Data, going_on: dict[str, Any] | None = None) -> None:
+        job = self._job(data, going_on)
+        plan = planned(job, data)
+        with self._telling() as tell:
+            model = job.fit(tell)
         report = job.report()
         self.memory_report_ = MemoryReport(plan, report)
         self._take(model, data)
@@ -249,7 +260,7 @@ class SkimpEstimator(BaseEstimator):
             own[name] = array
         self._take_part(own, Fitted(model.meta(), shapes, own), data)
         if not hasattr(self, "n_features_in_"):
-            self._set_columns(own)
+            self._set_columns(own, data)
 
     def _own(self, name: str) -> str | None:
         """Return the attribute that an array of the model is; None: it is none."""
@@ -267,12 +278,12 @@ class SkimpEstimator(BaseEstimator):
         if "classes_" in own:
             self.classes_ = self._labels(own["classes_"], data)
 
-    def _set_columns(self, arrays: dict[str, np.ndarray]) -> None:
+    def _set_columns(self, arrays: dict[str, np.ndarray], data: Data | None = None) -> None:
         """Set the names and number of the input columns: those of a file, which `validate_data` has not seen."""
         if "columns" in arrays:
             names = strings(arrays["columns"])
             self.n_features_in_ = len(names)
-            if any(name != f"x{i}" for i, name in enumerate(names)):  # made up, where the data has none
+            if data is None or data.has_names:
                 self.feature_names_in_ = np.array(names, dtype=object)
         else:
             self.n_features_in_ = int(self._skimp.meta["n_features_in"])
@@ -290,7 +301,8 @@ class SkimpEstimator(BaseEstimator):
         if array.dtype == np.uint8:
             labels = np.array(strings(array), dtype=object)
             dtype = data.label_dtype if data is not None else None
-            return labels.astype(dtype) if dtype is not None and dtype.kind == "U" else labels
+            # A part of the data may show the shorter of the labels alone.
+            return labels.astype(np.promote_types(dtype, labels.astype(str).dtype)) if dtype is not None and dtype.kind == "U" else labels
         if data is not None and data.labels is not None:
             return data.labels[array.astype(np.intp)]
         if data is not None and data.label_dtype is not None:
@@ -324,7 +336,7 @@ class SkimpEstimator(BaseEstimator):
 
         Returns
         -------
-        estimator
+        estimator : estimator
             Of the class of the same name; where text columns were encoded, a Pipeline that encodes them first.
         """
         check_is_fitted(self)
@@ -335,7 +347,8 @@ class SkimpEstimator(BaseEstimator):
     def _apply_data(self, data: Data, kind: str, dtype: str = "float64") -> Any:
         """Return what the model makes of data, as `Job.apply` gives it."""
         job = _core.Job({**self._job_config(), **data.options})
-        result = job.apply(self._model(is_sparse(job)), kind, dtype, index_type(data), self._progress())
+        with self._telling() as tell:
+            result = job.apply(self._model(is_sparse(job)), kind, dtype, index_type(data), tell)
         return result if data.order is None else arranged(result, data.order)
 
     def _apply(self, X: Any, kind: str, dtype: str = "float64") -> np.ndarray:
@@ -347,11 +360,13 @@ class SkimpEstimator(BaseEstimator):
         """Write what the model predicts to a CSV file."""
         check_is_fitted(self)
         job = _core.Job({**self._job_config(), **self._resolve(X, None, None, reset=False).options})
-        job.predict(self._model(is_sparse(job)), os.fspath(out), proba, self._progress())
+        with self._telling() as tell:
+            job.predict(self._model(is_sparse(job)), os.fspath(out), proba, tell)
 
     def _score_file(self, X: Any, y: str | None, metric: str) -> float:
         """Return a metric of the model over files: y names their target, or it is that which the model was fitted on."""
         check_is_fitted(self)
         job = _core.Job({**self._job_config(), **self._resolve(X, y, None, reset=False).options})
-        job.score(self._model(is_sparse(job)), self._progress())
+        with self._telling() as tell:
+            job.score(self._model(is_sparse(job)), tell)
         return job.report()["metrics"][metric]

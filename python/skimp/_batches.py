@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Data in batches: frames by slices, streams of Arrow, chunks of an iterator, mapped files; each with target and weight.
+"""Data in batches: frames by slices, streams of Arrow, chunks of an iterator, mapped files; with target and weight.
 
-The extension module asks for one batch after the other, from a thread of its own, and holds it until it asks for the next.
+The extension module asks for one batch after the other, from a thread of its own, and holds each until it asks for the
+next.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PREAD_BYTES = 512 << 10  # of a mapped file, read at once
 Part = tuple[Table, Any, Any]  # rows, their targets, their weights
 
 
-# ---- what is what ------------------------------------------------------------------------------------------------------
+# ---- what is what ----------------------------------------------------------------------------------------------------
 
 
 def is_polars(X: Any) -> bool:
@@ -67,10 +68,12 @@ def is_stream(X: Any) -> bool:
 
 def mapped_file(X: Any) -> bool:
     """Say whether this is an unmodified memmap, which is better read than mapped."""
-    return isinstance(X, np.memmap) and X.ndim == 2 and X.mode == "r" and X.filename is not None and _place(X) is not None
+    return (
+        isinstance(X, np.memmap) and X.ndim == 2 and X.mode == "r" and X.filename is not None and _place(X) is not None
+    )
 
 
-# ---- rows --------------------------------------------------------------------------------------------------------------
+# ---- rows ------------------------------------------------------------------------------------------------------------
 
 
 def pandas_parts(X: Any) -> Iterator[Table]:
@@ -162,7 +165,7 @@ def memmap_parts(X: np.memmap) -> Iterator[Table]:
         os.close(fd)
 
 
-# ---- chunks ------------------------------------------------------------------------------------------------------------
+# ---- chunks ----------------------------------------------------------------------------------------------------------
 
 
 def _chunk_tables(X: Any, kinds: list[bool | None]) -> Iterator[tuple[Table, int]]:
@@ -207,7 +210,7 @@ def chunk_parts(chunks: Iterator[Any]) -> Iterator[Part]:
             raise ValueError(f"Found input variables with inconsistent numbers of samples: [{at}, {len(y)}]")
 
 
-# ---- targets -----------------------------------------------------------------------------------------------------------
+# ---- targets ---------------------------------------------------------------------------------------------------------
 
 
 def label_column(name: str, values: np.ndarray) -> Column:

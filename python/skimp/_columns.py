@@ -29,8 +29,8 @@ def texts(values: Any) -> tuple[np.ndarray, np.ndarray]:
 def refuse_dates(name: Any, kind: Any) -> None:
     """Raise the error for a column of dates."""
     raise ValueError(
-        f"column {str(name)!r} holds dates or times ({kind}): drop it (skimp.Dataset(..., drop=[{str(name)!r}])), or make "
-        "numbers of it"
+        f"column {str(name)!r} holds dates or times ({kind}): drop it (skimp.Dataset(..., drop=[{str(name)!r}])), "
+        "or make numbers of it"
     )
 
 
@@ -38,7 +38,7 @@ def _is_text(values: list[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-# ---- pandas ------------------------------------------------------------------------------------------------------------
+# ---- pandas ----------------------------------------------------------------------------------------------------------
 
 
 def is_pandas(X: Any) -> bool:
@@ -57,7 +57,9 @@ def pandas_names(X: Any) -> list[str | None]:
 def has_text(X: Any) -> bool:
     """Say whether a pandas frame has columns of text or categories."""
     return any(
-        dtype.kind in "OUT" or str(dtype) in ("category", "str", "string") or getattr(dtype, "name", "").startswith("string")
+        dtype.kind in "OUT"
+        or str(dtype) in ("category", "str", "string")
+        or getattr(dtype, "name", "").startswith("string")
         for dtype in X.dtypes
     )
 
@@ -112,7 +114,8 @@ def in_place(X: Any) -> bool:
     import pandas as pd
 
     return all(
-        isinstance(dtype, pd.CategoricalDtype) or (isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype.itemsize <= 8)
+        isinstance(dtype, pd.CategoricalDtype)
+        or (isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype.itemsize <= 8)
         for dtype in X.dtypes
     )
 
@@ -124,7 +127,7 @@ def pandas_table(X: Any, names: list[str | None], kinds: list[bool | None] | Non
     return {"kind": "columns", "n_rows": X.shape[0], "columns": columns}
 
 
-# ---- Arrow -------------------------------------------------------------------------------------------------------------
+# ---- Arrow -----------------------------------------------------------------------------------------------------------
 
 
 def _one_array(array: Any) -> Any:
@@ -231,8 +234,3 @@ def table_shape(table: Table) -> tuple[int, int]:
     if table["kind"] == "columns":
         return table["n_rows"], len(table["columns"])
     return table["values"].shape if table["kind"] == "matrix" else table["shape"]
-
-
-def text_columns(table: Table) -> list[int]:
-    """Return which columns are text."""
-    return [i for i, column in enumerate(table.get("columns", ())) if column[2] is not None]

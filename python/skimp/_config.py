@@ -49,9 +49,7 @@ def parse_size(size: str | int) -> int:
 
     K, M, G and KiB, MiB, GiB are powers of 1024; KB, MB, GB of 1000.
     """
-    if isinstance(size, str):
-        return _core.parse_size(size)
-    bytes_ = int(size)
+    bytes_ = _core.parse_size(size) if isinstance(size, str) else int(size)
     if bytes_ <= 0:
         raise ValueError(f"max_memory={size!r}: a size above 0 is needed")
     return bytes_
@@ -76,7 +74,17 @@ def config_context(
     spill_dir : path, default=None
         Directory on a disk for what does not fit.
     progress : bool or callable, default=None
-        Called about twenty times a second with a dict (phase, bytes, rows, passes, objective, memory, time left).
+        True: a bar of tqdm or rich, where one is installed and somebody sees it.  A function is called about twenty
+        times a second with a dict (phase, bytes, rows, passes, objective, memory, time left).
+
+    Yields
+    ------
+    None
+        None of the settings that are None is changed.
+
+    See Also
+    --------
+    set_config : For the whole process.
 
     Examples
     --------
@@ -104,14 +112,52 @@ def set_config(
     spill_dir: str | os.PathLike[str] | None = None,
     progress: bool | Callable[[dict[str, Any]], object] | None = None,
 ) -> None:
-    """Set what holds in this process where no `config_context` says otherwise. None leaves a setting as it is."""
+    """Set what holds in this process where no `config_context` says otherwise. None leaves a setting as it is.
+
+    Parameters
+    ----------
+    max_memory : str or int, default=None
+        By how much the resident set may grow during a call: ``"256MB"``, ``"1GiB"`` or bytes.
+    n_threads : int, default=None
+        Threads that work at once.
+    spill_dir : path, default=None
+        Directory on a disk for what does not fit.
+    progress : bool or callable, default=None
+        True: a bar of tqdm or rich, where one is installed and somebody sees it.  A function is called about twenty
+        times a second with a dict (phase, bytes, rows, passes, objective, memory, time left).
+
+    See Also
+    --------
+    config_context : For a block.
+
+    Examples
+    --------
+    >>> import skimp
+    >>> before = skimp.get_config()["max_memory"]
+    >>> skimp.set_config(max_memory="1GiB")
+    >>> skimp.get_config()["max_memory"]
+    1073741824
+    """
     _process.update(
         _checked({"max_memory": max_memory, "n_threads": n_threads, "spill_dir": spill_dir, "progress": progress})
     )
 
 
 def get_config() -> dict[str, Any]:
-    """Return the settings that hold here; ``max_memory`` None is half of what is free to this process."""
+    """Return the settings that hold here.
+
+    Returns
+    -------
+    settings : dict
+        By name: ``max_memory`` in bytes (None is half of what is free to this process), ``n_threads``, ``spill_dir``,
+        ``progress``.
+
+    Examples
+    --------
+    >>> import skimp
+    >>> sorted(skimp.get_config())
+    ['max_memory', 'n_threads', 'progress', 'spill_dir']
+    """
     return effective({})
 
 
@@ -136,3 +182,9 @@ def _environment() -> dict[str, Any]:
 def effective(carried: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that hold for an estimator that carries these."""
     return {**dict.fromkeys(KEYS), **_environment(), **_process, **carried, **_context.get()}
+
+
+def budget_bytes(carried: Mapping[str, Any]) -> int:
+    """Return the memory budget that holds for an estimator that carries these: where none is set, half of what is free."""
+    size = effective(carried)["max_memory"]
+    return size if size is not None else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What `fit`, `predict`, `score` and `transform` are given, as jobs take it: arrays where they lie, files by name, the rest
-in batches.
+"""What `fit`, `predict`, `score` and `transform` are given, as jobs take it.
 
-Nothing here copies X.  A label that is text is turned into a code of as few bytes as will do, by parts of the array.
+That is arrays where they lie, files by name, and the rest in batches.  Nothing here copies X.  A label that is text is
+turned into a code of as few bytes as will do, by parts of the array.
 """
 
 from __future__ import annotations
@@ -32,12 +32,11 @@ from skimp._columns import (
     pandas_table,
     table_names,
     table_shape,
-    text_columns,
     texts,
 )
 from skimp._paths import arrow_format, is_path, paths_of
 
-__all__ = ["PART", "Data", "arranged", "array_data", "is_data", "is_path", "resolve"]
+__all__ = ["PART", "Data", "arranged", "array_data", "is_data", "is_path", "planned", "resolve"]
 
 PART = 1 << 16  # rows looked at together
 MOST_EXACT = 1 << 53  # integers up to here are doubles
@@ -57,6 +56,10 @@ class Data:
         Of text labels and large integers, the classes in ascending order (the job knows them by their place or text).
     label_dtype : dtype or None
         Type that ``classes_`` is to have.
+    has_source : bool
+        Rows come from a source whose memory is its own.
+    has_names : bool
+        The data's columns have names of their own.
     order : ndarray or None
         Of rows that the job gives in another order: which of them each is.
     """
@@ -65,8 +68,15 @@ class Data:
     n_rows: int | None = None
     labels: np.ndarray | None = None
     label_dtype: np.dtype | None = None
+    has_names: bool = True
+    has_source: bool = False
     order: np.ndarray | None = None
     held: list[Any] = field(default_factory=list)
+
+
+def planned(job: Any, data: Data) -> dict[str, Any]:
+    """Return the plan of a job over data."""
+    return {**job.plan(), "has_source": data.has_source}
 
 
 def is_dataset(X: Any) -> bool:
@@ -89,7 +99,7 @@ def arranged(result: Any, order: np.ndarray) -> Any:
     return rows.data, rows.indices, rows.indptr, n_columns
 
 
-# ---- labels ------------------------------------------------------------------------------------------------------------
+# ---- labels ----------------------------------------------------------------------------------------------------------
 
 
 def _parts(y: np.ndarray) -> Any:
@@ -136,7 +146,7 @@ def _label_column(y: np.ndarray) -> tuple[tuple[Any, ...], np.ndarray | None]:
     return ("y", _codes(y, classes), None), classes
 
 
-# ---- arrays ------------------------------------------------------------------------------------------------------------
+# ---- arrays ----------------------------------------------------------------------------------------------------------
 
 
 def _names(estimator: Any) -> tuple[str, ...] | None:
@@ -191,7 +201,7 @@ def array_data(
     return data
 
 
-# ---- targets and weights beside the rows ----------------------------------------------------------------------------------
+# ---- targets and weights beside the rows -----------------------------------------------------------------------------
 
 
 def _need_target(estimator: Any) -> None:
@@ -218,7 +228,11 @@ def _target(estimator: Any, data: Data, y: Any, y_kind: str, X: Any = None) -> t
 
 
 def _weight(sample_weight: Any, X: Any) -> tuple[Any, ...] | None:
-    return None if sample_weight is None else ("sample_weight", _check_sample_weight(sample_weight, X, dtype=np.float64), None)
+    return (
+        None
+        if sample_weight is None
+        else ("sample_weight", _check_sample_weight(sample_weight, X, dtype=np.float64), None)
+    )
 
 
 def _forget_columns(estimator: Any) -> None:
@@ -232,7 +246,7 @@ def _model_columns(estimator: Any) -> list[str] | None:
     return None if names is None else list(map(str, names))
 
 
-# ---- frames ------------------------------------------------------------------------------------------------------------
+# ---- frames ----------------------------------------------------------------------------------------------------------
 
 
 def _without_roles(estimator: Any, X: Any) -> Any:
@@ -251,7 +265,7 @@ def _pandas_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: b
     if not reset and not names_target:
         X = _without_roles(estimator, X)
     n_rows, n_columns = X.shape
-    for n, what, axis in ((n_rows, "sample(s)", 0), (n_columns, "feature(s)", 1)):
+    for n, what in ((n_rows, "sample(s)"), (n_columns, "feature(s)")):
         if n == 0:
             raise ValueError(f"Found array with 0 {what} (shape={X.shape}) while a minimum of 1 is required.")
     if names_target or names_weight:
@@ -278,7 +292,7 @@ def _pandas_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: b
     return data
 
 
-# ---- streams and files ---------------------------------------------------------------------------------------------------
+# ---- streams and files -----------------------------------------------------------------------------------------------
 
 
 def _check_names(estimator: Any, table: dict[str, Any], reset: bool) -> None:
@@ -306,6 +320,8 @@ def _batch_data(
     if sample_weight is not None and not names_weight:
         weight = ("sample_weight", np.asarray(sample_weight, dtype=np.float64), None)
     batches = Batches(parts, n_rows, target, weight)
+    data.has_names = table_names(batches.table) is not None
+    data.has_source = True
     if is_wanted and y is None and not batches.has_target:
         _need_target(estimator)
     if batches.y is not None and target is None and is_wanted:
@@ -326,7 +342,7 @@ def _batch_data(
 
 
 def names_known(estimator: Any, table: dict[str, Any]) -> bool:
-    """Say whether the names of the columns can tell whether they are the model's; else the library says what is missing."""
+    """Say whether the names of the columns tell if they are the model's; else the library says what is missing."""
     names, known = table_names(table), _model_columns(estimator)
     return names is None or known is None or not set(known) <= set(names)
 
@@ -346,9 +362,7 @@ def _file_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: boo
     if kind is not None:
         wanted = None if reset or estimator is None else _model_columns(estimator)
         parts, n_rows = file_parts(paths, kind, wanted=wanted if not isinstance(y, str) else None)
-        return _batch_data(
-            estimator, parts, n_rows, y, sample_weight, reset=reset, y_kind=y_kind, held=paths
-        )
+        return _batch_data(estimator, parts, n_rows, y, sample_weight, reset=reset, y_kind=y_kind, held=paths)
     given = [value for value in (y, sample_weight) if value is not None and not isinstance(value, str)]
     if given and y_kind is not None:
         from skimp.dataset import Dataset
@@ -357,10 +371,12 @@ def _file_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: boo
         return _dataset_parts(estimator, data, y, sample_weight, reset=reset, y_kind=y_kind)
     if reset and estimator is not None:
         _forget_columns(estimator)
-    return Data({"inputs": paths, "target": y if isinstance(y, str) else None, "weight": sample_weight if isinstance(sample_weight, str) else None})
+    roles = {"target": y if isinstance(y, str) else None}
+    roles["weight"] = sample_weight if isinstance(sample_weight, str) else None
+    return Data({"inputs": paths, **roles}, has_names=not all(path.endswith(".npy") for path in paths))
 
 
-# ---- Datasets ------------------------------------------------------------------------------------------------------------
+# ---- Datasets --------------------------------------------------------------------------------------------------------
 
 
 def _is_own(own: np.ndarray | None, given: Any) -> bool:
@@ -380,7 +396,7 @@ def _dataset_parts(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset:
 
 
 def _dataset_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool, y_kind: str | None) -> Data:
-    data = Data(X._options(), n_rows=len(X), order=X._order, held=[X])
+    data = Data(X._options(), n_rows=len(X), has_names=X._has_names, order=X._order, held=[X])
     if isinstance(y, str) and y not in (X.target_name, X._target_text):
         raise ValueError(f"y: the target of this Dataset is {X.target_name!r}, chosen when it was made, not {y!r}")
     if isinstance(sample_weight, str) and sample_weight != X.weight_name:
@@ -406,7 +422,7 @@ def _dataset_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: 
     return _dataset_parts(estimator, X, y, sample_weight, reset=reset, y_kind=y_kind)
 
 
-# ---- all of them -----------------------------------------------------------------------------------------------------------
+# ---- all of them -----------------------------------------------------------------------------------------------------
 
 
 def resolve(

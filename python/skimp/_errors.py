@@ -7,12 +7,43 @@ from __future__ import annotations
 class BudgetError(MemoryError):
     """The memory budget is too small for the work.
 
+    Parameters
+    ----------
+    message : str
+        What happened, and what would be enough.
+    requested : int, default=0
+        Bytes that were asked for.
+    in_use : int, default=0
+        Bytes that were charged then.
+    limit : int, default=0
+        Bytes that the budget allows.
+    minimum_bytes : int, default=None
+        The smallest budget that works, where it is known.
+
     Attributes
     ----------
-    requested, in_use, limit : int
-        Bytes that were asked for, that were charged then, and that the budget allows.
+    requested : int
+        Bytes that were asked for.
+    in_use : int
+        Bytes that were charged then.
+    limit : int
+        Bytes that the budget allows.
     minimum_bytes : int or None
         The smallest budget that works, where it is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import skimp
+    >>> from skimp.linear_model import Ridge
+    >>> X = np.random.default_rng(0).normal(size=(1000, 100))
+    >>> try:
+    ...     with skimp.config_context(max_memory=1000):
+    ...         model = Ridge().fit(X, X[:, 0])
+    ... except skimp.BudgetError as error:
+    ...     enough = error.minimum_bytes
+    >>> with skimp.config_context(max_memory=enough):
+    ...     model = Ridge().fit(X, X[:, 0])
     """
 
     requested: int
@@ -34,6 +65,17 @@ class BudgetError(MemoryError):
 class DataError(ValueError):
     """The data is not what it should be.
 
+    Parameters
+    ----------
+    message : str
+        What was found, and where.
+    file : str, default=None
+        Name of the file.
+    row : int, default=None
+        Row.
+    column : str, default=None
+        Name of the column.
+
     Attributes
     ----------
     file : str or None
@@ -42,6 +84,21 @@ class DataError(ValueError):
         Row, counted from 1 with the header line included, as an editor counts lines.
     column : str or None
         Name of the column.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import skimp
+    >>> from skimp.linear_model import Ridge
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     path = os.path.join(directory, "bad.csv")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("a,y\\n1,2\\n3,\\n")
+    ...     try:
+    ...         model = Ridge().fit(path, "y")
+    ...     except skimp.DataError as error:
+    ...         print(error.row, error.column)
+    3 y
     """
 
     file: str | None

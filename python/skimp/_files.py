@@ -27,6 +27,19 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     See Also
     --------
     load : Read it again.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import skimp
+    >>> from skimp.linear_model import Ridge
+    >>> model = Ridge().fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     path = os.path.join(directory, "model.safetensors")
+    ...     skimp.save(model, path)
+    ...     again = skimp.load(path)
+    >>> again.predict([[3.0]]) == model.predict([[3.0]])
+    array([ True])
     """
     if not isinstance(estimator, (SkimpEstimator, Pipeline)):
         raise TypeError(f"{type(estimator).__name__} is no estimator of skimp: skimp.from_sklearn makes one of it")
@@ -46,7 +59,22 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    estimator
-        A fitted estimator; of a model with steps a `skimp.pipeline.Pipeline`.
+    estimator : estimator
+        Fitted; of a model with steps a `skimp.pipeline.Pipeline`.
+
+    See Also
+    --------
+    save : Write such a file.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import skimp
+    >>> from skimp.preprocessing import MinMaxScaler
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     path = os.path.join(directory, "model.safetensors")
+    ...     skimp.save(MinMaxScaler().fit([[0.0], [4.0]]), path)
+    ...     skimp.load(path).transform([[1.0]])
+    array([[0.25]])
     """
     return estimator_of(_core.Model.load(os.fspath(path)), Pipeline)

@@ -46,8 +46,9 @@ def from_sklearn(estimator: BaseEstimator) -> Any:
 
     Returns
     -------
-    estimator
-        Unfitted, with the same parameters.  Parts that skimp does not have stay scikit-learn's, and a warning names them.
+    estimator : estimator
+        Unfitted, with the same parameters.  Parts that skimp does not have stay scikit-learn's, and a warning names
+        them.
 
     Examples
     --------

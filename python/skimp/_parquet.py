@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Parquet files, some rows at a time, in little memory.
 
-A reader of Parquet holds for each column a page and its dictionary, about 3 MiB: of many columns at once that is more than
-the rest of a job.  So where it would be, a few columns of a row group are read at a time, and their values wait in an
-unnamed file in the spill directory until the last columns are read.
+A reader of Parquet holds for each column a page and its dictionary, about 3 MiB: of many columns at once that is more
+than the rest of a job.  So where it would be, a few columns of a row group are read at a time, and their values wait in
+an unnamed file in the spill directory until the last columns are read.
 """
 
 from __future__ import annotations
@@ -100,7 +100,11 @@ def parquet_tables(path: str, names: list[str], n_rows: int) -> Iterator[Table]:
                     columns = {column[0]: column for column in arrow_table(batch)["columns"]}
                     columns |= waiting.rows(at, batch.num_rows)
                     at += batch.num_rows
-                    yield {"kind": "columns", "n_rows": batch.num_rows, "columns": tuple(columns[name] for name in names)}
+                    yield {
+                        "kind": "columns",
+                        "n_rows": batch.num_rows,
+                        "columns": tuple(columns[name] for name in names),
+                    }
 
 
 def _waits(kind: Any) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Files by name: a path, or a glob.  What the library does not read itself (Parquet, Arrow) comes in batches by pyarrow."""
+"""Files by name: a path, or a glob.  Parquet and Arrow, which the library does not read, come in batches by pyarrow."""
 
 from __future__ import annotations
 

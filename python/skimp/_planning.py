@@ -13,17 +13,28 @@ from skimp._report import Plan
 def plan(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> Plan:
     """Say what fitting an estimator would take: memory, passes, disk, time.
 
+    Of files a few samples are read, of arrays nothing is copied.
+
     Parameters
     ----------
     estimator : estimator
         An estimator or Pipeline of skimp; it is not changed.
-    X, y, sample_weight
-        What `fit` would be given.  Of files a few samples are read, of arrays nothing is copied.
+    X : array-like, sparse matrix, frame, path, stream or Dataset
+        What `fit` would be given.
+    y : array-like or str, default=None
+        What `fit` would be given.
+    sample_weight : array-like or str, default=None
+        What `fit` would be given.
 
     Returns
     -------
-    Plan
+    plan : Plan
         Its `peak_bytes` is an upper bound of the growth of the resident set during the fit.
+
+    Raises
+    ------
+    BudgetError
+        The budget is too small; its `minimum_bytes` would be enough.
 
     Examples
     --------
@@ -31,7 +42,10 @@ def plan(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> Pl
     >>> import skimp
     >>> from skimp.linear_model import Ridge
     >>> X = np.zeros((1000, 4))
-    >>> skimp.plan(Ridge(), X, X[:, 0]).exact
+    >>> plan = skimp.plan(Ridge(), X, X[:, 0])
+    >>> plan.exact, plan.rows, plan.features
+    (True, 1000, 4)
+    >>> plan.peak_bytes <= plan.budget_bytes
     True
     """
     if not hasattr(estimator, "_plan"):

@@ -43,22 +43,45 @@ def _html_table(rows: list[tuple[str, ...]], head: tuple[str, ...], caption: str
 class Plan:
     """What a fit will take, said before it runs.
 
+    `skimp.plan` returns it; it prints as a table, in a notebook too.
+
     Attributes
     ----------
     exact : bool
         Nothing was assumed of the data; else `assumed` says what was.
     assumed : dict
         Rows, features, categories and the like, from a sample.
-    budget_bytes, peak_bytes, minimum_bytes : int
-        The budget; an upper bound of the growth; the smallest budget that works.
+    budget_bytes : int
+        The budget.
+    peak_bytes : int
+        An upper bound of the growth of the resident set.
+    minimum_bytes : int
+        The smallest budget that works.
     memory : dict
         Bytes by what they are for.
     disk_bytes : int
         Disk for what does not fit.
-    passes_expected, passes_max : float
-        Scans of all rows.
+    passes_expected : float
+        Scans of all rows, by experience.
+    passes_max : float
+        Scans of all rows, at most.
     seconds : float
         Rough.
+    chunk_rows : int
+        Rows that are worked on at once.
+    store : str
+        Where the chunks are kept between passes.
+    threads : int
+        Threads that work.
+    rows : int
+        Rows.
+    features : int
+        Features, after text is encoded.
+    nonzeros : int
+        Values that are not zero, of sparse data.
+    has_source : bool
+        The rows come from a source of its own (a stream, an iterator, pyarrow): what that takes is not known, and not
+        in the figures.
     """
 
     exact: bool
@@ -77,12 +100,15 @@ class Plan:
     rows: int
     features: int
     nonzeros: int
+    has_source: bool = False
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.__dict__.update(values)
 
     def _rows(self) -> list[tuple[str, ...]]:
         rows = [(f"  {tag}", f"{size / MIB:.1f}") for tag, size in self.memory.items() if size > 0]
+        if self.has_source:
+            rows.append(("  source, beside these", "unknown"))
         rows.append(("peak, at most", f"{self.peak_bytes / MIB:.1f}"))
         rows.append(("budget", f"{self.budget_bytes / MIB:.1f}"))
         rows.append(("smallest budget", f"{self.minimum_bytes / MIB:.1f}"))
@@ -102,18 +128,30 @@ class Plan:
 class MemoryReport:
     """What a fit was planned to take, and what it took.
 
+    It is the attribute `memory_report_` of what was fitted; it prints as a table, in a notebook too.
+
     Attributes
     ----------
     plan : Plan
         Said before it ran.
     peak_bytes : int
-        By how much the resident set grew, by the kernel's high-water mark (in a process where nothing else runs).
+        By how much the resident set grew, by the kernel's high-water mark.  More than that where something else runs in the
+        process, or where it was larger before: the mark is of its whole life, until ``5`` is written to
+        ``/proc/self/clear_refs``.
     charged_peak_bytes : int
         What was charged to the budget at most.
     memory : dict
         Charged bytes by what they were for.
-    disk_bytes, passes, seconds, threads
-        As in the plan.
+    disk_bytes : int
+        Disk that was taken.
+    passes : float
+        Scans of all rows; one of a sample counts by its share.
+    seconds : float
+        Time.
+    threads : int
+        Threads that worked.
+    source_bytes : int or None
+        What a source of its own took beside these: growth that nothing was charged for.  None: there was none.
     """
 
     plan: Plan
@@ -124,11 +162,14 @@ class MemoryReport:
     passes: float
     seconds: float
     threads: int
+    source_bytes: int | None
 
     def __init__(self, plan: Mapping[str, Any], report: Mapping[str, Any]) -> None:
         self.plan = Plan(plan)
         for name in ("peak_bytes", "charged_peak_bytes", "memory", "disk_bytes", "passes", "seconds", "threads"):
             setattr(self, name, report[name])
+        others = max(0, self.peak_bytes - self.charged_peak_bytes)
+        self.source_bytes = others if self.plan.has_source else None
 
     def _rows(self) -> list[tuple[str, ...]]:
         plan = self.plan
@@ -136,6 +177,8 @@ class MemoryReport:
         rows: list[tuple[str, ...]] = [
             (f"  {tag}", f"{plan.memory[tag] / MIB:.1f}", f"{self.memory.get(tag, 0) / MIB:.1f}") for tag in tags
         ]
+        if self.source_bytes is not None:
+            rows.append(("  source, beside these", "unknown", f"{self.source_bytes / MIB:.1f}"))
         rows.append(("at once", f"{plan.peak_bytes / MIB:.1f}", f"{self.charged_peak_bytes / MIB:.1f}"))
         rows.append(("growth, by the kernel", f"{plan.peak_bytes / MIB:.1f}", f"{self.peak_bytes / MIB:.1f}"))
         rows.append(("disk", f"{plan.disk_bytes / MIB:.1f}", f"{self.disk_bytes / MIB:.1f}"))

@@ -30,9 +30,9 @@ class Transformer(TransformerMixin, SkimpEstimator):
         if hasattr(cls, "_core_name"):
             cls._prefix = f"0.{cls._core_name}."
 
-    def _job(self, data: Data) -> Any:
+    def _job(self, data: Data, going_on: dict[str, Any] | None = None) -> Any:
         own = {"steps": (self._core_name,), "params": settings(self._job_params(), f"{self._core_name}__")}
-        return _core.Job({**own, **self._job_config(), **data.options})
+        return _core.Job({**own, **self._job_config(), **data.options, **(going_on or {})})
 
     def _n_outputs(self) -> int:
         """Return the number of columns that come out."""
@@ -43,29 +43,31 @@ class Transformer(TransformerMixin, SkimpEstimator):
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).  A path is a CSV, svmlight, NPY, Parquet, Arrow or chunk-store
+            file, or a glob of such.
         y : None
             Ignored.
 
         Returns
         -------
-        self
+        self : estimator
+            Fitted.
         """
         self._fit(X, None, None)
         return self
 
     def transform(self, X: Any) -> Any:
-        """Return X transformed: of the same float type (float64 of integers); CSR and CSC stay what they are.
+        """Return X transformed, as the kind of thing that it is and of the same float type (float64 of integers).
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
 
         Returns
         -------
-        ndarray or sparse matrix
+        X_out : ndarray, sparse matrix or frame
             Shape (n_samples, n_features_out).
         """
         check_is_fitted(self)

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from skimp import _config, _core
 from skimp._batches import Batches, file_parts, is_polars, is_stream, label_column, mapped_file, parts_of
-from skimp._columns import Table, is_pandas, texts
+from skimp._columns import Table, is_pandas, table_names, texts
 from skimp._paths import arrow_format, is_path, paths_of
 
 __all__ = ["Dataset"]
@@ -31,16 +31,16 @@ def _close(fd: int, owner: int) -> None:
 class Dataset:
     """Data parsed once, kept on disk in a compact form, and used many times.
 
-    It stands for X wherever X may be given, and inside scikit-learn's meta-estimators: `cross_val_score`, `GridSearchCV`
-    and the like take rows of it by views, which copy nothing.
+    It stands for X wherever X may be given, and inside scikit-learn's meta-estimators: ``cross_val_score``,
+    ``GridSearchCV`` and the like take rows of it by views, which copy nothing.
 
     Parameters
     ----------
     files_or_data : path, list of paths, frame, array, stream or iterator of chunks
         What `fit` takes; besides several files, which are one data set.
-    target : str or array, default=None
+    target : str or array-like, default=None
         The column to be learnt, or a comparison such as ``"delay>15"``; or its values.
-    weight : str or array, default=None
+    weight : str or array-like, default=None
         The column of sample weights; or their values.
     drop : sequence of str, default=None
         Columns that are left out.
@@ -53,11 +53,18 @@ class Dataset:
     ----------
     shape : tuple of int
         Rows, and input columns (before text is encoded).
+    ndim : int
+        Two, as of an array.
     columns : list of str or None
         Names of the input columns; None: sparse data.
-    target_name, weight_name : str or None
-    target, weight : ndarray or None
-        Read when they are first asked for.
+    target : ndarray of shape (n_samples,) or None
+        The targets, in the order of the rows; read when they are first asked for.
+    weight : ndarray of shape (n_samples,) or None
+        The sample weights; read when they are first asked for.
+    target_name : str or None
+        Name of the target's column.
+    weight_name : str or None
+        Name of the weights' column.
 
     Examples
     --------
@@ -70,6 +77,13 @@ class Dataset:
     ...     Ridge(alpha=1e-9).fit(data).predict(data[4:]).round(3)
     (6, 2) (4, 2)
     array([17., 21.])
+
+    scikit-learn's tools take it, with its target:
+
+    >>> from sklearn.model_selection import cross_val_score
+    >>> with skimp.Dataset(X, target=X.sum(axis=1)) as data:
+    ...     cross_val_score(Ridge(alpha=1e-9), data, data.target, cv=2).round(3)
+    array([1., 1.])
     """
 
     _is_skimp_dataset = True
@@ -93,12 +107,15 @@ class Dataset:
         self._target: np.ndarray | None = None
         self._weight: np.ndarray | None = None
         self._has_read = False
+        self._has_names = True
         self._closed = False
         self._target_text = target if isinstance(target, str) else None
         kept = self._kept_store(files_or_data)
         if kept is not None:
             if target is not None or weight is not None or drop:
-                raise ValueError(f"{kept!r} is a chunk store: its target, weight and columns were chosen when it was made")
+                raise ValueError(
+                    f"{kept!r} is a chunk store: its target, weight and columns were chosen when it was made"
+                )
             self._path = kept
         else:
             self._convert(self._source(files_or_data, target, weight, tuple(drop or ()), format))
@@ -119,7 +136,9 @@ class Dataset:
         memory = self._max_memory if self._max_memory is not None else config["max_memory"]
         return {"max_memory": memory or 0, "n_threads": config["n_threads"] or 0, "spill_dir": config["spill_dir"]}
 
-    def _source(self, given: Any, target: Any, weight: Any, drop: tuple[str, ...], format: str | None) -> dict[str, Any]:
+    def _source(
+        self, given: Any, target: Any, weight: Any, drop: tuple[str, ...], format: str | None
+    ) -> dict[str, Any]:
         """Return what a job reads."""
         by_name = {
             "target": target if isinstance(target, str) else None,
@@ -139,20 +158,23 @@ class Dataset:
             paths = tuple(os.fspath(item) for item in given) if is_list else paths_of(given)
             kind = arrow_format(paths, format)
             if kind is not None:
-                parts, n_rows = file_parts(paths, kind, frozenset(drop))
-                return {**by_name, "drop": (), "data": Batches(parts, n_rows, *arrays).options()}
+                batches = Batches(*file_parts(paths, kind, frozenset(drop)), *arrays)
+                return {**by_name, "drop": (), "data": batches.options()}
             if arrays != (None, None):
                 with Dataset(list(paths), drop=drop, format=format, max_memory=self._max_memory) as plain:
                     self._convert({**by_name, "drop": (), "data": _with_arrays(plain, arrays)})
                 return {}
+            self._has_names = format != "npy" and not all(path.endswith(".npy") for path in paths)
             return {**by_name, "inputs": paths, "format": format}
         if is_pandas(given) or is_polars(given) or mapped_file(given) or is_stream(given):
-            parts, n_rows = parts_of(given)
-            return {**by_name, "data": Batches(parts, n_rows, *arrays).options()}
+            batches = Batches(*parts_of(given), *arrays)
+            self._has_names = table_names(batches.table) is not None
+            return {**by_name, "data": batches.options()}
         if not sp.issparse(given):
             given = np.asarray(given)
         elif given.format not in ("csr", "csc"):
             given = given.tocsr()
+        self._has_names = False
         own: dict[str, Any] = {"kind": "matrix", "values": given, "names": None}
         if sp.issparse(given):
             own = {"kind": given.format, "shape": given.shape, "values": given.data}
@@ -211,10 +233,13 @@ class Dataset:
             return "<Dataset: closed>"
         of = f" of {root._n:,}" if self._owner is not None else ""
         target = f", target {self.target_name!r}" if self.target_name is not None else ""
-        return f"<Dataset: {self._n:,}{of} rows × {self._n_columns:,} columns{target}; {self._bytes / (1 << 20):.1f} MiB on disk>"
+        size = f"{self._bytes / (1 << 20):.1f} MiB" if self._bytes >= 1 << 20 else f"{self._bytes / 1024:.0f} KiB"
+        return f"<Dataset: {self._n:,}{of} rows × {self._n_columns:,} columns{target}; {size} on disk>"
 
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
-        raise TypeError("a Dataset is no array: it may not fit into memory; take its rows by `chunks()` or `take(rows)`")
+        raise TypeError(
+            "a Dataset is no array: it may not fit into memory; take its rows by `chunks()` or `take(rows)`"
+        )
 
     def _check_open(self) -> None:
         if (self._owner or self)._closed:
@@ -354,14 +379,17 @@ class Dataset:
     def chunks(self) -> Iterator[tuple[Any, np.ndarray | None, np.ndarray | None]]:
         """Yield (X, y, weight), some rows at a time, in the order of the store.
 
-        X is an array of doubles, of sparse data CSR; text is one-hot encoded, a column for each text of the whole Dataset
-        (CSR where those are thousands).  y and weight are arrays, or None.
+        X is an array of doubles, of sparse data CSR; text is one-hot encoded, a column for each text of the whole
+        Dataset (CSR where those are thousands).  y and weight are arrays, or None.
 
         Yields
         ------
         X : ndarray or csr_array
+            Shape (rows of this chunk, encoded columns).
         y : ndarray or None
+            Targets.
         weight : ndarray or None
+            Sample weights.
         """
         encoder: _Encoder | None = None
         labels: np.ndarray | None = None
@@ -389,14 +417,22 @@ class Dataset:
 
         Returns
         -------
-        X, y, weight
-            As `chunks` yields them.
+        X : ndarray or csr_array
+            As `chunks` yields it.
+        y : ndarray or None
+            Targets.
+        weight : ndarray or None
+            Sample weights.
         """
         view = self[rows]
         parts = list(view.chunks())
         if not parts:
             raise ValueError("no rows to take")
-        X = sp.vstack([part[0] for part in parts], format="csr") if sp.issparse(parts[0][0]) else np.concatenate([p[0] for p in parts])
+        X = (
+            sp.vstack([part[0] for part in parts], format="csr")
+            if sp.issparse(parts[0][0])
+            else np.concatenate([p[0] for p in parts])
+        )
         y, weight = (None if parts[0][k] is None else np.concatenate([part[k] for part in parts]) for k in (1, 2))
         if view._order is not None:
             X, y, weight = (None if part is None else part[view._order] for part in (X, y, weight))
@@ -420,7 +456,14 @@ class Dataset:
     def __getstate__(self) -> dict[str, Any]:
         """Return what a worker needs: the store's place, which is there while its owner lives."""
         self._check_open()
-        state = {**self.__dict__, "_owner": None, "_finalizer": None, "_target": None, "_weight": None, "_has_read": False}
+        state = {
+            **self.__dict__,
+            "_owner": None,
+            "_finalizer": None,
+            "_target": None,
+            "_weight": None,
+            "_has_read": False,
+        }
         if self._owner is not None:
             state["_root"] = self._owner.__getstate__()
         return state

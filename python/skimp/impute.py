@@ -68,8 +68,8 @@ def _most_frequent(column: np.ndarray) -> Any:
 class SimpleImputer(Transformer):
     """Fill missing values in, column by column.
 
-    Numbers are imputed by the library, whatever their amount; arrays of objects (text), and with a callable `strategy` all
-    arrays, a column at a time in Python.
+    Numbers are imputed by the library, whatever their amount; arrays of objects (text), and with a callable `strategy`
+    all arrays, a column at a time in Python.
 
     Parameters
     ----------
@@ -93,9 +93,13 @@ class SimpleImputer(Transformer):
     indicator_ : MissingIndicator or None
         scikit-learn's, of the columns that missed values in the fit.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where they have any.
+    encoded_feature_names_ : ndarray of shape (n_features,)
+        Names of the features that come out: a column of numbers, or a text of a column (``carrier_AA``).
     memory_report_ : MemoryReport
-        Of what was fitted by the library.
+        Planned and actual memory of the last fit, by what it was for; of what was fitted by the library.
 
     Examples
     --------
@@ -224,14 +228,15 @@ class SimpleImputer(Transformer):
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
         y : None
             Ignored.
 
         Returns
         -------
-        self
+        self : estimator
+            Fitted.
         """
         self.__dict__.pop("_skimp", None)
         if is_path(X):
@@ -310,12 +315,12 @@ class SimpleImputer(Transformer):
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
 
         Returns
         -------
-        ndarray or sparse matrix
+        X_out : ndarray, sparse matrix or frame
             Shape (n_samples, n_features_out).
         """
         check_is_fitted(self)
@@ -379,12 +384,13 @@ class SimpleImputer(Transformer):
 
         Parameters
         ----------
-        X : array of shape (n_samples, n_features + n_features_missing_indicator)
+        X : array-like of shape (n_samples, n_features + n_features_missing_indicator)
             What `transform` has made.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
+        X_out : ndarray of shape (n_samples, n_features)
+            With missing values.
         """
         check_is_fitted(self)
         if not self.add_indicator:
@@ -412,12 +418,13 @@ class SimpleImputer(Transformer):
 
         Parameters
         ----------
-        input_features : array of str, default=None
+        input_features : array-like of str, default=None
             Names of the columns that go in; by default those of the fit, else ``x0``, ``x1``, ….
 
         Returns
         -------
-        ndarray of str
+        names : ndarray of str
+            One a column.
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)

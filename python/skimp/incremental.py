@@ -72,9 +72,12 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         Passes made.
     validation_scores_ : list of float
         After each pass, with early stopping.
-    classes_ : ndarray
-        Of a classifier.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, of a classifier.
     n_features_in_ : int
+        Number of columns that the estimator has seen.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where the estimator has seen them.
 
     Examples
     --------
@@ -131,16 +134,17 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array, sparse matrix, frame, path, stream or Dataset
+        X : array-like, sparse matrix, frame, path, stream or Dataset
             Shape (n_samples, n_features).
-        y : array or str, default=None
-            Shape (n_samples,); or the name of a column.
-        sample_weight : array or str, default=None
-            Shape (n_samples,); or the name of a column.
+        y : array-like or str, default=None
+            Shape (n_samples,); or the name of the target's column; None: the target that the data have.
+        sample_weight : array-like or str, default=None
+            Shape (n_samples,); or the name of the weights' column.
 
         Returns
         -------
-        self
+        self : estimator
+            Fitted.
         """
         self._validate_params()
         if is_data(X) and not isinstance(X, Dataset):
@@ -231,27 +235,86 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_has("predict"))
     def predict(self, X: Any) -> np.ndarray:
-        """Return the estimator's prediction for each row."""
+        """Return the estimator's prediction for each row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+
+        Returns
+        -------
+        labels : ndarray
+            As the estimator gives them.
+        """
         return self._by_parts("predict", X)
 
     @available_if(_has("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the estimator's probabilities of each row."""
+        """Return the estimator's probabilities of each row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
         return self._by_parts("predict_proba", X)
 
     @available_if(_has("decision_function"))
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return the estimator's scores of each row."""
+        """Return the estimator's scores of each row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+
+        Returns
+        -------
+        scores : ndarray
+            As the estimator gives them.
+        """
         return self._by_parts("decision_function", X)
 
     @available_if(_has("transform"))
     def transform(self, X: Any) -> Any:
-        """Return the rows as the estimator transforms them."""
+        """Return the rows as the estimator transforms them.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+
+        Returns
+        -------
+        X_out : ndarray
+            As the estimator gives them.
+        """
         return self._by_parts("transform", X)
 
     @available_if(_has("score"))
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the estimator's score."""
+        """Return the estimator's score.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y : array-like or str, default=None
+            Shape (n_samples,); or the name of the target's column; None: the target that the data have.
+        sample_weight : array-like or str, default=None
+            Shape (n_samples,); or the name of the weights' column.
+
+        Returns
+        -------
+        score : float
+            Of the estimator: accuracy, R², ….
+        """
         check_is_fitted(self, "estimator_")
         given = {} if sample_weight is None else {"sample_weight": sample_weight}
         if not is_data(X):

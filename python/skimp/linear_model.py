@@ -10,10 +10,12 @@ import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
 from skimp._base import SkimpEstimator, exchange
-from skimp._data import is_data
+from skimp._data import Data, is_data, resolve
+from skimp._going_on import class_list, fitted_model, given_model, recode
 
 __all__ = ["LinearRegression", "LogisticRegression", "Ridge", "SGDClassifier", "SGDRegressor"]
 
@@ -29,16 +31,18 @@ class _Linear(SkimpEstimator):
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a CSV, svmlight, NPY or chunk-store file, or a glob of such.
-        y : array or str
-            Shape (n_samples,); or the name of the target's column.
-        sample_weight : array or str, default=None
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).  A path is a CSV, svmlight, NPY, Parquet, Arrow or chunk-store
+            file, or a glob of such.
+        y : array-like or str, default=None
+            Shape (n_samples,); or the name of the target's column; None: the target that the data have.
+        sample_weight : array-like or str, default=None
             Shape (n_samples,); or the name of the weights' column.
 
         Returns
         -------
-        self
+        self : estimator
+            Fitted.
         """
         self._fit(X, y, sample_weight)
         return self
@@ -49,13 +53,25 @@ class _Linear(SkimpEstimator):
         return tags
 
     def densify(self) -> Self:
-        """Make `coef_` an array again, after `sparsify`."""
+        """Make `coef_` an array again, after `sparsify`.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+        """
         if not isinstance(self.coef_, np.ndarray):
             self.coef_ = self.coef_.toarray()
         return self
 
     def sparsify(self) -> Self:
-        """Make `coef_` a sparse matrix: smaller when most coefficients are zero."""
+        """Make `coef_` a sparse matrix: smaller when most coefficients are zero.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+        """
         from scipy.sparse import csr_matrix
 
         self.coef_ = csr_matrix(self.coef_)
@@ -68,13 +84,42 @@ class _Linear(SkimpEstimator):
         return value
 
 
+class _WarmStart(SkimpEstimator):
+    """A linear model whose `fit` may begin at what it has learnt: a mix-in."""
+
+    warm_start: bool
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        data = self._resolve(X, y, sample_weight, reset=True)
+        self._fit_job(data, self._warm(data))
+
+    def _warm(self, data: Data) -> dict[str, Any] | None:
+        """Return from which model a fit goes on: with `warm_start`, where there is one."""
+        if not self.warm_start or getattr(self, "coef_", None) is None or not hasattr(self, "_skimp"):
+            return None
+        if self._y_kind == "labels":
+            recode(data, self.classes_)
+        return {"start": fitted_model(self, data)}
+
+
 class _LinearClassifier(ClassifierMixin, _Linear):
     _y_kind = "labels"
 
     classes_: np.ndarray
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return the confidence scores of rows: shape (n_samples,) of two classes, else (n_samples, n_classes)."""
+        """Return the confidence scores of rows.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Of two classes one score, for the second of them.
+        """
         scores = self._apply(X, "decision")
         return scores.reshape(-1) if scores.shape[1] == 1 else scores
 
@@ -83,14 +128,15 @@ class _LinearClassifier(ClassifierMixin, _Linear):
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
         out : path, default=None
             A CSV file to write instead, with one column `prediction`.
 
         Returns
         -------
-        ndarray of shape (n_samples,), or None with `out`
+        labels : ndarray of shape (n_samples,) or None
+            None with `out`.
         """
         if out is not None:
             return self._write(X, out, proba=False)
@@ -103,12 +149,18 @@ class _LinearClassifier(ClassifierMixin, _Linear):
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
-        y : array or str
-            Shape (n_samples,); or the name of the target's column in the file (by default that of the fit).
-        sample_weight : array, default=None
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y : array-like or str, default=None
+            Shape (n_samples,); or the name of the target's column; None: the column of the fit, or
+            the target that the data have.
+        sample_weight : array-like, default=None
             Shape (n_samples,).
+
+        Returns
+        -------
+        score : float
+            Share of the rows whose class is predicted.
         """
         if is_data(X) and (y is None or isinstance(y, str)) and sample_weight is None:
             return self._score_file(X, y, "accuracy")
@@ -123,14 +175,15 @@ class _LinearRegressor(RegressorMixin, _Linear):
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
         out : path, default=None
             A CSV file to write instead, with one column `prediction`.
 
         Returns
         -------
-        ndarray of shape (n_samples,), or None with `out`
+        values : ndarray of shape (n_samples,) or None
+            None with `out`.
         """
         if out is not None:
             return self._write(X, out, proba=False)
@@ -141,19 +194,25 @@ class _LinearRegressor(RegressorMixin, _Linear):
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
-        y : array or str
-            Shape (n_samples,); or the name of the target's column in the file (by default that of the fit).
-        sample_weight : array, default=None
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y : array-like or str, default=None
+            Shape (n_samples,); or the name of the target's column; None: the column of the fit, or
+            the target that the data have.
+        sample_weight : array-like, default=None
             Shape (n_samples,).
+
+        Returns
+        -------
+        score : float
+            R²: 1 is perfect, 0 what predicting the mean gives.
         """
         if is_data(X) and (y is None or isinstance(y, str)) and sample_weight is None:
             return self._score_file(X, y, "r2")
         return super().score(X, y, sample_weight)
 
 
-class LogisticRegression(_LinearClassifier):
+class LogisticRegression(_WarmStart, _LinearClassifier):
     """Logistic regression, binary or multinomial, with l2, l1 or elastic-net penalty.
 
     The optimum is scikit-learn's, to `tol` or further; which solver is named chooses nothing but speed (``"liblinear"``
@@ -177,32 +236,60 @@ class LogisticRegression(_LinearClassifier):
         liblinear: the constant that the penalised intercept multiplies.
     class_weight : dict or "balanced", default=None
         Weights of the classes.
-    random_state, verbose, warm_start, n_jobs
+    random_state : int, default=None
         Accepted; the solvers are not random.
     solver : str, default="lbfgs"
         scikit-learn's names.
     max_iter : int, default=100
         Outer iterations, at most.
+    verbose : int, default=0
+        Accepted; see ``progress`` of `skimp.config_context`.
+    warm_start : bool, default=False
+        Begin at the coefficients of the last fit: the optimum is the same, and is found in fewer passes.
+    n_jobs : int, default=None
+        Accepted; see ``n_threads`` of `skimp.config_context`.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+        The classes, sorted.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients; of two classes those of the second.
     intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts.
     n_iter_ : ndarray of shape (1,)
+        Outer iterations.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Where X has names.
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where they have any.
+    encoded_feature_names_ : ndarray of shape (n_features,)
+        Names of the features that `coef_` is over: a column of numbers, or a text of a column (``carrier_AA``).
     memory_report_ : MemoryReport
-        Planned and actual memory, by what it was for.
+        Planned and actual memory of the last fit, by what it was for.
+
+    See Also
+    --------
+    SGDClassifier : Fewer passes, and no exact optimum.
 
     Examples
     --------
     >>> from sklearn.datasets import load_iris
     >>> from skimp.linear_model import LogisticRegression
     >>> X, y = load_iris(return_X_y=True)
-    >>> LogisticRegression(max_iter=200).fit(X, y).score(X, y)
-    0.97...
+    >>> model = LogisticRegression(max_iter=200).fit(X, y)
+    >>> round(model.score(X, y), 2)
+    0.97
+    >>> model.predict(X[:3])
+    array([0, 0, 0])
+
+    A fit inside a budget says what it was planned to take, and took:
+
+    >>> import skimp
+    >>> with skimp.config_context(max_memory="16MB"):
+    ...     report = LogisticRegression(max_iter=200).fit(X, y).memory_report_
+    >>> report.charged_peak_bytes <= report.plan.peak_bytes <= 16_000_000
+    True
     """
 
     _core_name = "logistic_regression"
@@ -242,19 +329,35 @@ class LogisticRegression(_LinearClassifier):
         self.n_jobs = n_jobs
 
     def predict_proba(self, X: Any, *, out: str | os.PathLike[str] | None = None) -> np.ndarray | None:
-        """Return the probability of each class, in the order of `classes_`: shape (n_samples, n_classes).
+        """Return the probability of each class.
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
         out : path, default=None
             A CSV file to write instead: `prediction`, and `probability_<class>` for each class.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes) or None
+            In the order of `classes_`; None with `out`.
         """
         return self._write(X, out, proba=True) if out is not None else self._apply(X, "probability")
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithm of the probability of each class."""
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
         proba = self.predict_proba(X)
         return np.log(proba, out=proba)
 
@@ -271,17 +374,43 @@ class LinearRegression(_LinearRegressor):
     tol : float, default=1e-6
         Directions with singular values below this share of the largest count as none.
     n_jobs : int, default=None
-        Accepted; see `skimp.config_context`.
+        Accepted; see ``n_threads`` of `skimp.config_context`.
     positive : bool, default=False
         Force the coefficients to be positive or zero.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
-    intercept_ : float
+        Coefficients.
+    intercept_ : float or ndarray of shape (1,)
+        Intercept.
+    rank_ : int or ndarray of shape (1,)
+        Rank of X.
+    singular_ : ndarray of shape (n_features,)
+        Singular values of X, centred where there is an intercept.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where they have any.
+    encoded_feature_names_ : ndarray of shape (n_features,)
+        Names of the features that `coef_` is over: a column of numbers, or a text of a column (``carrier_AA``).
     memory_report_ : MemoryReport
+        Planned and actual memory of the last fit, by what it was for.
+
+    See Also
+    --------
+    Ridge : With a penalty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimp.linear_model import LinearRegression
+    >>> X = np.array([[1.0, 1.0], [1.0, 2.0], [2.0, 2.0], [2.0, 3.0]])
+    >>> model = LinearRegression().fit(X, X @ [1, 2] + 3)
+    >>> model.coef_.round(6)
+    array([1., 2.])
+    >>> model.predict([[3.0, 5.0]]).round(6)
+    array([16.])
     """
 
     _core_name = "linear_regression"
@@ -328,12 +457,32 @@ class Ridge(_LinearRegressor):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
-    intercept_ : float
-    n_iter_ : None
-    solver_ : str
+        Coefficients.
+    intercept_ : float or ndarray of shape (1,)
+        Intercept.
+    n_iter_ : ndarray of shape (1,) or None
+        Iterations.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where they have any.
+    encoded_feature_names_ : ndarray of shape (n_features,)
+        Names of the features that `coef_` is over: a column of numbers, or a text of a column (``carrier_AA``).
     memory_report_ : MemoryReport
+        Planned and actual memory of the last fit, by what it was for.
+
+    See Also
+    --------
+    LinearRegression : Without a penalty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimp.linear_model import Ridge
+    >>> X = np.arange(12.0).reshape(6, 2)
+    >>> model = Ridge(alpha=1.0).fit(X, X.sum(axis=1))
+    >>> round(model.score(X, X.sum(axis=1)), 3)
+    1.0
     """
 
     _core_name = "ridge"
@@ -367,8 +516,73 @@ def _has_probabilities(estimator: Any) -> bool:
     return True
 
 
-class SGDClassifier(_LinearClassifier):
+class _SGD(_WarmStart):
+    """What is learnt step by step: a mix-in."""
+
+    coef_: np.ndarray
+    early_stopping: bool
+    n_iter_: int
+    t_: float
+
+    def fit(
+        self, X: Any, y: Any = None, coef_init: Any = None, intercept_init: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).  A path is a CSV, svmlight, NPY, Parquet, Arrow or chunk-store
+            file, or a glob of such.
+        y : array-like or str, default=None
+            Shape (n_samples,); or the name of the target's column; None: the target that the data have.
+        coef_init : array-like, default=None
+            Coefficients to begin at; for data in arrays.
+        intercept_init : array-like, default=None
+            Intercepts to begin at; for data in arrays.
+        sample_weight : array-like or str, default=None
+            Shape (n_samples,); or the name of the weights' column.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+        """
+        data = self._resolve(X, y, sample_weight, reset=True)
+        going_on = self._warm(data)
+        if coef_init is not None or intercept_init is not None:
+            own = (self.coef_, self.intercept_) if going_on is not None else (None, None)
+            coef = own[0] if coef_init is None else coef_init
+            intercept = own[1] if intercept_init is None else intercept_init
+            going_on = {"start": given_model(self, data, coef, intercept)}
+        self._fit_job(data, going_on)
+        return self
+
+    def _check_partial(self) -> None:
+        if self.early_stopping:
+            raise ValueError("early_stopping should be False with partial_fit")
+
+    def _go_on(self, X: Any, y: Any, sample_weight: Any, is_first: bool, classes: np.ndarray | None) -> None:
+        """One epoch, from where the last one has ended."""
+        kind = self._y_kind
+        data = resolve(self, X, y, sample_weight, reset=is_first, y_kind=kind)
+        going_on: dict[str, Any] = {"partial": True}
+        if classes is not None:
+            recode(data, classes)
+        if getattr(self, "coef_", None) is not None and hasattr(self, "_skimp"):
+            going_on["start"] = fitted_model(self, data)
+        elif classes is not None:
+            going_on["classes"] = class_list(classes)
+        self._fit_job(data, going_on)
+
+    def _set_attribute(self, name: str, array: np.ndarray) -> None:
+        super()._set_attribute(name, array.item() if name in ("n_iter_", "t_") else array)
+
+
+class SGDClassifier(_SGD, _LinearClassifier):
     """Linear classifiers fitted by stochastic gradient descent.
+
+    It takes its own path to scikit-learn's objective: columns need no scaling, and few passes are enough.
 
     Parameters
     ----------
@@ -389,10 +603,12 @@ class SGDClassifier(_LinearClassifier):
         An epoch must improve the loss by this; None: `max_iter` epochs.
     shuffle : bool, default=True
         Visit rows in a random order.
-    verbose, n_jobs
-        Accepted.
+    verbose : int, default=0
+        Accepted; see ``progress`` of `skimp.config_context`.
     epsilon : float, default=0.1
         Of the losses huber, epsilon_insensitive and squared_epsilon_insensitive.
+    n_jobs : int, default=None
+        Accepted; see ``n_threads`` of `skimp.config_context`.
     random_state : int, default=None
         Seed of the order of rows; None is 0.
     learning_rate : str, default="optimal"
@@ -416,12 +632,45 @@ class SGDClassifier(_LinearClassifier):
 
     Attributes
     ----------
-    classes_, coef_, intercept_, n_features_in_, feature_names_in_, memory_report_
-        As of `LogisticRegression`.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients; of two classes those of the second.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts.
     n_iter_ : int
         Epochs.
     t_ : float
-        Updates.
+        Updates, and one.
+    n_features_in_ : int
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where they have any.
+    encoded_feature_names_ : ndarray of shape (n_features,)
+        Names of the features that `coef_` is over: a column of numbers, or a text of a column (``carrier_AA``).
+    memory_report_ : MemoryReport
+        Planned and actual memory of the last fit, by what it was for.
+
+    See Also
+    --------
+    LogisticRegression : The exact optimum.
+    skimp.Incremental : The same for any estimator that has ``partial_fit``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skimp.linear_model import SGDClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> SGDClassifier(loss="log_loss").fit(X, y).score(X, y) > 0.95
+    True
+
+    Rows may come in parts:
+
+    >>> model = SGDClassifier(loss="log_loss")
+    >>> for rows in (slice(0, 300), slice(300, None)):
+    ...     model = model.partial_fit(X[rows], y[rows], classes=[0, 1])
+    >>> model.score(X, y) > 0.9
+    True
     """
 
     _core_name = "sgd_classifier"
@@ -474,50 +723,156 @@ class SGDClassifier(_LinearClassifier):
         self.warm_start = warm_start
         self.average = average
 
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from some rows: one epoch, which goes on where the last one has ended.
+
+        Parts of a data set, one after the other, come to what one epoch over all of it comes to, whatever the scale of
+        its columns: their means and spreads are those of all rows so far.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y : array-like or str, default=None
+            Shape (n_samples,); or the name of the target's column; None: the target that the data have.
+        classes : array-like, default=None
+            All classes that y may ever have; for the first call.
+        sample_weight : array-like or str, default=None
+            Shape (n_samples,); or the name of the weights' column.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+        """
+        if not hasattr(self, "classes_"):
+            self._check_partial()
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight 'balanced' is not supported for partial_fit. In order to use 'balanced' weights, use "
+                    "compute_class_weight('balanced', classes=classes, y=y). In place of y you can use a large enough "
+                    "sample of the full training set target to properly estimate the class frequency distributions. "
+                    "Pass the resulting weights as the class_weight parameter."
+                )
+        _check_partial_fit_first_call(self, classes)
+        known = self.classes_
+        self._go_on(X, y, sample_weight, not hasattr(self, "n_features_in_"), known)
+        self.classes_ = known
+        return self
+
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any, *, out: str | os.PathLike[str] | None = None) -> np.ndarray | None:
         """Return the probability of each class; for ``loss="log_loss"`` and ``"modified_huber"``.
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
         out : path, default=None
             A CSV file to write instead: `prediction`, and `probability_<class>` for each class.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes) or None
+            In the order of `classes_`; None with `out`.
         """
         return self._write(X, out, proba=True) if out is not None else self._apply(X, "probability")
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithm of the probability of each class."""
+        """Return the logarithm of the probability of each class; for ``loss="log_loss"`` and ``"modified_huber"``.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
         proba = self.predict_proba(X)
         return np.log(proba, out=proba)
 
 
-class SGDRegressor(_LinearRegressor):
+class SGDRegressor(_SGD, _LinearRegressor):
     """Linear regression fitted by stochastic gradient descent.
+
+    It takes its own path to scikit-learn's objective: columns need no scaling, and few passes are enough.
 
     Parameters
     ----------
     loss : str, default="squared_error"
         ``"squared_error"``, ``"huber"``, ``"epsilon_insensitive"`` or ``"squared_epsilon_insensitive"``.
-    penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, epsilon, random_state, eta0, \
-early_stopping, validation_fraction, n_iter_no_change, warm_start, average
-        As of `SGDClassifier`.
+    penalty : {"l2", "l1", "elasticnet", None}, default="l2"
+        Penalty on the coefficients.
+    alpha : float, default=0.0001
+        Strength of the penalty; also sets the steps of ``learning_rate="optimal"``.
+    l1_ratio : float, default=0.15
+        Share of l1 in ``"elasticnet"``.
+    fit_intercept : bool, default=True
+        Whether there is an intercept, which is not penalised.
+    max_iter : int, default=1000
+        Passes over the data, at most.
+    tol : float, default=1e-3
+        An epoch must improve the loss by this; None: `max_iter` epochs.
+    shuffle : bool, default=True
+        Visit rows in a random order.
+    verbose : int, default=0
+        Accepted; see ``progress`` of `skimp.config_context`.
+    epsilon : float, default=0.1
+        Of the losses huber, epsilon_insensitive and squared_epsilon_insensitive.
+    random_state : int, default=None
+        Seed of the order of rows; None is 0.
     learning_rate : str, default="invscaling"
-        As of `SGDClassifier`.
+        ``"constant"``, ``"optimal"``, ``"invscaling"``, ``"adaptive"``, ``"pa1"``, ``"pa2"``.
+    eta0 : float, default=0.01
+        First step.
     power_t : float, default=0.25
         Exponent of ``"invscaling"``.
+    early_stopping : bool, default=False
+        Stop by the score on rows kept from training.
+    validation_fraction : float, default=0.1
+        Share of these rows.
+    n_iter_no_change : int, default=5
+        Epochs without progress after which it stops.
+    warm_start : bool, default=False
+        Start from the last solution.
+    average : bool or int, default=False
+        True: coefficients averaged over all steps; an int: from that step on.
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
+        Coefficients.
     intercept_ : ndarray of shape (1,)
+        Intercept.
     n_iter_ : int
+        Epochs.
     t_ : float
+        Updates, and one.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where they have any.
+    encoded_feature_names_ : ndarray of shape (n_features,)
+        Names of the features that `coef_` is over: a column of numbers, or a text of a column (``carrier_AA``).
     memory_report_ : MemoryReport
+        Planned and actual memory of the last fit, by what it was for.
+
+    See Also
+    --------
+    Ridge : The exact optimum of the squared error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimp.linear_model import SGDRegressor
+    >>> random = np.random.default_rng(0)
+    >>> X = random.normal(size=(1000, 3))
+    >>> SGDRegressor().fit(X, X @ [1.0, 2.0, 3.0]).score(X, X @ [1.0, 2.0, 3.0]) > 0.99
+    True
     """
 
     _core_name = "sgd_regressor"
@@ -565,3 +920,29 @@ early_stopping, validation_fraction, n_iter_no_change, warm_start, average
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.average = average
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from some rows: one epoch, which goes on where the last one has ended.
+
+        Parts of a data set, one after the other, come to what one epoch over all of it comes to, whatever the scale of
+        its columns: their means and spreads are those of all rows so far.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y : array-like or str, default=None
+            Shape (n_samples,); or the name of the target's column; None: the target that the data have.
+        sample_weight : array-like or str, default=None
+            Shape (n_samples,); or the name of the weights' column.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+        """
+        is_first = getattr(self, "coef_", None) is None
+        if is_first:
+            self._check_partial()
+        self._go_on(X, y, sample_weight, is_first, None)
+        return self

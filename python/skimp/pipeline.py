@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimp import _core
 from skimp._base import Fitted, SkimpEstimator
-from skimp._data import Data, is_data, resolve
+from skimp._data import Data, is_data, planned, resolve
 from skimp._model import one_step, part, step_names, take_model, whole_model
 from skimp._params import settings
 from skimp._report import MemoryReport, Plan
@@ -35,21 +35,31 @@ def _last_has(name: str) -> Any:
 class Pipeline(_Pipeline):
     """A chain of transformers and an estimator, as scikit-learn's.
 
-    Where every step is skimp's, `fit` reads the data once and runs as one job: text becomes a chunk store, whose chunks go
-    through the steps on their way to the estimator, so that no transformed copy of the data is ever made; files, streams
-    and `skimp.Dataset` may be given.  With any other step it is scikit-learn's Pipeline.
+    Where every step is skimp's, `fit` reads the data once and runs as one job: text becomes a chunk store, whose chunks
+    go through the steps on their way to the estimator, so that no transformed copy of the data is ever made; files,
+    streams and `skimp.Dataset` may be given.  With any other step it is scikit-learn's Pipeline.
 
     Parameters
     ----------
     steps : list of (str, estimator)
         Transformers, and an estimator or transformer at the end.
-    transform_input, memory, verbose
-        As in scikit-learn; where one is given, the steps run one after the other.
+    transform_input : list of str, default=None
+        As in scikit-learn; where it is given, the steps run one after the other.
+    memory : str or joblib.Memory, default=None
+        As in scikit-learn; where it is given, the steps run one after the other.
+    verbose : bool, default=False
+        Print how long each step takes; if so, the steps run one after the other.
 
     Attributes
     ----------
-    named_steps, classes_, n_features_in_, feature_names_in_
-        As in scikit-learn.
+    named_steps : Bunch
+        The steps by name.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, of a classifier.
+    n_features_in_ : int
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where they have any.
     memory_report_ : MemoryReport
         Planned and actual memory, of a fit in one job.
 
@@ -57,11 +67,14 @@ class Pipeline(_Pipeline):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from skimp.linear_model import LogisticRegression
-    >>> from skimp.pipeline import make_pipeline
+    >>> from skimp.pipeline import Pipeline
     >>> from skimp.preprocessing import StandardScaler
     >>> X, y = load_iris(return_X_y=True)
-    >>> make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y).score(X, y) > 0.95
-    True
+    >>> model = Pipeline([("scale", StandardScaler()), ("classify", LogisticRegression())]).fit(X, y)
+    >>> round(model.score(X, y), 2)
+    0.97
+    >>> model["scale"].mean_.round(2)
+    array([5.84, 3.06, 3.76, 1.2 ])
     """
 
     _skimp: Fitted
@@ -114,21 +127,26 @@ class Pipeline(_Pipeline):
     def _plan(self, X: Any, y: Any = None, sample_weight: Any = None) -> Plan:
         if not self._is_one_job():
             raise TypeError("a plan is made of a Pipeline whose steps are all skimp's")
-        return Plan(self._job(self._resolve(X, y, sample_weight, reset=True)).plan())
+        data = self._resolve(X, y, sample_weight, reset=True)
+        return Plan(planned(self._job(data), data))
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit the steps and the estimator.
 
         Parameters
         ----------
-        X, y
-            As the steps take them.
-        **params
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).  A path is a CSV, svmlight, NPY, Parquet, Arrow or chunk-store
+            file, or a glob of such.
+        y : array-like or str, default=None
+            Shape (n_samples,); or the name of the target's column; None: the target that the data have.
+        **params : dict
             ``<last step>__sample_weight``, and what scikit-learn's Pipeline takes.
 
         Returns
         -------
-        self
+        self : estimator
+            Fitted.
         """
         takes, weight = self._weight(X, params)
         self.__dict__.pop("_skimp", None)
@@ -137,8 +155,9 @@ class Pipeline(_Pipeline):
             return super().fit(X, y, **params)
         data = self._resolve(X, y, weight, reset=True)
         job = self._job(data)
-        plan = job.plan()
-        model = job.fit(self._stages()[-1]._progress())
+        plan = planned(job, data)
+        with self._stages()[-1]._telling() as tell:
+            model = job.fit(tell)
         report = job.report()
         self._take(model, data)
         self.memory_report_ = MemoryReport(plan, report)
@@ -159,7 +178,7 @@ class Pipeline(_Pipeline):
         inputs = stages[0]
         inputs._skimp = whole
         if not hasattr(inputs, "n_features_in_"):
-            inputs._set_columns(arrays)
+            inputs._set_columns(arrays, data)
         columns = list(map(str, getattr(inputs, "feature_names_in_", ()))) or None
         n = inputs.n_features_in_
         for i, (name, step) in enumerate(zip(names, steps, strict=True)):
@@ -219,27 +238,97 @@ class Pipeline(_Pipeline):
 
     @available_if(_last_has("predict"))
     def predict(self, X: Any, **params: Any) -> np.ndarray:
-        """Return the estimator's prediction for each row, after the steps."""
+        """Return the estimator's prediction for each row, after the steps.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        **params : dict
+            As of scikit-learn's Pipeline; with any, the steps run one after the other.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Or values, of a regressor.
+        """
         return self._use("predict", X, params)
 
     @available_if(_last_has("predict_proba"))
     def predict_proba(self, X: Any, **params: Any) -> np.ndarray:
-        """Return the probability of each class, in the order of `classes_`."""
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        **params : dict
+            As of scikit-learn's Pipeline; with any, the steps run one after the other.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
         return self._use("predict_proba", X, params)
 
     @available_if(_last_has("predict_log_proba"))
     def predict_log_proba(self, X: Any, **params: Any) -> np.ndarray:
-        """Return the logarithm of the probability of each class."""
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        **params : dict
+            As of scikit-learn's Pipeline; with any, the steps run one after the other.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
         return self._use("predict_log_proba", X, params)
 
     @available_if(_last_has("decision_function"))
     def decision_function(self, X: Any, **params: Any) -> np.ndarray:
-        """Return the confidence scores of rows."""
+        """Return the confidence scores of rows.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        **params : dict
+            As of scikit-learn's Pipeline; with any, the steps run one after the other.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Of two classes one score, for the second of them.
+        """
         return self._use("decision_function", X, params)
 
     @available_if(_last_has("score"))
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:
-        """Return the estimator's score; over files y names the target's column, or it is that of the fit."""
+        """Return the estimator's score.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y : array-like or str, default=None
+            Shape (n_samples,); or the name of the target's column; None: the column of the fit, or
+            the target that the data have.
+        sample_weight : array-like, default=None
+            Shape (n_samples,).
+        **params : dict
+            As of scikit-learn's Pipeline.
+
+        Returns
+        -------
+        score : float
+            Mean accuracy of a classifier, R² of a regressor.
+        """
         whole = self._whole(params)
         if whole is not None:
             return whole.score(X, y, sample_weight)
@@ -248,7 +337,22 @@ class Pipeline(_Pipeline):
 
     @available_if(_last_has("transform"))
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
-        """Fit the steps, and return X as they transform it."""
+        """Fit the steps, and return X as they transform it.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y : array-like or str, default=None
+            Shape (n_samples,); or the name of the target's column; None: the target that the data have.
+        **params : dict
+            As of `fit`.
+
+        Returns
+        -------
+        X_out : ndarray, sparse matrix or frame
+            Shape (n_samples, n_features_out).
+        """
         if self._weight(X, params)[0] and self._is_one_job():
             return self.fit(X, y, **params).transform(X)
         self._need_one_job(X)
@@ -257,7 +361,20 @@ class Pipeline(_Pipeline):
 
     @available_if(_last_has("transform"))
     def transform(self, X: Any, **params: Any) -> Any:
-        """Return X as the steps transform it."""
+        """Return X as the steps transform it.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        **params : dict
+            As of scikit-learn's Pipeline; with any, the steps run one after the other.
+
+        Returns
+        -------
+        X_out : ndarray, sparse matrix or frame
+            Shape (n_samples, n_features_out).
+        """
         whole = self._whole(params) if is_data(X) else None
         if whole is not None:
             return Transformer.transform(whole, X)
@@ -267,7 +384,13 @@ class Pipeline(_Pipeline):
     # ---- elsewhere ----
 
     def to_sklearn(self) -> Any:
-        """Return scikit-learn's Pipeline of fitted steps, with the same predictions."""
+        """Return scikit-learn's Pipeline of fitted steps, with the same predictions.
+
+        Returns
+        -------
+        pipeline : sklearn.pipeline.Pipeline
+            Without anything of skimp.
+        """
         check_is_fitted(self)
         if "_skimp" in vars(self) and any(self._skimp.arrays.get("column_types", ())):
             raise ValueError("to_sklearn(): scikit-learn's steps cannot follow what the library does with text columns")
@@ -280,14 +403,19 @@ def make_pipeline(*steps: Any, memory: Any = None, transform_input: Any = None, 
 
     Parameters
     ----------
-    *steps : estimators
+    *steps : estimator
         Transformers, and an estimator at the end.
-    memory, transform_input, verbose
-        As in scikit-learn.
+    memory : str or joblib.Memory, default=None
+        As of `Pipeline`.
+    transform_input : list of str, default=None
+        As of `Pipeline`.
+    verbose : bool, default=False
+        As of `Pipeline`.
 
     Returns
     -------
-    Pipeline
+    pipeline : Pipeline
+        Not fitted.
 
     Examples
     --------

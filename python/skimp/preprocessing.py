@@ -13,6 +13,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.sparsefuncs import inplace_column_scale
 from sklearn.utils.validation import check_is_fitted
 
+from skimp._going_on import fitted_model
 from skimp._transformer import Transformer
 
 __all__ = ["MaxAbsScaler", "MinMaxScaler", "StandardScaler"]
@@ -33,6 +34,29 @@ class _Scaler(OneToOneFeatureMixin, Transformer):
         if name == "n_samples_seen_":
             return np.broadcast_to(self.n_samples_seen_, shape)
         return super()._get_attribute(name, shape)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from X what it adds to the rows seen so far.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+        """
+        self._go_on(X, None)
+        return self
+
+    def _go_on(self, X: Any, sample_weight: Any) -> None:
+        is_first = not hasattr(self, "n_samples_seen_")
+        data = self._resolve(X, None, sample_weight, reset=is_first)
+        self._fit_job(data, None if is_first else {"start": fitted_model(self, data)})
 
     def _take_part(self, own: dict[str, np.ndarray], *args: Any) -> None:
         super()._take_part(own, *args)
@@ -70,11 +94,22 @@ class StandardScaler(_Scaler):
 
     Attributes
     ----------
-    mean_, var_, scale_ : ndarray of shape (n_features,)
+    mean_ : ndarray of shape (n_features,) or None
+        Means; None without `with_mean` and `with_std`.
+    var_ : ndarray of shape (n_features,) or None
+        Variances; None without `with_std`.
+    scale_ : ndarray of shape (n_features,) or None
+        What is divided by; None without `with_std`.
     n_samples_seen_ : int or ndarray of shape (n_features,)
+        Rows with a value; an array where the columns differ.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where they have any.
+    encoded_feature_names_ : ndarray of shape (n_features,)
+        Names of the features that come out: a column of numbers, or a text of a column (``carrier_AA``).
     memory_report_ : MemoryReport
+        Planned and actual memory of the last fit, by what it was for.
 
     Examples
     --------
@@ -101,19 +136,42 @@ class StandardScaler(_Scaler):
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).  A path is a CSV, svmlight, NPY, Parquet, Arrow or chunk-store
+            file, or a glob of such.
         y : None
             Ignored.
-        sample_weight : array or str, default=None
+        sample_weight : array-like or str, default=None
             Shape (n_samples,); or the name of the weights' column.
 
         Returns
         -------
-        self
+        self : estimator
+            Fitted.
         """
         self._check_centre(X)
         self._fit(X, None, sample_weight)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from X what it adds to the means and variances of the rows seen so far.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y : None
+            Ignored.
+        sample_weight : array-like or str, default=None
+            Shape (n_samples,); or the name of the weights' column.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+        """
+        self._check_centre(X)
+        self._go_on(X, sample_weight)
         return self
 
     def _check_centre(self, X: Any) -> None:
@@ -128,14 +186,14 @@ class StandardScaler(_Scaler):
 
         Parameters
         ----------
-        X : array, sparse matrix or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
         copy : bool, default=None
             Accepted; X is never changed.
 
         Returns
         -------
-        ndarray or sparse matrix
+        X_out : ndarray, sparse matrix or frame
             Shape (n_samples, n_features).
         """
         check_is_fitted(self)
@@ -147,14 +205,15 @@ class StandardScaler(_Scaler):
 
         Parameters
         ----------
-        X : array or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             What `transform` has made.
         copy : bool, default=None
             Accepted; X is never changed.
 
         Returns
         -------
-        ndarray or sparse matrix of shape (n_samples, n_features)
+        X_out : ndarray or sparse matrix of shape (n_samples, n_features)
+            What it was before.
         """
         X = self._inverse_input(X, sparse=True)
         if sp.issparse(X) and self.with_mean:
@@ -188,11 +247,34 @@ class MinMaxScaler(_Scaler):
 
     Attributes
     ----------
-    min_, scale_, data_min_, data_max_, data_range_ : ndarray of shape (n_features,)
+    min_ : ndarray of shape (n_features,)
+        What is added after scaling.
+    scale_ : ndarray of shape (n_features,)
+        What is multiplied by.
+    data_min_ : ndarray of shape (n_features,)
+        Smallest values.
+    data_max_ : ndarray of shape (n_features,)
+        Largest values.
+    data_range_ : ndarray of shape (n_features,)
+        ``data_max_ - data_min_``.
     n_samples_seen_ : int
+        Rows.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where they have any.
+    encoded_feature_names_ : ndarray of shape (n_features,)
+        Names of the features that come out: a column of numbers, or a text of a column (``carrier_AA``).
     memory_report_ : MemoryReport
+        Planned and actual memory of the last fit, by what it was for.
+
+    Examples
+    --------
+    >>> from skimp.preprocessing import MinMaxScaler
+    >>> MinMaxScaler().fit_transform([[1.0], [2.0], [5.0]])
+    array([[0.  ],
+           [0.25],
+           [1.  ]])
     """
 
     _core_name = "min_max_scaler"
@@ -208,30 +290,51 @@ class MinMaxScaler(_Scaler):
 
         Parameters
         ----------
-        X : array or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
         y : None
             Ignored.
 
         Returns
         -------
-        self
+        self : estimator
+            Fitted.
         """
         if sp.issparse(X):
             raise TypeError("MinMaxScaler does not support sparse input. Consider using MaxAbsScaler instead.")
         return super().fit(X)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from X what it adds to the ranges of the rows seen so far.
+
+        Parameters
+        ----------
+        X : array-like, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+        """
+        if sp.issparse(X):
+            raise TypeError("MinMaxScaler does not support sparse input. Consider using MaxAbsScaler instead.")
+        return super().partial_fit(X)
 
     def transform(self, X: Any) -> np.ndarray:
         """Return X, scaled to the range.
 
         Parameters
         ----------
-        X : array or path
-            Shape (n_samples, n_features); or the name of a file.
+        X : array-like, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
+        X_out : ndarray or frame
+            Shape (n_samples, n_features).
         """
         check_is_fitted(self)
         if sp.issparse(X):
@@ -246,12 +349,13 @@ class MinMaxScaler(_Scaler):
 
         Parameters
         ----------
-        X : array of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features)
             What `transform` has made.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
+        X_out : ndarray of shape (n_samples, n_features)
+            What it was before.
         """
         X = self._inverse_input(X, sparse=False)
         X -= self.min_.astype(X.dtype, copy=False)
@@ -260,7 +364,7 @@ class MinMaxScaler(_Scaler):
 
 
 class MaxAbsScaler(_Scaler):
-    """Scale each column by its largest absolute value.
+    """Scale each column by its largest absolute value; zeros stay zeros, and sparse data sparse.
 
     Parameters
     ----------
@@ -271,11 +375,28 @@ class MaxAbsScaler(_Scaler):
 
     Attributes
     ----------
-    max_abs_, scale_ : ndarray of shape (n_features,)
+    max_abs_ : ndarray of shape (n_features,)
+        Largest absolute values.
+    scale_ : ndarray of shape (n_features,)
+        What is divided by: these, and 1 where they are 0.
     n_samples_seen_ : int
+        Rows.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of input columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where they have any.
+    encoded_feature_names_ : ndarray of shape (n_features,)
+        Names of the features that come out: a column of numbers, or a text of a column (``carrier_AA``).
     memory_report_ : MemoryReport
+        Planned and actual memory of the last fit, by what it was for.
+
+    Examples
+    --------
+    >>> from skimp.preprocessing import MaxAbsScaler
+    >>> MaxAbsScaler().fit_transform([[1.0], [-4.0], [2.0]])
+    array([[ 0.25],
+           [-1.  ],
+           [ 0.5 ]])
     """
 
     _core_name = "max_abs_scaler"
@@ -290,12 +411,13 @@ class MaxAbsScaler(_Scaler):
 
         Parameters
         ----------
-        X : array or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             What `transform` has made.
 
         Returns
         -------
-        ndarray or sparse matrix of shape (n_samples, n_features)
+        X_out : ndarray or sparse matrix of shape (n_samples, n_features)
+            What it was before.
         """
         return _times(self._inverse_input(X, sparse=True), self.scale_)
 

@@ -85,12 +85,13 @@ typedef struct skimpi_pool skimpi_pool;
 /*
  * A pool of n_threads workers: n_threads - 1 threads and the caller.  Stacks (SKIMPI_STACK_BYTES of address space) are
  * charged under "threads" at SKIMPI_STACK_CHARGE, the measured bound of what a worker touches.  Signals are blocked in
- * the threads that it makes.
+ * the threads that it makes.  Where the system refuses a thread, the pool has fewer workers.
  */
 #define SKIMPI_STACK_BYTES (256u << 10)
 #define SKIMPI_STACK_CHARGE (48u << 10)
 SKIMP_CHECKED skimp_status skimpi_pool_create(skimpi_pool **out, skimp_budget *budget, unsigned n_threads,
                                               skimp_error *error);
+uint64_t skimpi_pool_bytes(unsigned n_threads); /* what create charges, at most */
 void skimpi_pool_destroy(skimpi_pool *pool);
 unsigned skimpi_pool_size(const skimpi_pool *pool);
 
@@ -144,6 +145,8 @@ static inline uint64_t skimpi_mix64(uint64_t x)
  * others.  Nothing may reclaim for it, and no one else may use it meanwhile.
  */
 void skimpi_budget_detach(skimp_budget *budget);
+/* Gives pages of freed blocks, which malloc keeps, back to the system. */
+void skimpi_budget_trim(void);
 
 /* ---- fault injection (tests) --------------------------------------------------------------------------------------
  * Fails the n-th allocation or charge from now (1 is the next), once or for good; 0 switches it off.  Returns how many

@@ -31,6 +31,7 @@ typedef struct worker {
 struct skimpi_pool {
     skimp_budget *budget;
     unsigned size;
+    unsigned wanted;  /* workers that there is room for; the system may refuse some */
     unsigned started; /* threads that exist */
     pthread_mutex_t lock;
     pthread_cond_t start;
@@ -79,36 +80,31 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
-/* Starts the threads with every signal blocked: signals are for the caller's thread. */
-static skimp_status start_threads(skimpi_pool *pool, skimp_error *error)
+/*
+ * Starts the threads with every signal blocked: signals are for the caller's thread.  The pool is as large as the system
+ * lets it become: where it refuses a thread, those that there are do the work.
+ */
+static void start_threads(skimpi_pool *pool)
 {
     pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) != 0) {
-        return skimpi_fail(error, SKIMP_ERROR_NOMEM, "the system refused a thread");
-    }
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    while (failure == 0 && pool->started + 1 < pool->size) {
-        worker *w = &pool->workers[pool->started + 1];
-        failure = pthread_create(&w->thread, &attributes, thread_main, w);
-        if (failure == 0) {
-            pool->started++;
+    if (pthread_attr_init(&attributes) == 0) {
+        sigset_t all;
+        sigset_t before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        int failure = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+        while (failure == 0 && pool->started + 1 < pool->wanted) {
+            worker *w = &pool->workers[pool->started + 1];
+            failure = pthread_create(&w->thread, &attributes, thread_main, w);
+            pool->started += failure == 0;
         }
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attributes);
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (failure != 0) {
-        char words[128];
-        return skimpi_fail(error, SKIMP_ERROR_NOMEM, "the system refused thread %u of %u: %s", pool->started + 2,
-                           pool->size, strerror_r(failure, words, sizeof(words)));
-    }
-    return SKIMP_OK;
+    pool->size = pool->started + 1;
 }
 
-static size_t pool_bytes(unsigned n_threads)
+static size_t block_bytes(unsigned n_threads)
 {
     return sizeof(skimpi_pool) + n_threads * sizeof(worker);
 }
@@ -116,6 +112,11 @@ static size_t pool_bytes(unsigned n_threads)
 static uint64_t stack_charge(unsigned n_threads)
 {
     return (uint64_t)(n_threads - 1) * SKIMPI_STACK_CHARGE;
+}
+
+uint64_t skimpi_pool_bytes(unsigned n_threads)
+{
+    return skimp_alloc_cost(block_bytes(n_threads)) + stack_charge(n_threads);
 }
 
 skimp_status skimpi_pool_create(skimpi_pool **out, skimp_budget *budget, unsigned n_threads, skimp_error *error)
@@ -126,12 +127,12 @@ skimp_status skimpi_pool_create(skimpi_pool **out, skimp_budget *budget, unsigne
     if (n_threads == 0) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "a pool needs at least one thread");
     }
-    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_THREADS, pool_bytes(n_threads), 1, &block, error));
+    SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_THREADS, block_bytes(n_threads), 1, &block, error));
     SKIMPI_TRY(skimp_budget_charge(budget, SKIMP_TAG_THREADS, stack_charge(n_threads), error));
 
     skimpi_pool *pool = block;
     pool->budget = budget;
-    pool->size = n_threads;
+    pool->wanted = n_threads;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->start, NULL);
     pthread_cond_init(&pool->done, NULL);
@@ -140,15 +141,12 @@ skimp_status skimpi_pool_create(skimpi_pool **out, skimp_budget *budget, unsigne
         pool->workers[i].pool = pool;
         pool->workers[i].index = i;
     }
-    block = NULL; /* the pool's from here: destroy undoes all of it */
-    status = start_threads(pool, error);
-    if (status == SKIMP_OK) {
-        *out = pool;
-    } else {
-        skimpi_pool_destroy(pool);
-    }
+    start_threads(pool);
+    skimp_budget_uncharge(budget, SKIMP_TAG_THREADS, stack_charge(n_threads) - stack_charge(pool->size));
+    *out = pool;
+    block = NULL;
 out:
-    skimp_free(budget, SKIMP_TAG_THREADS, block, pool_bytes(n_threads), 1);
+    skimp_free(budget, SKIMP_TAG_THREADS, block, block_bytes(n_threads), 1);
     return status;
 }
 
@@ -169,7 +167,7 @@ void skimpi_pool_destroy(skimpi_pool *pool)
     pthread_cond_destroy(&pool->start);
     pthread_mutex_destroy(&pool->lock);
     skimp_budget_uncharge(pool->budget, SKIMP_TAG_THREADS, stack_charge(pool->size));
-    skimp_free(pool->budget, SKIMP_TAG_THREADS, pool, pool_bytes(pool->size), 1);
+    skimp_free(pool->budget, SKIMP_TAG_THREADS, pool, block_bytes(pool->wanted), 1);
 }
 
 unsigned skimpi_pool_size(const skimpi_pool *pool)

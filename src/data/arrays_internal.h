@@ -55,6 +55,7 @@ struct skimpi_arrays {
     skimp_data batch;         /* the one that is there now: `data` points to it */
     uint64_t rows_before;     /* of the batches before it */
     uint64_t names_hash;      /* of its columns, where they have names; 0: they have none */
+    uint64_t n_sparse;        /* columns, of sparse data */
     bool target_is_text;      /* of sparse data */
     bool has_target, has_weight;
     uint32_t n_columns; /* of a table, its own */

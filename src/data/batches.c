@@ -37,7 +37,7 @@ static skimp_status check_alike(const skimpi_arrays *arrays, skimp_error *error)
     const skimpi_schema *schema = arrays->schema;
     const uint64_t row = arrays->rows_before, hash = data->kind == SKIMP_DATA_CSR ? 0 : hash_names(data);
     const bool is_sparse = data->kind == SKIMP_DATA_CSR;
-    const uint64_t n_columns = is_sparse ? schema->n_sparse_features : arrays->n_columns;
+    const uint64_t n_columns = is_sparse ? arrays->n_sparse : arrays->n_columns;
     if (is_sparse != schema->sparse || data->n_columns != n_columns) {
         return skimpi_arrays_fail(error, row, NULL,
                                   "the batch that begins with row %" PRIu64 " is %s of %" PRIu64 " columns, the first "
@@ -95,6 +95,7 @@ skimp_status skimpi_batches_next(skimpi_arrays *arrays, bool *end, skimp_error *
     SKIMPI_TRY(skimpi_arrays_check(&arrays->batch, error));
     if (is_first) {
         arrays->names_hash = arrays->batch.kind == SKIMP_DATA_CSR ? 0 : hash_names(&arrays->batch);
+        arrays->n_sparse = arrays->batch.n_columns;
         arrays->target_is_text = skimpi_is_category(&arrays->batch.target);
         return SKIMP_OK; /* create goes on with it */
     }

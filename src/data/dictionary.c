@@ -19,7 +19,7 @@
 #define FIRST_ENTRIES 64u
 #define ENTRY_BLOCKS 21 /* 64 × (2^21 - 1) entries: more than SKIMPI_MAX_CATEGORIES */
 #define FIRST_TEXT 1024u
-#define MAX_TEXT_BLOCK (1u << 20)
+#define MAX_TEXT_BLOCK (1u << 18)
 
 typedef struct entry {
     const char *text;
@@ -45,6 +45,7 @@ struct skimpi_dictionary {
     _Atomic uint32_t size;
     _Atomic(entry *) blocks[ENTRY_BLOCKS]; /* block b: entries 64 × (2^b - 1) on, 64 × 2^b of them */
     text_block *texts;
+    size_t next_block; /* bytes of the next text block */
 };
 
 uint64_t skimpi_dictionary_hash(const char *text, size_t length)
@@ -93,6 +94,7 @@ skimp_status skimpi_dictionary_create(skimpi_dictionary **out, skimp_budget *bud
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_CATEGORIES, 1, sizeof(skimpi_dictionary), &block, error));
     skimpi_dictionary *d = block;
     d->budget = budget;
+    d->next_block = FIRST_TEXT;
     SKIMPI_TRY(table_create(d, FIRST_SLOTS, &first, error));
     atomic_init(&d->table, first);
     *out = d;
@@ -158,24 +160,27 @@ static void table_put(table *t, uint64_t hash, uint32_t code)
     atomic_store_explicit(&t->slots[i], (hash >> 32 << 32) | (code + 1), memory_order_release);
 }
 
-/* Room for `length` bytes of text that will not move. */
+/* Room for `length` bytes of text that will not move.  A text that is longer than a block is one of its own, behind the current. */
 static skimp_status text_room(skimpi_dictionary *d, size_t length, char **out, skimp_error *error)
 {
-    if (d->texts == NULL || d->texts->bytes - d->texts->used < length) {
-        size_t bytes = d->texts == NULL ? FIRST_TEXT : 2 * d->texts->bytes;
-        bytes = bytes > MAX_TEXT_BLOCK ? MAX_TEXT_BLOCK : bytes;
-        bytes = bytes < length ? length : bytes;
+    text_block *t = d->texts;
+    if (t == NULL || t->bytes - t->used < length) {
+        const bool is_own = length > d->next_block;
+        const size_t bytes = is_own ? length : d->next_block;
         void *block;
         skimp_status status =
             skimp_alloc(d->budget, SKIMP_TAG_CATEGORIES, 1, sizeof(text_block) + bytes, &block, error);
         if (status != SKIMP_OK) {
             return status;
         }
-        text_block *t = block;
-        *t = (text_block){ .older = d->texts, .bytes = bytes };
-        d->texts = t;
+        text_block **place = is_own && t != NULL ? &t->older : &d->texts;
+        t = block;
+        *t = (text_block){ .older = *place, .bytes = bytes };
+        *place = t;
+        d->next_block = skimpi_min_u64(2 * d->next_block, MAX_TEXT_BLOCK);
     }
-    *out = (char *)(d->texts + 1) + d->texts->used;
+    *out = (char *)(t + 1) + t->used;
+    t->used += length;
     return SKIMP_OK;
 }
 
@@ -214,7 +219,6 @@ skimp_status skimpi_dictionary_insert(skimpi_dictionary *d, const char *text, si
     char *copy;
     SKIMPI_TRY(text_room(d, length, &copy, error));
     memcpy(copy, text, length);
-    d->texts->used += length;
     *entry_at(d, size) = (entry){ .text = copy, .hash = hash, .length = (uint32_t)length };
     table_put(t, hash, size);
     atomic_store_explicit(&d->size, size + 1, memory_order_release);
@@ -270,7 +274,7 @@ skimp_status skimpi_dictionary_rank(const skimpi_dictionary *d, uint32_t *rank, 
     return SKIMP_OK;
 }
 
-uint64_t skimpi_dictionary_bytes(uint64_t n_categories, uint64_t text_bytes)
+uint64_t skimpi_dictionary_bytes(uint64_t n_categories, uint64_t text_bytes, uint64_t longest)
 {
     uint64_t bytes = skimp_alloc_cost(sizeof(skimpi_dictionary));
     for (uint64_t n_slots = FIRST_SLOTS;; n_slots *= 2) {
@@ -282,16 +286,19 @@ uint64_t skimpi_dictionary_bytes(uint64_t n_categories, uint64_t text_bytes)
     for (unsigned b = 0; b < ENTRY_BLOCKS && block_start(b) < n_categories; b++) {
         bytes += skimp_alloc_cost(((uint64_t)FIRST_ENTRIES << b) * sizeof(entry));
     }
-    /* A block is left when the next text does not fit: at worst all but full of texts just over half of it. */
-    uint64_t room = 0;
-    for (uint64_t block = FIRST_TEXT; room < 2 * text_bytes; block = skimpi_min_u64(2 * block, MAX_TEXT_BLOCK)) {
-        room += block;
+    /*
+     * A block is left when the next text does not fit: what is left of it is shorter than the longest, and at worst half.
+     * In place of a block that is shorter than some text, there may be one of such a text alone.
+     */
+    const uint64_t left = skimpi_min_u64(longest, text_bytes);
+    uint64_t room = 0, alone = 0;
+    for (uint64_t block = FIRST_TEXT; room < text_bytes; block = skimpi_min_u64(2 * block, MAX_TEXT_BLOCK)) {
+        const uint64_t least = block == MAX_TEXT_BLOCK ? block / 2 : 0;
+        room += skimpi_max_u64(block - skimpi_min_u64(block, left), least);
+        alone += left > block && block < MAX_TEXT_BLOCK ? skimp_alloc_cost(sizeof(text_block) + left) : 0;
         bytes += skimp_alloc_cost(sizeof(text_block) + block);
-        if (n_categories > 0 && text_bytes / n_categories < 64 && room >= text_bytes + text_bytes / 8 + FIRST_TEXT) {
-            break;
-        }
     }
-    return bytes;
+    return bytes + skimpi_min_u64(alone, skimp_alloc_cost(2 * text_bytes));
 }
 
 uint64_t skimpi_dictionary_growth(const skimpi_dictionary *d, uint64_t n_texts, uint64_t text_bytes)
@@ -308,7 +315,7 @@ uint64_t skimpi_dictionary_growth(const skimpi_dictionary *d, uint64_t n_texts, 
     }
     if (n_texts > 0 && (d->texts == NULL || d->texts->bytes - d->texts->used < text_bytes)) {
         /* Each text may need a block of its own, but blocks are no smaller than this. */
-        uint64_t block = d->texts == NULL ? FIRST_TEXT : skimpi_min_u64(2 * d->texts->bytes, MAX_TEXT_BLOCK);
+        uint64_t block = d->next_block;
         uint64_t blocks = skimpi_min_u64(n_texts, 2 * text_bytes / block + 1), larger = 0;
         for (uint64_t i = 0; i < blocks; i++) {
             larger += skimp_alloc_cost(sizeof(text_block) + skimpi_max_u64(block, text_bytes));

@@ -38,7 +38,8 @@ const char *skimpi_dictionary_text(const skimpi_dictionary *dictionary, uint32_t
 /* rank[code] = place of the code's text in byte order (as scikit-learn sorts categories): the caller's array of size entries. */
 SKIMP_CHECKED skimp_status skimpi_dictionary_rank(const skimpi_dictionary *dictionary, uint32_t *rank,
                                                   skimp_error *error);
-uint64_t skimpi_dictionary_bytes(uint64_t n_categories, uint64_t text_bytes); /* bound of its memory, for plans */
+/* Bound of its memory, for plans; longest: of the texts, at most (not known: UINT64_MAX). */
+uint64_t skimpi_dictionary_bytes(uint64_t n_categories, uint64_t text_bytes, uint64_t longest);
 /* Bound of what it grows by when so many more texts, of so many bytes in all, are inserted. */
 uint64_t skimpi_dictionary_growth(const skimpi_dictionary *dictionary, uint64_t n_texts, uint64_t text_bytes);
 

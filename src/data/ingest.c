@@ -613,6 +613,11 @@ static skimp_status ingest_file(ingest *in, skimp_error *error)
     const skimpi_ingest_options *options = in->options;
     const skimpi_reader_class *reader_class = options->reader_class;
     in->path = skimpi_input_name(in->input);
+    if (!skimpi_input_seekable(in->input) && reader_class->is_scattered != NULL &&
+        reader_class->is_scattered(options->reader)) {
+        SKIMPI_TRY(skimpi_input_spool(in->input, options->spool_directory, options->allow_tmpfs, error));
+        in->result->spooled += skimpi_input_file_size(in->input);
+    }
     in->seekable = skimpi_input_seekable(in->input);
     in->size = skimpi_input_file_size(in->input);
     in->at_end = false;
@@ -664,6 +669,7 @@ static skimp_status make_workers(ingest *in, skimp_error *error)
         }
         SKIMPI_TRY(
             skimpi_raw_create(&w->raw, in->budget, options->schema, options->rows_hint, options->nonzeros_hint, error));
+        SKIMPI_TRY(skimpi_raw_expect(&w->raw, options->fresh_hint, options->fresh_text_hint, error));
         if (options->store != NULL) {
             SKIMPI_TRY(skimpi_encoder_create(&in->encoders[i], options->store, options->rows_hint,
                                              options->nonzeros_hint, options->encoded_hint, error));

@@ -20,7 +20,10 @@ typedef struct skimpi_ingest_options {
     skimpi_pool *pool;
     uint32_t rows_hint; /* rows and non-zeros of a unit: sizes of the first buffers */
     uint64_t nonzeros_hint;
-    uint64_t encoded_hint; /* bytes of an encoded unit (0: as many as it can take) */
+    uint64_t fresh_hint, fresh_text_hint; /* new texts of a unit, at most: how many, their bytes (0: not known) */
+    uint64_t encoded_hint;                /* bytes of an encoded unit (0: as many as it can take) */
+    const char *spool_directory;          /* for inputs that must be copied to disk to be read */
+    bool allow_tmpfs;
     uint64_t
         text_hint; /* text of all inputs, when it is known to be less than a unit: sizes the first text buffers (0: not known) */
     uint64_t longest_row; /* bytes, from the sample (0: unknown): how much is fetched beyond a unit at first */
@@ -40,6 +43,7 @@ typedef struct skimpi_ingest_options {
 
 typedef struct skimpi_ingest_result {
     uint64_t n_rows, n_chunks, bytes, rows_bad, rows_missing, first_bad_line;
+    uint64_t spooled; /* bytes on disk, of inputs that had to be copied there */
 } skimpi_ingest_result;
 
 SKIMP_CHECKED skimp_status skimpi_ingest_run(skimp_budget *budget, const skimpi_ingest_options *options,

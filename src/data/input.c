@@ -17,6 +17,7 @@
 #define MAGIC_BYTES 4u
 #define PEEK_LIMIT (1u << 20)
 #define STANDARD_INPUT 0
+#define SPOOL_BLOCK (16u << 10)
 
 struct skimpi_input {
     skimp_budget *budget;
@@ -493,4 +494,59 @@ skimp_status skimpi_input_rewind(skimpi_input *input, skimp_error *error)
     input->packed_begin = input->packed_end = 0;
     input->packed_last = false;
     return SKIMP_OK;
+}
+
+/* From here on the bytes are those of this file. */
+static void become_file(skimpi_input *input, int fd, const skimpi_os_stat *opened)
+{
+    if (input->decompressor != NULL) {
+        input->decompressor_class->destroy(input->decompressor);
+        input->decompressor = NULL;
+    }
+    skimp_free(input->budget, SKIMP_TAG_INPUT, input->packed, input->packed_capacity, 1);
+    release_peeked(input);
+    if (input->owns_fd) {
+        skimpi_os_close(input->fd);
+    }
+    input->packed = NULL;
+    input->packed_capacity = input->packed_begin = input->packed_end = 0;
+    input->fd = fd;
+    input->owns_fd = true;
+    input->is_regular = true;
+    input->codec = SKIMPI_CODEC_PLAIN;
+    input->opened = *opened;
+    input->started = input->finished = false;
+    input->file_offset = input->text_offset = 0;
+}
+
+skimp_status skimpi_input_spool(skimpi_input *input, const char *directory, bool allow_tmpfs, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    uint64_t free_bytes = 0, at = 0;
+    bool is_memory = false;
+    int fd = -1;
+    skimpi_os_stat opened;
+    uint8_t block[SPOOL_BLOCK];
+    SKIMPI_TRY(skimpi_os_disk(directory, &free_bytes, &is_memory, error));
+    if (is_memory && !allow_tmpfs) {
+        SKIMPI_TRY(skimpi_fail_at(
+            error, SKIMP_ERROR_IO, directory, 0, NULL,
+            "is memory, not a disk: spilling there would save nothing; name a directory on a disk with --spill-dir"));
+    }
+    SKIMPI_TRY(skimpi_os_spill_file(&fd, directory, error));
+    for (size_t got = sizeof block; got > 0; at += got) {
+        SKIMPI_TRY(skimpi_input_read(input, block, sizeof block, &got, error));
+        if (input->cancel != NULL && *input->cancel != 0) {
+            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_CANCELLED, "reading was interrupted"));
+        }
+        SKIMPI_TRY(skimpi_os_pwrite(fd, directory, block, got, at, error));
+    }
+    SKIMPI_TRY(skimpi_os_fstat(fd, directory, &opened, error));
+    become_file(input, fd, &opened);
+    fd = -1;
+out:
+    if (fd >= 0) {
+        skimpi_os_close(fd);
+    }
+    return status;
 }

@@ -54,6 +54,12 @@ SKIMP_CHECKED skimp_status skimpi_input_read(skimpi_input *input, void *buffer, 
 SKIMP_CHECKED skimp_status skimpi_input_peek(skimpi_input *input, size_t bytes, const char **data, size_t *got,
                                              skimp_error *error);
 SKIMP_CHECKED skimp_status skimpi_input_check_unchanged(skimpi_input *input, skimp_error *error);
+/*
+ * Copies all of the text to an unnamed file in `directory` and reads from that from here on: the input becomes seekable.
+ * Before the first read only. allow_tmpfs: the directory may be memory. Memory: 16 KiB of stack; the decompressor goes.
+ */
+SKIMP_CHECKED skimp_status skimpi_input_spool(skimpi_input *input, const char *directory, bool allow_tmpfs,
+                                              skimp_error *error);
 /* Starts again at the first byte (regular files), and gives back what a peek took. */
 SKIMP_CHECKED skimp_status skimpi_input_rewind(skimpi_input *input, skimp_error *error);
 

@@ -155,13 +155,24 @@ uint64_t skimpi_raw_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t n
 uint64_t skimpi_raw_fresh_bytes(uint64_t n_fresh, uint64_t text_bytes)
 {
     uint64_t bytes = 0, slots = FRESH_SLOTS;
-    while (slots < 2 * n_fresh) {
+    while (3 * slots < 4 * n_fresh) {
         slots *= 2;
     }
-    /* Buffers grow by half of what they are. */
-    bytes += n_fresh > FRESH_ENTRIES ? skimp_alloc_cost(skimpi_mul_sat(n_fresh, sizeof(skimpi_fresh)) / 2 * 3) : 0;
-    bytes += text_bytes > FRESH_TEXT ? skimp_alloc_cost(skimpi_mul_sat(text_bytes, 3) / 2) : 0;
+    bytes += n_fresh > FRESH_ENTRIES ? skimp_alloc_cost(skimpi_mul_sat(n_fresh, sizeof(skimpi_fresh))) : 0;
+    bytes += text_bytes > FRESH_TEXT ? skimp_alloc_cost(text_bytes) : 0;
     return bytes + (slots > FRESH_SLOTS ? skimp_alloc_cost(slots * sizeof(uint32_t)) : 0);
+}
+
+skimp_status skimpi_raw_expect(skimpi_raw *raw, uint64_t n_fresh, uint64_t text_bytes, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    if (n_fresh == 0) {
+        return SKIMP_OK;
+    }
+    SKIMPI_TRY(skimpi_buffer_reserve(&raw->fresh, n_fresh * sizeof(skimpi_fresh), error));
+    SKIMPI_TRY(skimpi_buffer_reserve(&raw->fresh_text, text_bytes, error));
+out:
+    return status;
 }
 
 skimp_status skimpi_raw_reserve(skimpi_raw *raw, const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros,
@@ -207,7 +218,7 @@ void skimpi_raw_destroy(skimpi_raw *raw, const skimpi_schema *schema)
 
 /* ---- texts that are new to this unit ------------------------------------------------------------------------------ */
 
-/* A slot of fresh_index holds the number of a fresh text + 1; 0 is empty. It is at most half full. */
+/* A slot of fresh_index holds the number of a fresh text + 1; 0 is empty. It is at most three quarters full. */
 static uint64_t fresh_place(uint64_t hash, uint32_t slot, uint64_t mask)
 {
     return (hash + slot * 0x9e3779b97f4a7c15u) & mask;
@@ -248,7 +259,7 @@ skimp_status skimpi_raw_code(skimpi_raw *raw, const skimpi_schema *schema, uint3
         raw->fresh_index.length = FRESH_SLOTS * sizeof(uint32_t);
     }
     uint32_t n = (uint32_t)(raw->fresh.length / sizeof(skimpi_fresh));
-    if (2 * ((size_t)n + 1) > raw->fresh_index.length / sizeof(uint32_t)) {
+    if (4 * ((size_t)n + 1) > raw->fresh_index.length / sizeof(uint32_t) * 3) {
         SKIMPI_TRY(grow_fresh_index(raw, error));
     }
     const skimpi_fresh *fresh = raw->fresh.data;

@@ -123,7 +123,10 @@ void skimpi_raw_clear(skimpi_raw *raw);
 void skimpi_raw_destroy(skimpi_raw *raw, const skimpi_schema *schema);
 uint64_t skimpi_raw_bytes(const skimpi_schema *schema, uint32_t rows,
                           uint64_t nonzeros); /* exactly what create charges */
-/* Bound of what a raw chunk grows by while it holds this many fresh texts (beyond what create charges). */
+/* Makes room for so many fresh texts of a unit, at most; without it, room is made as they come. */
+SKIMP_CHECKED skimp_status skimpi_raw_expect(skimpi_raw *raw, uint64_t n_fresh, uint64_t text_bytes,
+                                             skimp_error *error);
+/* Bound of what a raw chunk grows by while it holds as many fresh texts as were expected (beyond what create charges). */
 uint64_t skimpi_raw_fresh_bytes(uint64_t n_fresh, uint64_t text_bytes);
 /*
  * The code of a text in this unit: the dictionary's, or FRESH + n (appended to raw->fresh when new), or UNKNOWN for a
@@ -166,6 +169,8 @@ typedef struct skimpi_reader_class {
         const skimpi_schema
             *schema); /* text: bytes of a unit (file alone decides: from longest_row: 256 KiB … 8 MiB) */
     uint64_t (*unit_count)(const skimpi_reader *reader); /* binary: number of units */
+    /* Units lie in several places of the file: the ingest copies an input that is not seekable to disk first (NULL: no). */
+    bool (*is_scattered)(const skimpi_reader *reader);
     uint64_t (*data_start)(const skimpi_reader *reader); /* text: offset of the first row (after BOM and header) */
     uint64_t (*data_line)(const skimpi_reader *reader);  /* text: line number of the first row, from 1 */
     /* text: where the first row starts at or after `from` (or length when none is seen), guessing that `from` is outside quotes unless the text says otherwise */

@@ -5,7 +5,7 @@
  * Columns are named x0, x1, …; any of them may be the target or the weight.  A unit is so many rows that they make
  * 256 KiB of doubles: a function of the shape alone.  Values become doubles: integers beyond 2^53 lose digits.
  * A plain file is read by all workers with pread: row by row (C order), or a piece of each column that is used (Fortran
- * order).  A compressed file or a pipe is read in order, which Fortran order does not allow.
+ * order).  A compressed file or a pipe is read in order; in Fortran order it is copied to a file on disk before.
  *
  * Nothing is allocated for a unit: bytes come through a small buffer on the stack, or straight into place.
  */
@@ -233,6 +233,11 @@ static uint64_t npy_unit_count(const skimpi_reader *opaque)
     return reader->header.n_rows / rows + (reader->header.n_rows % rows != 0);
 }
 
+static bool npy_is_scattered(const skimpi_reader *opaque)
+{
+    return ((const npy_reader *)opaque)->header.fortran;
+}
+
 static uint64_t npy_unit_bytes(const skimpi_reader *opaque, const skimpi_schema *schema)
 {
     const npy_reader *reader = (const npy_reader *)opaque;
@@ -318,6 +323,9 @@ static skimp_status npy_read_unit(skimpi_reader *opaque, const skimpi_schema *sc
         SKIMPI_TRY(pass_header(reader, input, index, error));
     }
     SKIMPI_TRY(load(reader, &from, first, rows, &to, error));
+    if (!in_order && skimpi_input_file_size(input) > reader->header.data_start + reader->header.data_bytes) {
+        SKIMPI_TRY(too_long(reader, input, error)); /* of a copy on disk it is known only now */
+    }
     if (in_order && first + rows == reader->header.n_rows) {
         char more;
         size_t got;
@@ -380,7 +388,9 @@ static skimp_status survey(npy_reader *reader, skimpi_input *input, skimp_error 
     uint64_t most = SAMPLE_VALUES / header->n_columns;
     unsigned places = SAMPLE_PLACES;
     uint64_t rows = most / SAMPLE_PLACES < SAMPLE_ROWS ? most / SAMPLE_PLACES : SAMPLE_ROWS;
-    if (!skimpi_input_seekable(input)) {
+    if (!skimpi_input_seekable(input) && header->fortran) {
+        rows = 0; /* the first bytes tell of the first column only */
+    } else if (!skimpi_input_seekable(input)) {
         size_t got;
         SKIMPI_TRY(skimpi_input_peek(input, (size_t)skimpi_min_u64(header->data_start + header->data_bytes, 1u << 20),
                                      &from.peeked, &got, error));
@@ -453,11 +463,6 @@ static skimp_status read_header(npy_reader *reader, skimpi_input *input, skimp_e
         if (size > header->data_start + header->data_bytes) {
             SKIMPI_TRY(too_long(reader, input, error));
         }
-    } else if (header->fortran) {
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, name, 0, NULL,
-                                  "an array in Fortran order cannot be read from a compressed file or a pipe: "
-                                  "decompress it first, or save it "
-                                  "with numpy.ascontiguousarray"));
     }
 out:
     return status;
@@ -557,5 +562,6 @@ const skimpi_reader_class skimpi_reader_npy = {
     .close = npy_close,
     .unit_bytes = npy_unit_bytes,
     .unit_count = npy_unit_count,
+    .is_scattered = npy_is_scattered,
     .read_unit = npy_read_unit,
 };

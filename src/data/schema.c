@@ -430,6 +430,10 @@ skimp_status skimpi_schema_assign(skimpi_schema *schema, const skimpi_roles *rol
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "hash bits must be 1 to %d, not %u", MAX_HASH_BITS,
                                (unsigned)roles->hash_bits));
     }
+    if (roles->hash_bits > 0 && schema->sparse) {
+        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_PARAM, file, 0, NULL,
+                                  "svmlight data has no text columns: there is nothing to hash (--hash-bits)"));
+    }
     schema->hash_bits = roles->hash_bits;
     if (roles->target != NULL) {
         SKIMPI_TRY(assign_target(schema, roles->target, file, error));

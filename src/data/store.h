@@ -89,6 +89,8 @@ void skimpi_store_destroy(skimpi_store *store);
  */
 #define SKIMPI_TARGET_SET_BYTES ((uint64_t)1800 << 10)
 uint64_t skimpi_store_bytes(const skimpi_schema *schema, uint64_t encoded, skimpi_place place);
+/* What it takes further to write one that is kept. */
+uint64_t skimpi_store_writing_bytes(void);
 const skimpi_summary *skimpi_store_summary(const skimpi_store *store);
 skimpi_place skimpi_store_place(const skimpi_store *store); /* now */
 

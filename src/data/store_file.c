@@ -531,6 +531,11 @@ out:
     return status;
 }
 
+uint64_t skimpi_store_writing_bytes(void)
+{
+    return skimp_alloc_cost(WINDOW_BYTES) + skimp_alloc_cost(sizeof(skimpi_os_output));
+}
+
 skimp_status skimpi_store_file_finish(skimpi_store *store, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;

@@ -342,14 +342,15 @@ uint64_t skimpi_store_rows_bytes(const skimpi_store *store)
     uint64_t bytes = 0, largest = 0;
     for (uint32_t d = 0; d < selection->n_dictionaries; d++) {
         const uint32_t n = selection->n_texts[d];
-        uint64_t text = 0;
+        uint64_t text = 0, longest = 0;
         for (uint32_t code = 0; code < n; code++) {
             size_t length = 0;
             (void)skimpi_dictionary_text(store->schema->dictionaries[d], code, &length);
             text += length + 1;
+            longest = skimpi_max_u64(longest, length);
         }
         bytes += n > 0 ? skimp_alloc_cost(n) + skimp_alloc_cost(n * sizeof(uint32_t)) : 0;
-        largest = skimpi_max_u64(largest, n > 0 ? skimpi_dictionary_bytes(n, text) : 0);
+        largest = skimpi_max_u64(largest, n > 0 ? skimpi_dictionary_bytes(n, text, longest) : 0);
     }
     return bytes + largest; /* a dictionary, and the shorter one that takes its place */
 }

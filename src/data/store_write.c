@@ -34,14 +34,17 @@ static uint64_t own_bytes(const skimpi_schema *schema)
 }
 
 /*
- * Room for the chunk.  It is encoded column by column, each with room for the most that it can take: so that many values of
- * few digits do not take what many of all digits would.
+ * Room for the chunk.  It is encoded column by column, each with room for what it takes (codes of text: the most that they
+ * can), so that many values of few digits do not take what many of all digits would.
  */
+#define DECIMAL_ROOM 256u /* beside the floats that decimals take the place of: the last block */
 static uint64_t first_capacity(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded)
 {
     const uint64_t most = skimpi_chunk_bound(schema, rows, nonzeros);
-    return encoded == 0 ? most
-                        : skimpi_min_u64(most, skimpi_add_sat(encoded, skimpi_column_bytes(rows, sizeof(double))));
+    return encoded == 0
+               ? most
+               : skimpi_min_u64(most,
+                                skimpi_add_sat(encoded, skimpi_column_bytes(rows, sizeof(uint32_t)) + DECIMAL_ROOM));
 }
 
 uint64_t skimpi_encoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64_t nonzeros, uint64_t encoded)
@@ -172,16 +175,18 @@ static skimp_status encode_numbers(skimpi_encoder *encoder, uint32_t i, skimpi_c
                                    uint64_t first_line, bool exact, uint64_t *at, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    SKIMPI_TRY(make_room(encoder, *at + skimpi_column_bytes(raw->n_rows, sizeof(double)), error));
-    skimpi_chunk_column *column = descriptor(encoder, i);
-    uint8_t *to = encoder->bytes + *at;
     skimpi_column_scan scan;
     skimpi_column_scan_run(values, raw->n_rows, &scan);
+    const skimpi_chunk_column chosen = skimpi_encoding_choose(&scan, exact);
+    const bool are_floats = chosen.encoding == SKIMPI_ENC_F32;
+    const uint64_t room = skimpi_column_encoded_bytes(&chosen, raw->n_rows) + (are_floats ? DECIMAL_ROOM : 0);
+    SKIMPI_TRY(make_room(encoder, *at + room, error));
+    skimpi_chunk_column *column = descriptor(encoder, i);
+    uint8_t *to = encoder->bytes + *at;
     note(summary, &scan, raw, values, first_line);
-    *column = skimpi_encoding_choose(&scan, exact);
+    *column = chosen;
     uint64_t bytes = 0;
     if (spread != NULL) {
-        const bool are_floats = column->encoding == SKIMPI_ENC_F32;
         skimpi_column_spread_find(values, raw->n_rows, scan.n_missing, are_floats, spread); /* as they are kept */
         bytes = are_floats ? skimpi_decimal_encode(values, raw->n_rows, &scan, column, to) : 0;
     }

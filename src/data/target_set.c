@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Distinct targets: open addressing with linear probing, in steps of 1 Ki, 8 Ki and 64 Ki values at two thirds full.
+ * Distinct targets: open addressing with linear probing, in steps of 1, 2, 4, 8 and 64 Ki values at two thirds full.
  */
 #include <string.h>
 
@@ -8,10 +8,10 @@
 #include "data/target_set.h"
 
 #define FIRST_SLOTS 1536u
-#define GROWTH 8u
-#define LAST_SLOTS (FIRST_SLOTS * GROWTH * GROWTH)
+#define SLOW_SLOTS (FIRST_SLOTS * 8u) /* a set grows twofold up to this, then eightfold */
+#define LAST_SLOTS (SLOW_SLOTS * 8u)
 _Static_assert(LAST_SLOTS / 3 * 2 == SKIMPI_MAX_CLASSES, "the last step holds as many classes as there may be");
-_Static_assert(SKIMPI_TARGET_SET_BYTES >= (LAST_SLOTS + LAST_SLOTS / GROWTH) * sizeof(skimpi_target_count) + 8192,
+_Static_assert(SKIMPI_TARGET_SET_BYTES >= (LAST_SLOTS + SLOW_SLOTS) * sizeof(skimpi_target_count) + 8192,
                "the two last steps are held at once");
 
 void skimpi_target_set_init(skimpi_target_set *set, skimp_budget *budget)
@@ -35,6 +35,18 @@ void skimpi_target_set_free(skimpi_target_set *set)
     pthread_mutex_destroy(&set->lock);
 }
 
+uint64_t skimpi_target_set_bytes(uint64_t n_values, uint64_t *last)
+{
+    uint64_t n_slots = FIRST_SLOTS, before = 0;
+    *last = skimp_alloc_cost(n_slots * sizeof(skimpi_target_count));
+    while (n_slots < LAST_SLOTS && n_values > n_slots / 3 * 2) {
+        before = *last;
+        n_slots = n_slots < SLOW_SLOTS ? n_slots * 2 : LAST_SLOTS;
+        *last = skimp_alloc_cost(n_slots * sizeof(skimpi_target_count));
+    }
+    return before + *last;
+}
+
 static uint64_t hash_value(double value)
 {
     uint64_t bits;
@@ -54,7 +66,7 @@ static skimpi_target_count *find_slot(skimpi_target_count *slots, uint32_t n_slo
 
 static skimp_status grow(skimpi_target_set *set, skimp_error *error)
 {
-    uint32_t n_slots = set->n_slots == 0 ? FIRST_SLOTS : set->n_slots * GROWTH;
+    uint32_t n_slots = set->n_slots == 0 ? FIRST_SLOTS : set->n_slots < SLOW_SLOTS ? set->n_slots * 2 : LAST_SLOTS;
     void *block;
     skimp_status status =
         skimp_alloc(set->budget, SKIMP_TAG_STORE, n_slots, sizeof(skimpi_target_count), &block, error);

@@ -25,6 +25,8 @@ typedef struct skimpi_target_set {
 
 void skimpi_target_set_init(skimpi_target_set *set, skimp_budget *budget);
 void skimpi_target_set_free(skimpi_target_set *set);
+/* What a set of so many values takes while it grows to that; of this, what it takes then. */
+uint64_t skimpi_target_set_bytes(uint64_t n_values, uint64_t *last);
 
 #define SKIMPI_TARGET_CACHE_SLOTS 256
 typedef struct skimpi_target_cache { /* one for each encoder; empty between chunks */

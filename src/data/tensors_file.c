@@ -5,13 +5,17 @@
  *     {"__metadata__": {"key": "text", …}, "name": {"dtype": "F64", "shape": [2, 3], "data_offsets": [0, 48]}, …}
  *
  * Written: the widest types first and the header padded with spaces to a multiple of 64 bytes, so that every array is
- * aligned in the file.  Bytes of a name or text that are no UTF-8 become U+FFFD.
+ * aligned in the file.  Bytes of a name or text that are no UTF-8 become U+FFFD.  The metadata begin with a checksum
+ * (XXH3-64, 16 hexadecimal digits) of the header in which these digits are zeros, and of the arrays after it.  The reader
+ * checks it and keeps it to itself; files without one are taken.
  * Read: nothing in the file is believed.  The offsets must cover all bytes after the header once, as the format demands.
  * The JSON is read in place (docs/decisions/0002-json-in-the-library.md).
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "data/encoding.h"
 #include "data/json_value.h"
 #include "data/tensors_internal.h"
 #include "os/os.h"
@@ -20,6 +24,11 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "arrays are written as
 
 #define HEADER_LIMIT (16u << 20)
 #define ALIGNMENT 64u
+#define CHECKSUM_KEY "checksum"
+#define CHECKSUM_PREFIX "xxh3:"
+#define CHECKSUM_ZEROS "0000000000000000"
+#define CHECKSUM_NONE CHECKSUM_PREFIX CHECKSUM_ZEROS
+#define CHECKSUM_BEGIN "{\"" SKIMPI_METADATA_NAME "\":{\"" CHECKSUM_KEY "\":\""
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */
 
@@ -75,25 +84,21 @@ static uint64_t offset_of(const skimpi_tensors *tensors, size_t which)
 static skimp_status append_header(const skimpi_tensors *tensors, skimpi_buffer *to, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    const char *comma = "";
-    SKIMPI_TRY(skimpi_buffer_append(to, "{", 1, error));
-    if (skimpi_tensors_meta_count(tensors) > 0) {
-        SKIMPI_TRY(skimpi_buffer_printf(to, error, "\"%s\":{", SKIMPI_METADATA_NAME));
-        for (size_t i = 0; i < skimpi_tensors_meta_count(tensors); i++) {
-            const char *key;
-            const char *value;
-            skimpi_tensors_meta_at(tensors, i, &key, &value);
-            SKIMPI_TRY(skimpi_buffer_printf(to, error, "%s", i > 0 ? "," : ""));
-            SKIMPI_TRY(append_string(to, key, error));
-            SKIMPI_TRY(skimpi_buffer_append(to, ":", 1, error));
-            SKIMPI_TRY(append_string(to, value, error));
-        }
-        SKIMPI_TRY(skimpi_buffer_append(to, "}", 1, error));
-        comma = ",";
+    SKIMPI_TRY(
+        skimpi_buffer_append(to, CHECKSUM_BEGIN CHECKSUM_NONE "\"", strlen(CHECKSUM_BEGIN CHECKSUM_NONE "\""), error));
+    for (size_t i = 0; i < skimpi_tensors_meta_count(tensors); i++) {
+        const char *key;
+        const char *value;
+        skimpi_tensors_meta_at(tensors, i, &key, &value);
+        SKIMPI_TRY(skimpi_buffer_append(to, ",", 1, error));
+        SKIMPI_TRY(append_string(to, key, error));
+        SKIMPI_TRY(skimpi_buffer_append(to, ":", 1, error));
+        SKIMPI_TRY(append_string(to, value, error));
     }
+    SKIMPI_TRY(skimpi_buffer_append(to, "}", 1, error));
     for (size_t i = 0; i < skimpi_tensors_count(tensors); i++) {
         const skimpi_tensor *tensor = skimpi_tensors_at(tensors, i);
-        SKIMPI_TRY(skimpi_buffer_printf(to, error, "%s", comma));
+        SKIMPI_TRY(skimpi_buffer_append(to, ",", 1, error));
         SKIMPI_TRY(append_string(to, tensor->name, error));
         SKIMPI_TRY(skimpi_buffer_printf(to, error, ":{\"dtype\":\"%s\",\"shape\":[", skimpi_dtype_name(tensor->dtype)));
         for (unsigned k = 0; k < tensor->n_dims; k++) {
@@ -102,7 +107,6 @@ static skimp_status append_header(const skimpi_tensors *tensors, skimpi_buffer *
         uint64_t offset = offset_of(tensors, i);
         SKIMPI_TRY(skimpi_buffer_printf(to, error, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", offset,
                                         offset + tensor_bytes(tensor)));
-        comma = ",";
     }
     SKIMPI_TRY(skimpi_buffer_append(to, "}", 1, error));
     while (to->length % ALIGNMENT != 0) {
@@ -110,6 +114,26 @@ static skimp_status append_header(const skimpi_tensors *tensors, skimpi_buffer *
     }
 out:
     return status;
+}
+
+/* Over the zeros in a header that is complete otherwise. */
+static void put_checksum(const skimpi_tensors *tensors, skimpi_buffer *header)
+{
+    skimpi_checksum_state state;
+    char digits[sizeof(CHECKSUM_ZEROS)];
+    char *json = (char *)header->data + sizeof(uint64_t);
+    skimpi_checksum_begin(&state);
+    skimpi_checksum_add(&state, json, header->length - sizeof(uint64_t));
+    for (size_t width = 8; width > 0; width /= 2) {
+        for (size_t i = 0; i < skimpi_tensors_count(tensors); i++) {
+            const skimpi_tensor *tensor = skimpi_tensors_at(tensors, i);
+            if (skimpi_dtype_bytes(tensor->dtype) == width) {
+                skimpi_checksum_add(&state, tensor->data, (size_t)tensor_bytes(tensor));
+            }
+        }
+    }
+    snprintf(digits, sizeof(digits), "%016" PRIx64, skimpi_checksum_end(&state));
+    memcpy(json + strlen(CHECKSUM_BEGIN CHECKSUM_PREFIX), digits, strlen(digits));
 }
 
 skimp_status skimpi_tensors_write(const skimpi_tensors *tensors, const char *path, skimp_error *error)
@@ -132,6 +156,7 @@ skimp_status skimpi_tensors_write(const skimpi_tensors *tensors, const char *pat
                                   HEADER_LIMIT));
     }
     memcpy(header.data, &length, sizeof(length));
+    put_checksum(tensors, &header);
     SKIMPI_TRY(skimpi_os_output_begin(output, path, error));
     begun = true;
     SKIMPI_TRY(skimpi_os_pwrite(output->fd, path, header.data, header.length, 0, error));
@@ -169,7 +194,8 @@ typedef struct file_reader {
     skimpi_tensors *tensors;
     const char *path;
     int fd;
-    uint64_t data_bytes; /* after the header */
+    uint64_t data_bytes;                  /* after the header */
+    char checksum[sizeof(CHECKSUM_NONE)]; /* as the file says; "": it does not */
     skimpi_buffer header;
     skimpi_buffer extents; /* ascending */
     skimpi_buffer texts;   /* a decoded string */
@@ -222,8 +248,19 @@ static skimp_status read_metadata(file_reader *reader, skimpi_json object, skimp
         SKIMPI_TRY(decode_string(reader, key, &key_at, error));
         SKIMPI_TRY(decode_string(reader, value, &value_at, error));
         const char *texts = reader->texts.data;
-        if (skimpi_tensors_meta(reader->tensors, texts + key_at) != NULL) {
+        const bool is_checksum = strcmp(texts + key_at, CHECKSUM_KEY) == 0;
+        if (skimpi_tensors_meta(reader->tensors, texts + key_at) != NULL ||
+            (is_checksum && reader->checksum[0] != '\0')) {
             return damaged(reader, error, "a key of the metadata comes twice");
+        }
+        if (is_checksum) {
+            if (value.length != strlen("\"" CHECKSUM_NONE "\"") || strlen(texts + value_at) != strlen(CHECKSUM_NONE)) {
+                return damaged(reader, error, "its checksum is none");
+            }
+            memcpy(reader->checksum, texts + value_at, sizeof(reader->checksum));
+            char *in_header = (char *)reader->header.data + (value.text - (const char *)reader->header.data);
+            memcpy(in_header + 1 + strlen(CHECKSUM_PREFIX), CHECKSUM_ZEROS, strlen(CHECKSUM_ZEROS));
+            continue;
         }
         SKIMPI_TRY(skimpi_tensors_set_meta(reader->tensors, texts + key_at, texts + value_at, error));
     }
@@ -420,6 +457,20 @@ static skimp_status read_arrays(file_reader *reader, skimp_error *error)
             skimpi_os_pread(reader->fd, reader->path, tensor->data, bytes, begin + extents[i].begin, &got, error));
         if (got < bytes) {
             SKIMPI_TRY(damaged(reader, error, "it was cut short while it was read"));
+        }
+    }
+    if (reader->checksum[0] != '\0') {
+        skimpi_checksum_state state;
+        char found[sizeof(reader->checksum)];
+        skimpi_checksum_begin(&state);
+        skimpi_checksum_add(&state, reader->header.data, reader->header.length);
+        for (size_t i = 0; i < n; i++) {
+            const skimpi_tensor *tensor = skimpi_tensors_at(reader->tensors, extents[i].tensor);
+            skimpi_checksum_add(&state, tensor->data, (size_t)(extents[i].end - extents[i].begin));
+        }
+        snprintf(found, sizeof(found), CHECKSUM_PREFIX "%016" PRIx64, skimpi_checksum_end(&state));
+        if (strcmp(reader->checksum, found) != 0) {
+            SKIMPI_TRY(damaged(reader, error, "its checksum is wrong"));
         }
     }
 out:

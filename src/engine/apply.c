@@ -181,20 +181,15 @@ static void put_features(const into_state *state, const skimpi_chunk *chunk, uin
     }
 }
 
-static void put_rows(const into_state *state, const skimpi_apply_worker *own, const skimpi_chunk *chunk, size_t stride,
-                     uint64_t row)
+static void put_rows(const into_state *state, const skimpi_outputs *outputs, const skimpi_chunk *block, uint64_t row)
 {
     const skimp_apply_kind kind = state->options->kind;
-    const skimpi_buffer *columns = kind == SKIMP_APPLY_LABEL      ? &own->outputs.label
-                                   : kind == SKIMP_APPLY_DECISION ? &own->outputs.decision
-                                                                  : &own->outputs.probability;
-    if (kind == SKIMP_APPLY_TRANSFORM) {
-        put_features(state, chunk, row);
-        return;
-    }
+    const skimpi_buffer *columns = kind == SKIMP_APPLY_LABEL      ? &outputs->label
+                                   : kind == SKIMP_APPLY_DECISION ? &outputs->decision
+                                                                  : &outputs->probability;
     for (uint64_t c = 0; c < state->shape.n_columns; c++) {
-        put_column(state->options->dtype, place_of(state, row, c), state->memory.row_stride, chunk->n_rows,
-                   (const double *)columns->data + c * stride, NULL);
+        put_column(state->options->dtype, place_of(state, row, c), state->memory.row_stride, block->n_rows,
+                   (const double *)columns->data + c * outputs->stride, NULL);
     }
 }
 
@@ -246,23 +241,48 @@ static skimp_status check_indices(const into_state *state, uint64_t nonzeros, sk
 
 /* ---- running ----------------------------------------------------------------------------------------------------------- */
 
-static skimp_status use_in_turn(into_state *state, const skimpi_apply_worker *own, const skimpi_chunk *chunk,
-                                size_t stride, skimp_error *error)
+/* Places for the chunk's rows, from *row on: those of its number where the memory is there, else in turns what it comes to. */
+static skimp_status find_place(into_state *state, const skimpi_chunk *chunk, uint64_t *row, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
+    const uint64_t n_rows = state->shape.n_rows;
     const uint64_t nonzeros = state->shape.is_sparse && chunk->n_rows > 0 ? chunk->csr.indptr[chunk->n_rows] : 0;
+    *row = state->is_known ? chunk->first_row : state->rows;
+    if (!state->is_known && chunk->n_rows > 0) {
+        SKIMPI_TRY(check_indices(state, state->nonzeros + nonzeros, error));
+        SKIMPI_TRY(grow(state, chunk->n_rows, nonzeros, error));
+    } else if (state->is_known && (*row > n_rows || chunk->n_rows > n_rows - *row)) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_DATA, "there are more rows than the data says it has"));
+    }
+out:
+    return status;
+}
+
+/* The chunk, or the first block of its outputs, is ready: the rest is made as it is written. */
+static skimp_status put_chunk(into_state *state, skimpi_apply_worker *own, const skimpi_chunk *chunk,
+                              skimpi_chunk *block, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    uint64_t row = 0;
+    SKIMPI_TRY(find_place(state, chunk, &row, error));
     if (chunk->n_rows == 0) {
         return SKIMP_OK;
     }
-    SKIMPI_TRY(check_indices(state, state->nonzeros + nonzeros, error));
-    SKIMPI_TRY(grow(state, chunk->n_rows, nonzeros, error));
     if (state->shape.is_sparse) {
         put_csr(state, chunk);
+    } else if (state->options->kind == SKIMP_APPLY_TRANSFORM) {
+        put_features(state, chunk, row);
     } else {
-        put_rows(state, own, chunk, stride, state->rows);
+        put_rows(state, &own->outputs, block, row);
+        for (uint32_t first = block->n_rows; first < chunk->n_rows; first += block->n_rows) {
+            SKIMPI_TRY(skimpi_outputs_predict(&own->outputs, chunk, first, block, error));
+            put_rows(state, &own->outputs, block, row + first);
+        }
     }
-    state->rows += chunk->n_rows;
-    state->nonzeros += nonzeros;
+    if (!state->is_known) {
+        state->rows += chunk->n_rows;
+        state->nonzeros += state->shape.is_sparse ? chunk->csr.indptr[chunk->n_rows] : 0;
+    }
 out:
     return status;
 }
@@ -272,23 +292,18 @@ static skimp_status use_chunk(skimpi_apply *apply, skimpi_apply_worker *own, con
 {
     skimp_status status = SKIMP_OK;
     into_state *state = (into_state *)apply;
-    const size_t stride = skimpi_column_stride(chunk->n_rows);
+    skimpi_chunk block;
     if (chunk->n_rows > 0 && skimpi_wanted_columns(&apply->wanted) > 0) {
-        SKIMPI_TRY(skimpi_outputs_predict(&own->outputs, &apply->applied.pipeline.estimator, &apply->applied.problem,
-                                          chunk, &apply->wanted, stride, error));
+        SKIMPI_TRY(skimpi_outputs_predict(&own->outputs, chunk, 0, &block, error));
     }
     if (state->is_known) {
-        const uint64_t n_rows = state->shape.n_rows;
-        if (chunk->first_row > n_rows || chunk->n_rows > n_rows - chunk->first_row) {
-            SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_DATA, "there are more rows than the data says it has"));
-        }
-        put_rows(state, own, chunk, stride, chunk->first_row);
+        SKIMPI_TRY(put_chunk(state, own, chunk, &block, error));
         goto out;
     }
     if (!skimpi_turns_wait(apply->turns, chunk->index)) {
         goto out; /* another worker failed, and its error is the one to report */
     }
-    SKIMPI_TRY(use_in_turn(state, own, chunk, stride, error));
+    SKIMPI_TRY(put_chunk(state, own, chunk, &block, error));
     skimpi_turns_pass(apply->turns, chunk->index);
 out:
     return status;
@@ -369,7 +384,8 @@ static skimp_status apply_into(into_state *state, const skimp_model *model, skim
         job->forecast.exact && !state->shape.is_sparse && !job->options.drop_missing && !job->options.skip_bad_rows;
     skimp_apply_shape expected = expected_shape(state);
     state->planned = shape_cost(state, &expected);
-    SKIMPI_TRY(skimpi_apply_prepare(&state->base, state->planned, 0, error));
+    const skimpi_apply_cost cost = { .fixed = state->planned };
+    SKIMPI_TRY(skimpi_apply_prepare(&state->base, &cost, error));
     if (state->is_known) {
         expected.is_last = true;
         expected.nonzeros = 0;

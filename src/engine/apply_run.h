@@ -18,23 +18,39 @@ static inline uint64_t skimpi_wanted_columns(const skimpi_wanted *wanted)
     return (uint64_t)wanted->n_label + wanted->n_decision + wanted->n_probability;
 }
 
-/* An estimator's outputs for a chunk: doubles, column-major, `stride` rows. */
+/*
+ * An estimator's outputs for rows of a chunk: doubles, column-major, `stride` rows.  A chunk is gone through in blocks of
+ * rows, so that the outputs of a thousand classes take no more memory than those of a few.
+ */
+#define SKIMPI_BLOCK_VALUES (64u << 10) /* of a block, about; it has 16 rows at least */
 typedef struct skimpi_outputs {
+    const skimpi_stage *estimator;
+    const skimpi_problem *problem;
+    const skimpi_wanted *wanted;
+    const skimpi_view *view; /* for the columns of a block */
+    uint32_t room;           /* rows that the buffers are made for; a block has no more */
+    size_t stride;
     skimpi_buffer label, decision, probability;
     skimpi_buffer scratch;
 } skimpi_outputs;
 
-void skimpi_outputs_init(skimpi_outputs *outputs, skimp_budget *budget);
+/* rows: of a chunk, about. What is wanted is set. */
+void skimpi_outputs_init(skimpi_outputs *outputs, skimp_budget *budget, const skimpi_stage *estimator,
+                         const skimpi_problem *problem, const skimpi_wanted *wanted, uint32_t rows,
+                         const skimpi_view *view);
 void skimpi_outputs_free(skimpi_outputs *outputs);
-/* Buffers grow only for a chunk that is larger than all before. */
-skimp_status skimpi_outputs_predict(skimpi_outputs *outputs, const skimpi_stage *estimator,
-                                    const skimpi_problem *problem, const skimpi_chunk *chunk,
-                                    const skimpi_wanted *wanted, size_t stride, skimp_error *error);
+/* All that outputs take, the view aside. */
+uint64_t skimpi_outputs_bytes(const skimpi_stage *estimator, const skimpi_problem *problem, const skimpi_wanted *wanted,
+                              uint32_t rows);
+/* The chunk's rows from `first` on, as many as a block has, and the outputs for them. */
+skimp_status skimpi_outputs_predict(skimpi_outputs *outputs, const skimpi_chunk *chunk, uint32_t first,
+                                    skimpi_chunk *block, skimp_error *error);
 
 typedef struct skimpi_apply_worker {
     skimpi_applied_worker base;
     skimpi_outputs outputs;
     skimpi_buffer text; /* lines of an output that is text */
+    skimpi_buffer held; /* what is kept of a chunk's outputs until its turn comes */
     uint64_t unknown, unknown_labels;
 } skimpi_apply_worker;
 
@@ -59,8 +75,12 @@ struct skimpi_apply {
 skimp_status skimpi_apply_begin(skimpi_apply *apply, const skimp_model *model, bool with_target, skimp_error *error);
 /* Columns of a kind that the model's estimator offers; 0: none, and *why. */
 unsigned skimpi_apply_columns(const skimpi_apply *apply, skimpi_predict_kind kind, const char **why);
-/* Workers, as many as the budget allows; what is wanted is set. fixed, row_bytes: what the user takes, in all and for a row. */
-skimp_status skimpi_apply_prepare(skimpi_apply *apply, uint64_t fixed, uint64_t row_bytes, skimp_error *error);
+/* What the user of the chunks takes: in all; for each row of a worker's chunk; for text, of one worker alone and of several. */
+typedef struct skimpi_apply_cost {
+    uint64_t fixed, row, text_alone, text;
+} skimpi_apply_cost;
+/* Workers, as many as the budget allows; what is wanted is set.  Their text has its room, which it need not outgrow. */
+skimp_status skimpi_apply_prepare(skimpi_apply *apply, const skimpi_apply_cost *cost, skimp_error *error);
 skimp_status skimpi_apply_run(skimpi_apply *apply, skimp_error *error);
 void skimpi_apply_end(skimpi_apply *apply);
 

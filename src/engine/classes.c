@@ -84,9 +84,10 @@ skimp_status skimpi_classes_create(skimpi_classes *classes, skimp_budget *budget
         char number[SKIMPI_LABEL_NUMBER];
         size_t length = 0;
         const char *label = skimpi_classes_label(classes, schema, 0, number, &length);
-        SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
-                                  "the target is constant (always %.*s): a classifier needs at least 2 classes, not 1 class",
-                                  (int)skimpi_min_u64(length, 100), label));
+        SKIMPI_TRY(
+            skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
+                           "the target is constant (always %.*s): a classifier needs at least 2 classes, not 1 class",
+                           (int)skimpi_min_u64(length, 100), label));
     }
 out:
     if (status != SKIMP_OK) {

@@ -320,6 +320,9 @@ struct skimp_job {
     size_t options_bytes;
     uint64_t base_resident; /* resident set when the job was created */
     uint64_t base_peak;     /* what the kernel's mark stood at */
+    uint64_t beside;        /* held in this process by others than the job: by one that failed, by a model */
+    uint64_t model_bytes; /* of these, the model that runs over the inputs, where the budget is for the whole process */
+    uint64_t looked;      /* what it took to look at the inputs before the plan, program and all */
     double started;
 
     skimpi_input *input; /* first input */
@@ -369,8 +372,8 @@ skimp_status skimpi_options_copy(skimp_job_options *to, void **block, size_t *by
                                  const skimp_job_options *from, skimp_error *error);
 skimp_status skimpi_job_prepare(skimp_job *job,
                                 skimp_error *error); /* plan, refuse a budget that is too small, make the pool */
-/* Completes a BUDGET error of create or plan with the smallest budget that works. */
-void skimpi_job_name_minimum(const skimp_job_options *options, skimp_error *error);
+/* Completes a BUDGET error of create or plan with the smallest budget that works; beside: as the job's. */
+void skimpi_job_name_minimum(const skimp_job_options *options, uint64_t beside, skimp_error *error);
 skimp_status skimpi_job_open_inputs(skimp_job *job,
                                     skimp_error *error); /* first input, format, sample, schema (without roles) */
 skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error); /* roles of the columns, columns of the steps */
@@ -417,8 +420,11 @@ skimp_status skimpi_job_check_values(const skimpi_column_summary *summary, const
 
 /* What is expected of inputs that a model is run over; the schema has its roles. */
 skimp_status skimpi_job_forecast(skimp_job *job, skimp_error *error);
-/* Room for the ingest alone, besides what is charged already and `fixed` bytes, `per_worker` for each, `per_row` for each row of a worker's unit (predict, score). */
-skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t per_worker, uint64_t per_row,
+/*
+ * Room for the ingest alone, besides what is charged already, `fixed` bytes, and what each worker takes further where there
+ * is one alone, and where there are several (predict, score).  The smallest budget that works is in the layout then.
+ */
+skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t alone, uint64_t per_worker,
                                       skimp_error *error);
 
 /* ---- passes ----------------------------------------------------------------------------------------------------------- */
@@ -457,6 +463,7 @@ typedef struct skimpi_pass_options {
     skimpi_rows rows;
     uint64_t chunk_stride; /* 0, 1: all chunks */
     unsigned lanes;
+    const double *shifts;     /* per feature, taken off the dense columns at last; NULL: nothing */
     void *const *lane_data;   /* `lanes` of them */
     void *const *worker_data; /* scratch, per worker */
     skimp_status (*consume)(void *context, const skimpi_chunk *chunk, void *lane, void *worker, skimp_error *error);
@@ -598,7 +605,8 @@ typedef struct skimpi_applied_worker {
 skimp_status skimpi_applied_worker_create(skimpi_applied_worker *worker, const skimpi_applied *applied,
                                           skimp_error *error);
 void skimpi_applied_worker_destroy(skimpi_applied_worker *worker, const skimpi_applied *applied);
-/* Bounds for plans: bytes a row, and a non-zero, beside the rows as they are read. */
+/* Bounds for plans: what create takes; bytes a row, and a non-zero, beside the rows as they are read. */
+uint64_t skimpi_applied_worker_bytes(const skimpi_applied *applied);
 uint64_t skimpi_applied_row_bytes(const skimpi_applied *applied);
 uint64_t skimpi_applied_nonzero_bytes(const skimpi_applied *applied);
 /* Steps applied; changes raw in place. unknown: categories unseen in training are added to it. */
@@ -648,15 +656,16 @@ skimp_status skimpi_metrics_create(skimpi_metrics **out, skimp_budget *budget, u
 void skimpi_metrics_destroy(skimpi_metrics *metrics);
 /*
  * Adds rows; calls come one at a time, in the order of the rows. target and label: class index (n_classes: unknown) or
- * value. probability: n_classes columns `stride` apart, or NULL; decision: of class 1 when there are two, or NULL.
+ * value. probability: of each row's own class, or NULL; decision: of class 1 when there are two, or NULL.
  */
 skimp_status skimpi_metrics_add(skimpi_metrics *metrics, uint32_t n, const double *target, const double *label,
-                                const double *probability, const double *decision, size_t stride, skimp_error *error);
+                                const double *probability, const double *decision, skimp_error *error);
 /* accuracy, log_loss, roc_auc; r2, mean_squared_error, mean_absolute_error. Returns how many. */
 size_t skimpi_metrics_finish(skimpi_metrics *metrics, skimp_metric *out, size_t capacity);
 uint64_t skimpi_metrics_rows(const skimpi_metrics *metrics);
 uint64_t skimpi_metrics_bytes(uint32_t n_classes, uint64_t rows); /* bound of its memory */
-/* Scores the rows that the fit did not see; fills job->metrics. */
+/* Scores the rows that the fit did not see; fills job->metrics. What that takes, the passes aside. */
+uint64_t skimpi_held_out_bytes(const skimp_job *job, const skimpi_forecast *f, const skimpi_problem *problem);
 skimp_status skimpi_score_held_out(skimp_job *job, skimpi_reading *reading, skimp_error *error);
 
 #endif

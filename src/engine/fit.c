@@ -73,6 +73,7 @@ skimp_status skimpi_job_ingest(skimp_job *job, const skimpi_store_options *store
     job->report.rows_bad = result.rows_bad;
     job->report.rows_missing = result.rows_missing;
     job->report.first_bad_row = result.first_bad_line;
+    job->report.disk_bytes = result.spooled;
     /* The inputs are done with: their buffers go before those of the passes come. */
     job->reader_class->close(job->reader);
     job->reader = NULL;
@@ -130,8 +131,9 @@ static skimp_status check_values(const skimp_job *job, const char *file, const c
             ? "impute it (--step simple_imputer), or make the store without such rows (skimp convert --on-missing drop)"
             : "impute it (--step simple_imputer), drop such rows (--on-missing drop), or --drop the column";
     if (schema->sparse) {
+        const char *sparse_hint = "impute it (--step simple_imputer), or leave the entry out";
         SKIMPI_TRY(check_column(&summary->numeric[0], file, NULL, skimpi_pipeline_may_miss(&job->pipeline, false, 0),
-                                hint, error));
+                                sparse_hint, error));
     }
     for (uint32_t slot = 0; slot < schema->n_numeric; slot++) {
         SKIMPI_TRY(check_column(&summary->numeric[slot], file, schema->columns[schema->numeric[slot]].name,
@@ -364,6 +366,7 @@ static skimp_status run_passes(skimpi_reading *reading, skimpi_stage *stage, uns
             const skimpi_pass_options options = {
                 .n_steps = n_steps,
                 .chunk_stride = pass.chunk_stride,
+                .shifts = pass.shifts,
                 .lanes = needs->lanes,
                 .lane_data = lanes,
                 .worker_data = (void *const *)workers,
@@ -669,6 +672,14 @@ static skimp_status check_fit(const skimp_job *job, skimp_error *error)
     return SKIMP_OK;
 }
 
+/* Warnings of the fit name features; the model has names of its own. */
+static void free_names(skimp_job *job, fit_state *fit)
+{
+    skimp_free(job->budget, SKIMP_TAG_CATEGORIES, (void *)fit->names, fit->design.n_features, sizeof *fit->names);
+    fit->names = NULL;
+    skimpi_buffer_free(&fit->name_text);
+}
+
 skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
@@ -703,9 +714,8 @@ skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *err
     if (skimpi_pipeline_classifies(&job->pipeline)) {
         skimpi_labels labels;
         SKIMPI_TRY(skimpi_start_labels(job, &labels, error));
-        SKIMPI_TRY(labels.n > 0
-                       ? skimpi_classes_take(&fit.classes, job->budget, &labels, job->schema, summary, error)
-                       : skimpi_classes_create(&fit.classes, job->budget, job->schema, summary, error));
+        SKIMPI_TRY(labels.n > 0 ? skimpi_classes_take(&fit.classes, job->budget, &labels, job->schema, summary, error)
+                                : skimpi_classes_create(&fit.classes, job->budget, job->schema, summary, error));
     }
     if (!job->store_is_input || skimpi_store_is_selected(job->store)) {
         SKIMPI_TRY(skimpi_job_replan(job, error));
@@ -729,15 +739,16 @@ skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *err
         SKIMPI_TRY(skimpi_score_held_out(job, &fit.reading, error));
     }
     skimpi_reading_destroy(&fit.reading);
+    free_names(job, &fit);
     SKIMPI_TRY(skimpi_model_create(model, job, &fit.design, &fit.classes, error));
 out:
     skimpi_reading_destroy(&fit.reading);
-    skimp_free(job->budget, SKIMP_TAG_CATEGORIES, (void *)fit.names, fit.design.n_features, sizeof *fit.names);
-    skimpi_buffer_free(&fit.name_text);
+    free_names(job, &fit);
     skimpi_classes_destroy(&fit.classes);
     skimpi_design_destroy(&fit.design);
     skimpi_job_finish_report(job);
-    if (status == SKIMP_ERROR_BUDGET && error != NULL && error->minimum_bytes == 0) {
+    /* (Of a row that is too long nobody knows how long it is.) */
+    if (status == SKIMP_ERROR_BUDGET && error != NULL && error->minimum_bytes == 0 && error->row == 0) {
         error->minimum_bytes = skimpi_max_u64(job->plan.minimum_bytes, skimpi_add_sat(error->in_use, error->requested));
     }
     return status;
@@ -762,7 +773,7 @@ skimp_status skimp_job_convert(skimp_job *job, const char *path, skimp_error *er
     job->report.rows = summary->n_rows;
     job->report.features = skimpi_schema_inputs(job->schema);
     job->report.nonzeros = summary->nonzeros;
-    job->report.disk_bytes = summary->store_bytes;
+    job->report.disk_bytes += summary->store_bytes;
     job->report.passes = 1;
 out:
     skimpi_job_finish_report(job);

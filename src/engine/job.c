@@ -75,15 +75,22 @@ static skimp_status check_options(const skimp_job_options *options, skimp_error 
 }
 
 /* Half of what is free to this process, unless the caller says. */
+skimp_status skimp_default_memory(uint64_t *bytes, skimp_error *error)
+{
+    skimpi_os_limits limits;
+    const skimp_status status = skimpi_os_limits_now(&limits, error);
+    *bytes = status == SKIMP_OK ? limits.free_to_us / 2 : 0;
+    return status;
+}
+
 static skimp_status budget_limit(const skimp_job_options *options, uint64_t resident, uint64_t *limit,
                                  skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     *limit = options->max_memory;
     if (*limit == 0) {
-        skimpi_os_limits limits;
-        SKIMPI_TRY(skimpi_os_limits_now(&limits, error));
-        *limit = limits.free_to_us / 2 + (options->whole_process ? resident : 0);
+        SKIMPI_TRY(skimp_default_memory(limit, error));
+        *limit += options->whole_process ? resident : 0;
     }
 out:
     return status;
@@ -213,12 +220,10 @@ skimp_status skimpi_job_roles(skimp_job *job, skimp_error *error)
         skimpi_job_settle(job);
     } else {
         /* The roles of a kept store were given when it was made. */
-        bool is_own_target = options->target == NULL;
-        if (!is_own_target) {
-            SKIMPI_TRY(skimpi_target_text(schema, &own_target, error));
-            is_own_target = own_target.length > 0 &&
-                            (strcmp(own_target.data, options->target) == 0 || is_target_name(schema, options->target));
-        }
+        SKIMPI_TRY(skimpi_target_text(schema, &own_target, error));
+        const bool is_own_target =
+            options->target == NULL || (own_target.length > 0 && (strcmp(own_target.data, options->target) == 0 ||
+                                                                  is_target_name(schema, options->target)));
         if (options->weight != NULL || options->n_drop > 0 || options->hash_bits > 0 || !is_own_target) {
             SKIMPI_TRY(skimpi_fail(
                 error, SKIMP_ERROR_PARAM,
@@ -300,7 +305,7 @@ out:
         }
     }
     if (status == SKIMP_ERROR_BUDGET) {
-        skimpi_job_name_minimum(options, error);
+        skimpi_job_name_minimum(options, 0, error);
     }
     return status;
 }
@@ -345,7 +350,11 @@ void skimpi_job_ingest_options(const skimp_job *job, skimpi_ingest_options *opti
         .pool = job->pool,
         .rows_hint = job->forecast.unit_rows,
         .nonzeros_hint = job->forecast.unit_nonzeros,
+        .fresh_hint = job->reader_options.fixed_categories ? 0 : job->forecast.new_categories,
+        .fresh_text_hint = job->reader_options.fixed_categories ? 0 : job->forecast.new_texts,
         .encoded_hint = skimpi_encoded_hint(&job->forecast),
+        .spool_directory = job->options.spill_dir,
+        .allow_tmpfs = job->options.spill_to_memory,
         .longest_row = job->forecast.longest_row,
         .text_hint = job->forecast.text_hint,
         .cancel = &job->stop,

@@ -51,8 +51,8 @@ skimp_status skimpi_job_assign(const skimp_job *job, const skimpi_roles *roles, 
 /* Is the job a fit that reads the arrays where they lie? */
 static bool reads_in_place(const skimp_job *job)
 {
-    return skimpi_pipeline_fits(&job->pipeline) && !job->options.drop_missing &&
-           !skimpi_arrays_in_order(job->arrays) && !skimpi_arrays_are_batches(job->arrays);
+    return skimpi_pipeline_fits(&job->pipeline) && !job->options.drop_missing && !skimpi_arrays_in_order(job->arrays) &&
+           !skimpi_arrays_are_batches(job->arrays);
 }
 
 skimp_status skimpi_job_take_arrays(skimp_job *job, skimp_error *error)

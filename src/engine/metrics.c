@@ -118,7 +118,7 @@ out:
 }
 
 skimp_status skimpi_metrics_add(skimpi_metrics *metrics, uint32_t n, const double *target, const double *label,
-                                const double *probability, const double *decision, size_t stride, skimp_error *error)
+                                const double *probability, const double *decision, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     for (uint32_t i = 0; i < n; i++) {
@@ -139,7 +139,7 @@ skimp_status skimpi_metrics_add(skimpi_metrics *metrics, uint32_t n, const doubl
         }
         metrics->correct += target[i] == label[i];
         if (probability != NULL) {
-            double p = probability[(size_t)target[i] * stride + i];
+            double p = probability[i];
             p = p < LEAST_PROBABILITY ? LEAST_PROBABILITY : p > 1 - LEAST_PROBABILITY ? 1 - LEAST_PROBABILITY : p;
             metrics->log_loss -= log(p);
             metrics->n_probability++;

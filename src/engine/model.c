@@ -58,10 +58,10 @@ static skimp_status append_params(skimpi_buffer *out, const skimpi_params *param
         const char *text = skimpi_params_text(params, param->name);
         skimpi_json ignored;
         SKIMPI_TRY(skimpi_buffer_printf(out, error, "%s\"%s\": ", separator, param->name));
-        if (skimpi_json_check(text, strlen(text), &ignored, NULL)) {
+        if (strcmp(text, "NaN") != 0 && skimpi_json_check(text, strlen(text), &ignored, NULL)) {
             SKIMPI_TRY(skimpi_buffer_append(out, text, strlen(text), error));
         } else {
-            SKIMPI_TRY(append_json_text(out, text, strlen(text), error)); /* a choice; inf */
+            SKIMPI_TRY(append_json_text(out, text, strlen(text), error)); /* a choice; inf, NaN */
         }
         separator = ", ";
     }
@@ -270,8 +270,9 @@ out:
 }
 
 /*
- * The metadata come first, with the names and then their list and its copy; then the columns, with their names; and the
- * categories, with a column's order.  Of what is put together in, the texts are as long as they are here.
+ * The metadata come first: the names (for which a column's categories are put in order), their list and its copy, of which
+ * the last stays.  Then come the columns, with their names; and the categories, with a column's order.  Of what is put
+ * together in, the texts are as long as they are here.
  */
 uint64_t skimpi_model_bytes(const skimp_job *job, const skimpi_forecast *f, uint64_t arrays)
 {
@@ -283,10 +284,11 @@ uint64_t skimpi_model_bytes(const skimp_job *job, const skimpi_forecast *f, uint
     const uint64_t list = has_names && f->names <= METADATA_NAMES_MAX ? skimp_alloc_cost(f->names_json) : 0;
     const uint64_t columns = skimp_alloc_cost(f->column_names);
     const uint64_t order = skimp_alloc_cost(f->most_categories * sizeof(uint32_t));
-    uint64_t kept = skimpi_add_sat(arrays, list + columns + skimpi_add_sat(f->category_texts, SMALL_PARTS));
-    kept = skimpi_add_sat(kept, n_columns * (2 + (1 + job->pipeline.n_steps) * sizeof(uint32_t)));
-    kept = skimpi_add_sat(kept, (f->new_floats + f->new_doubles) * job->pipeline.n_steps * sizeof(uint32_t));
-    return skimpi_add_sat(kept, skimpi_max_u64(names + list, skimpi_max_u64(order, columns + columns / 2)));
+    uint64_t rest = skimpi_add_sat(arrays, skimpi_add_sat(columns, f->category_texts));
+    rest = skimpi_add_sat(rest, n_columns * (2 + (1 + job->pipeline.n_steps) * sizeof(uint32_t)));
+    rest = skimpi_add_sat(rest, (f->new_floats + f->new_doubles) * job->pipeline.n_steps * sizeof(uint32_t));
+    rest = skimpi_add_sat(rest, skimpi_max_u64(order, columns + columns / 2));
+    return skimpi_add_sat(list + SMALL_PARTS, skimpi_max_u64(names + skimpi_max_u64(order, list), rest));
 }
 
 skimp_status skimpi_model_create(skimp_model **out, skimp_job *job, const skimpi_design *design,

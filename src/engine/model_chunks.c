@@ -43,6 +43,14 @@ uint64_t skimpi_applied_nonzero_bytes(const skimpi_applied *applied)
     return doublings > 0 ? (uint64_t)(sizeof(double) + (applied->job->schema->index64 ? 8 : 4)) << doublings : 0;
 }
 
+uint64_t skimpi_applied_worker_bytes(const skimpi_applied *applied)
+{
+    const uint64_t n_ids = applied->pipeline.frame.n_ids, n_category = applied->design.n_category;
+    return skimp_alloc_cost(n_ids * sizeof(skimpi_dense_column)) +
+           skimp_alloc_cost(n_category * sizeof(skimpi_code_column)) +
+           skimpi_view_bytes(n_ids, applied->design.n_category);
+}
+
 skimp_status skimpi_applied_worker_create(skimpi_applied_worker *worker, const skimpi_applied *applied,
                                           skimp_error *error)
 {

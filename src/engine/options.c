@@ -74,8 +74,8 @@ static const skimp_data *copy_data(bump *b, const skimp_data *from)
 static const skimp_array *copy_classes(bump *b, const skimp_array *from)
 {
     const bool is_text = from->dtype != NULL && strcmp(from->dtype, "U8") == 0;
-    const bool is_list = from->n_dims == 1 && from->data != NULL &&
-                         from->shape[0] <= (is_text ? MOST_CLASS_TEXT : SKIMPI_MAX_CLASSES);
+    const bool is_list =
+        from->n_dims == 1 && from->data != NULL && from->shape[0] <= (is_text ? MOST_CLASS_TEXT : SKIMPI_MAX_CLASSES);
     const size_t bytes = is_list ? (size_t)from->shape[0] * (is_text ? 1 : sizeof(double)) : 0;
     skimp_array *to = take(b, sizeof *to);
     const char *dtype = copy_text(b, from->dtype);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "kernel/kernel.h"
 #include "os/os.h"
 
 /*
@@ -213,6 +214,9 @@ static skimp_status pass_worker(void *context, unsigned worker, skimp_error *err
         }
         skimpi_pool_got(reading->pool, worker);
         SKIMPI_TRY(skimpi_reading_finish_chunk(reading, worker, chunk, options->n_steps, options->rows, error));
+        if (options->shifts != NULL) {
+            skimpi_chunk_shift(chunk, options->shifts);
+        }
         if (reading->row_state != NULL && chunk->n_rows > 0) {
             SKIMPI_TRY(skimpi_row_state_open(reading->row_state, worker, chunk, error));
         }

@@ -11,6 +11,7 @@
 
 #include "data/dictionary.h"
 #include "data/encoding.h"
+#include "data/target_set.h"
 #include "engine/engine.h"
 #include "os/os.h"
 
@@ -25,6 +26,7 @@
 #define PROGRAM_OTHER_MIN (192u << 10) /* stack, heap and data of the command: about 70 KiB, give or take a page */
 /* Estimates from a sample are raised by this, so that they are bounds on ordinary files. */
 #define SAMPLE_SLACK 1.04
+#define NEW_TEXT_SLACK 1.06 /* texts of one unit may be longer than those of the others */
 
 static uint64_t clamp_u64(double x)
 {
@@ -96,11 +98,12 @@ static void forecast_categories(const skimp_job *job, skimpi_forecast *f)
         const uint64_t text = clamp_u64((double)n * (job->sample.category_bytes[slot] + 1));
         job->code_sizes[slot] = (uint32_t)n;
         f->categories += n;
-        f->category_memory += skimpi_dictionary_bytes(n, text) + skimp_alloc_cost(n * sizeof(uint32_t));
+        f->category_memory += skimpi_dictionary_bytes(n, text, f->longest_row > 0 ? f->longest_row : UINT64_MAX) +
+                              skimp_alloc_cost(n * sizeof(uint32_t));
         f->features += n;
         const uint64_t new = skimpi_min_u64(n, f->unit_rows);
         f->new_categories += new;
-        f->new_texts += clamp_u64((double)new * job->sample.category_bytes[slot]);
+        f->new_texts += clamp_u64((double)new * job->sample.category_bytes[slot] * NEW_TEXT_SLACK);
     }
 }
 
@@ -148,10 +151,18 @@ static double padding(double width, double rows)
  */
 static uint64_t target_set_bytes(uint64_t distinct)
 {
-    const uint64_t set = distinct <= 1024 ? 28u << 10 : distinct <= 8192 ? 28u << 13 : SKIMPI_TARGET_SET_BYTES;
+    uint64_t last = 0;
+    const uint64_t set = skimpi_target_set_bytes(distinct, &last);
     const uint64_t list = 2 * skimp_alloc_cost(skimpi_min_u64(distinct, SKIMPI_MAX_CLASSES) * sizeof(double));
-    const uint64_t last = set / 9 * 8;
     return skimpi_max_u64(set, last + list);
+}
+
+/* A copy on disk of what cannot be read in order. */
+static uint64_t spool_bytes(const skimp_job *job, const skimpi_forecast *f)
+{
+    const bool is_scattered = job->input != NULL && !skimpi_input_seekable(job->input) &&
+                              job->reader_class->is_scattered != NULL && job->reader_class->is_scattered(job->reader);
+    return is_scattered ? f->text_bytes : 0;
 }
 
 static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_error *error)
@@ -166,7 +177,8 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
     if (job->reader_class->is_text) {
         f->unit_bytes = job->reader_class->unit_bytes(job->reader, schema);
         const double row = sample->row_bytes > 1 ? sample->row_bytes : 1;
-        f->rows = clamp_u64((double)f->text_bytes / row * (f->exact ? 1 : 1.01)) + 1;
+        const uint64_t header = skimpi_min_u64(job->reader_class->data_start(job->reader), f->text_bytes);
+        f->rows = clamp_u64((double)(f->text_bytes - header) / row * (f->exact ? 1 : 1.01)) + 1;
         const uint64_t per_unit = clamp_u64((double)f->unit_bytes / row * 1.12) + 16;
         f->unit_rows = (uint32_t)skimpi_min_u64(per_unit, f->unit_bytes);
         f->chunks = f->text_bytes / f->unit_bytes + job->options.n_inputs;
@@ -174,7 +186,7 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
             f->text_hint = f->text_bytes;
         }
         if (f->text_bytes < f->unit_bytes) {
-            f->unit_rows = (uint32_t)skimpi_min_u64(f->unit_rows, clamp_u64((double)f->rows * 1.1) + 16);
+            f->unit_rows = (uint32_t)skimpi_min_u64(f->unit_rows, clamp_u64((double)f->rows * SAMPLE_SLACK) + 2);
         }
     } else {
         /* Further files are like the first. */
@@ -224,7 +236,8 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
     f->chunk_bytes = clamp_u64(row_store * f->unit_rows + overhead);
     f->store_bytes =
         clamp_u64((row_store * (double)f->rows + overhead * (double)f->chunks) * (f->exact ? 1 : SAMPLE_SLACK));
-    const uint64_t distinct = sample->classes < 2048 ? 4 * (uint64_t)sample->classes : f->rows;
+    const bool is_counted = sample->classes < 2048 && (sample->classes > 0 || schema->target < 0);
+    const uint64_t distinct = is_counted ? 4 * (uint64_t)sample->classes : f->rows;
     f->target_bytes = target_set_bytes(skimpi_min_u64(distinct, f->rows));
     f->classes = sample->classes > 2 ? sample->classes : 2;
 out:
@@ -366,6 +379,7 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
     const skimpi_problem problem = expected_problem(job, f, workers);
     const bool reads = job->reader != NULL; /* else the data is in the store already */
     double step_passes = 0;
+    uint64_t names = 0; /* of features, while the estimator is fitted */
     *layout = (skimpi_layout){ .workers = workers,
                                .in_memory = in_memory,
                                .rows_in_memory = chosen->rows_in_memory,
@@ -373,13 +387,14 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
     layout->other =
         skimpi_max_u64(SMALL_BLOCKS, skimp_budget_tag_in_use(job->budget, SKIMP_TAG_OTHER) + FURTHER_BLOCKS) +
         f->step_memory;
-    layout->threads = (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + skimp_alloc_cost(workers * 2048);
+    layout->threads = skimpi_pool_bytes(workers);
     layout->categories = f->category_memory;
     const skimpi_place where = job->store_is_input ? skimpi_store_place(job->store)
                                : in_memory         ? SKIMPI_PLACE_MEMORY
                                                    : SKIMPI_PLACE_SPILL;
     layout->store = skimpi_store_bytes(schema, f->store_bytes, where) + f->target_bytes;
-    layout->disk = job->store_is_input || in_memory ? 0 : f->store_bytes;
+    layout->store += skimpi_pipeline_fits(&job->pipeline) ? 0 : skimpi_store_writing_bytes();
+    layout->disk = skimpi_add_sat(job->store_is_input || in_memory ? 0 : f->store_bytes, spool_bytes(job, f));
     if (reads) {
         const skimpi_ingest_cost cost =
             skimpi_ingest_plan(schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row, f->unit_rows,
@@ -410,15 +425,12 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
                               skimp_alloc_cost(problem.n_classes * sizeof(uint32_t));
         if (job->options.holdout > 0) {
             /* Scoring comes when the lanes are gone. */
-            const uint64_t scored = (uint64_t)((double)f->rows * job->options.holdout * 1.05);
-            const uint64_t scoring =
-                skimpi_metrics_bytes(problem.n_classes, scored) +
-                skimp_alloc_cost((uint64_t)f->unit_rows * (problem.n_classes + 2) * sizeof(double));
+            const uint64_t scoring = skimpi_held_out_bytes(job, f, &problem);
             layout->accumulators = skimpi_max_u64(layout->accumulators, scoring);
         }
         const uint64_t features = skimpi_forecast_features(f);
         if (has_estimator && !schema->sparse && features <= SKIMPI_MAX_NAMED_FEATURES) {
-            layout->categories += skimp_alloc_cost(f->names) + skimp_alloc_cost(features * sizeof(char *));
+            names = skimp_alloc_cost(f->names) + skimp_alloc_cost(features * sizeof(char *));
         }
         layout->needs.passes_expected += step_passes;
         layout->needs.passes_max += step_passes;
@@ -429,7 +441,8 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
     const uint64_t reading = skimpi_add_sat(always, layout->input + layout->parse);
     const uint64_t fitting = skimpi_add_sat(skimpi_add_sat(skimpi_add_sat(always, layout->row_state),
                                                            skimpi_add_sat(layout->chunks, layout->statistics + arrays)),
-                                            skimpi_add_sat(layout->accumulators, layout->solver));
+                                            skimpi_add_sat(layout->accumulators, layout->solver) + names);
+    layout->categories += names;
     /* The model is made when chunks, row state and accumulators are gone. */
     const uint64_t making =
         skimpi_add_sat(skimpi_add_sat(always, layout->statistics), skimpi_add_sat(layout->solver, layout->model));
@@ -485,6 +498,8 @@ static skimp_status choose_layout(skimp_job *job, const skimpi_forecast *f, uint
             break;
         }
     }
+    smallest = skimpi_max_u64(smallest, job->looked);
+    chosen->peak = skimpi_max_u64(chosen->peak, job->looked);
     chosen->minimum = skimpi_round_up(skimpi_add_sat(smallest, reserve), skimpi_os_page_size());
     chosen->in_container = reserve > 0;
 out:
@@ -536,11 +551,14 @@ static void fill_plan(skimp_job *job, uint64_t limit)
     };
 }
 
-/* The program's own share: what is resident now, and the code that it has yet to touch. */
+/* The program's own share: what is resident now, and the code that it has yet to touch; and what others hold beside the job. */
 static skimp_status measure_program(const skimp_job *job, uint64_t *bytes, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_os_memory memory;
+    if (job->options.whole_process) {
+        skimpi_budget_trim(); /* what was freed is no one's: how much of it is still there differs with what went before */
+    }
     SKIMPI_TRY(skimpi_os_memory_now(&memory, error));
     uint64_t growth = skimpi_min_u64(memory.image - memory.image_resident, PROGRAM_GROWTH_MAX);
     if (job->options.whole_process) {
@@ -552,9 +570,10 @@ static skimp_status measure_program(const skimp_job *job, uint64_t *bytes, skimp
             skimpi_os_populate_image();
             growth = memory.image - memory.image_resident;
         }
-        const uint64_t other =
-            memory.resident - skimpi_min_u64(memory.resident, memory.image_resident + skimp_budget_in_use(job->budget));
+        const uint64_t known = memory.image_resident + skimp_budget_in_use(job->budget) + job->beside;
+        const uint64_t other = memory.resident - skimpi_min_u64(memory.resident, known);
         const bool was_more =
+            job->model_bytes == 0 && /* else it is known what was: the model, being loaded */
             job->base_peak > memory.resident + PROGRAM_GROWTH_MAX; /* really more, not the kernel's rounding */
         *bytes =
             skimpi_max_u64(skimpi_round_up(other, PROGRAM_GRAIN), PROGRAM_OTHER_MIN) + memory.image_resident + growth;
@@ -588,7 +607,7 @@ static void refuse_budget(uint64_t minimum, uint64_t limit, skimp_error *error)
  * A budget that does not even hold the planning: plans again in what is free, for the figure that the user needs. The
  * error stays as it is when there is none, or when the budget would do (memory was short for another reason).
  */
-void skimpi_job_name_minimum(const skimp_job_options *options, skimp_error *error)
+void skimpi_job_name_minimum(const skimp_job_options *options, uint64_t beside, skimp_error *error)
 {
     skimp_job_options roomy = *options;
     skimp_job *job = NULL;
@@ -608,13 +627,16 @@ void skimpi_job_name_minimum(const skimp_job_options *options, skimp_error *erro
     roomy.n_inputs = roomy.data != NULL ? 0 : roomy.n_inputs;
     roomy.max_memory = 0;
     roomy.progress = NULL;
-    if (skimp_job_create(&job, &roomy, NULL) == SKIMP_OK && skimp_job_plan(job, &plan, NULL) == SKIMP_OK &&
-        plan->minimum_bytes > options->max_memory) {
-        const skimp_error before = *error;
-        *error = (skimp_error)SKIMP_ERROR_INIT;
-        refuse_budget(plan->minimum_bytes, options->max_memory, error);
-        error->requested = before.requested;
-        error->in_use = before.in_use;
+    if (skimp_job_create(&job, &roomy, NULL) == SKIMP_OK) {
+        job->beside = beside;
+        job->base_peak = 0; /* the mark is that of the job that failed */
+        if (skimp_job_plan(job, &plan, NULL) == SKIMP_OK && plan->minimum_bytes > options->max_memory) {
+            const skimp_error before = *error;
+            *error = (skimp_error)SKIMP_ERROR_INIT;
+            refuse_budget(plan->minimum_bytes, options->max_memory, error);
+            error->requested = before.requested;
+            error->in_use = before.in_use;
+        }
     }
     skimp_job_destroy(job);
 }
@@ -633,6 +655,7 @@ skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error
         if (job->layout.program == 0) { /* else a plan failed after this, and is asked for again */
             uint64_t program = 0;
             SKIMPI_TRY(measure_program(job, &program, error));
+            job->looked = skimpi_add_sat(skimp_budget_peak(job->budget), program);
             SKIMPI_TRY(charge_program(job, program, error));
         }
         job->forecast = (skimpi_forecast){ 0 };
@@ -652,8 +675,18 @@ skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error
     *plan = &job->plan;
 out:
     if (status == SKIMP_ERROR_BUDGET) {
-        skimpi_job_name_minimum(&job->options, error);
+        skimpi_job_name_minimum(&job->options, skimp_budget_in_use(job->budget) - job->layout.program, error);
     }
+    return status;
+}
+
+/* As many workers as the system lets there be: fewer take less. */
+static skimp_status make_pool(skimp_job *job, unsigned workers, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    SKIMPI_TRY(skimpi_pool_create(&job->pool, job->budget, workers, error));
+    job->layout.workers = job->report.threads = skimpi_pool_size(job->pool);
+out:
     return status;
 }
 
@@ -676,8 +709,7 @@ skimp_status skimpi_job_prepare(skimp_job *job, skimp_error *error)
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "a job runs once: make another"));
     }
     job->is_spent = true;
-    SKIMPI_TRY(skimpi_pool_create(&job->pool, job->budget, job->layout.workers, error));
-    job->report.threads = job->layout.workers;
+    SKIMPI_TRY(make_pool(job, job->layout.workers, error));
 out:
     return status;
 }
@@ -689,8 +721,7 @@ static skimp_status shrink_pool(skimp_job *job, unsigned workers, skimp_error *e
     if (workers < skimpi_pool_size(job->pool)) {
         skimpi_pool_destroy(job->pool);
         job->pool = NULL;
-        SKIMPI_TRY(skimpi_pool_create(&job->pool, job->budget, workers, error));
-        job->report.threads = workers;
+        SKIMPI_TRY(make_pool(job, workers, error));
     }
 out:
     return status;
@@ -729,11 +760,12 @@ skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error)
         SKIMPI_TRY(skimpi_store_spill(job->store, error));
     }
     SKIMPI_TRY(shrink_pool(job, now.workers, error));
+    now.workers = skimpi_pool_size(job->pool);
     now.minimum = job->layout.minimum;
     now.in_container = job->layout.in_container;
     job->layout = now;
     job->forecast = f;
-    job->report.disk_bytes = skimpi_store_place(job->store) == SKIMPI_PLACE_SPILL ? f.store_bytes : 0;
+    job->report.disk_bytes += skimpi_store_place(job->store) == SKIMPI_PLACE_SPILL ? f.store_bytes : 0;
 out:
     return status;
 }
@@ -761,44 +793,46 @@ out:
     return status;
 }
 
-skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t per_worker, uint64_t per_row,
+skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t alone, uint64_t per_worker,
                                       skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const uint64_t limit = skimp_budget_limit(job->budget), budget = usable_budget(limit);
     const skimpi_forecast *f = &job->forecast;
-    uint64_t program = 0;
+    uint64_t program = 0, least = 0, peak = 0;
     SKIMPI_TRY(measure_program(job, &program, error));
-    const uint64_t before = skimp_budget_in_use(job->budget) + program; /* the model is in it */
+    const uint64_t looked = skimpi_max_u64(job->looked, skimp_budget_peak(job->budget) + job->model_bytes) + program;
+    const uint64_t before = skimp_budget_in_use(job->budget) + program + job->model_bytes;
     unsigned workers = job->options.n_threads > 0 ? job->options.n_threads : skimpi_os_cpu_count();
     workers = useful_workers(job, f, workers);
-    uint64_t peak = 0;
-    for (;; workers--) {
+    for (unsigned n = 1; n <= workers; n++) {
         skimpi_ingest_cost cost = { 0 };
         if (job->stored == NULL) {
             cost = skimpi_ingest_plan(job->schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row,
-                                      f->unit_rows, f->unit_nonzeros, 0, workers, false);
+                                      f->unit_rows, f->unit_nonzeros, 0, n, false);
         }
-        peak = before + SMALL_BLOCKS + (uint64_t)(workers - 1) * SKIMPI_STACK_CHARGE + cost.input + cost.parse + fixed +
-               workers * (per_worker + per_row * f->unit_rows * 5 / 4);
-        if (peak <= budget || workers == 1) {
+        const uint64_t takes = before + SMALL_BLOCKS + skimpi_pool_bytes(n) + cost.input + cost.parse + fixed +
+                               (n == 1 ? alone : skimpi_mul_sat(n, per_worker));
+        if (n > 1 && takes > budget) {
+            workers = n - 1;
             break;
         }
+        peak = skimpi_max_u64(takes, looked);
+        least = n == 1 ? peak : least;
     }
-    if (peak > budget) {
+    job->layout.minimum = skimpi_round_up(least + (limit - budget), skimpi_os_page_size());
+    if (least > budget) {
         status = SKIMP_ERROR_BUDGET;
-        refuse_budget(peak + (limit - budget), limit, error);
+        refuse_budget(job->layout.minimum, limit, error);
         if (error != NULL) {
-            error->requested = peak;
+            error->requested = least;
             error->in_use = skimp_budget_in_use(job->budget);
         }
         goto out;
     }
-    SKIMPI_TRY(charge_program(job, program, error));
-    job->layout.workers = workers;
+    SKIMPI_TRY(charge_program(job, program + job->model_bytes, error));
     job->layout.peak = peak;
-    SKIMPI_TRY(skimpi_pool_create(&job->pool, job->budget, workers, error));
-    job->report.threads = workers;
+    SKIMPI_TRY(make_pool(job, workers, error));
 out:
     return status;
 }

@@ -145,7 +145,8 @@ static uint64_t growth(const skimp_job *job, uint32_t slot, const skimpi_needs *
         return skimpi_dictionary_growth(job->schema->dictionaries[slot], n_texts, needs->new_text_bytes);
     }
     const uint64_t bytes = (uint64_t)((double)n * (job->sample.category_bytes[slot] + 1));
-    return skimpi_dictionary_bytes(n + n_texts, bytes + needs->new_text_bytes) - skimpi_dictionary_bytes(n, bytes);
+    const uint64_t more = bytes + needs->new_text_bytes;
+    return skimpi_dictionary_bytes(n + n_texts, more, UINT64_MAX) - skimpi_dictionary_bytes(n, bytes, UINT64_MAX);
 }
 
 /* A step on text changes the categories of its columns. */

@@ -69,8 +69,8 @@ static skimp_status check_steps(const skimp_job *job, const skimpi_tensors *tens
         bool has_name = false, has_class = false;
         skimpi_json_items items = skimpi_json_begin(step);
         while (skimpi_json_next(&items, &key, &item)) {
-            has_name |= skimpi_json_string_is(key, "name", 4) &&
-                        skimpi_json_string_is(item, stage->name, strlen(stage->name));
+            has_name |=
+                skimpi_json_string_is(key, "name", 4) && skimpi_json_string_is(item, stage->name, strlen(stage->name));
             has_class |= skimpi_json_string_is(key, "estimator", 9) &&
                          skimpi_json_string_is(item, stage->class->info.name, strlen(stage->class->info.name));
         }
@@ -177,13 +177,14 @@ static skimp_status check_table(const skimp_job *job, const skimpi_tensors *tens
             SKIMPI_TRY(skimpi_model_damaged(error, "columns"));
         }
         const bool is_text = column->type == SKIMPI_TYPE_CATEGORY;
-        if (strcmp(at, column->name) != 0 && !is_made_up(at) && !is_made_up(column->name)) {
+        const bool is_other = strcmp(at, column->name) != 0;
+        const bool has_names = is_other && !is_made_up(at) && !is_made_up(column->name);
+        if (has_names || (is_other && skimpi_schema_find(schema, at, strlen(at)) >= 0)) {
             SKIMPI_TRY(wrong_column(job, column->name, "is not in the place of one that", error));
         }
         if (is_text != (((const uint8_t *)types->data)[k] != 0)) {
-            SKIMPI_TRY(
-                wrong_column(job, column->name, is_text ? "holds text, not numbers as" : "holds numbers, not text as",
-                             error));
+            SKIMPI_TRY(wrong_column(job, column->name,
+                                    is_text ? "holds text, not numbers as" : "holds numbers, not text as", error));
         }
         at += strlen(at) + 1;
         k++;
@@ -265,8 +266,7 @@ skimp_status skimpi_start_features(const skimp_job *job, const skimpi_design *de
         }
         snprintf(name, sizeof name, "categories.%u", ordinal);
         SKIMPI_TRY(skimpi_model_strings(tensors, name, &text, &bytes, error));
-        SKIMPI_TRY(
-            skimpi_tensors_need(tensors, "category_missing", SKIMPI_U8, 1, &n_category, &missing, error));
+        SKIMPI_TRY(skimpi_tensors_need(tensors, "category_missing", SKIMPI_U8, 1, &n_category, &missing, error));
         const bool has_missing = design->n_codes[column->slot] > design->n_texts[column->slot];
         if (!has_categories(job, design, column->slot, text, bytes) ||
             has_missing != (((const uint8_t *)missing->data)[ordinal] != 0)) {
@@ -353,10 +353,10 @@ skimp_status skimpi_start_labels(const skimp_job *job, skimpi_labels *labels, sk
         return bad_classes(given != NULL, error);
     }
     if (labels->n < 2) {
-        return given == NULL ? bad_classes(false, error)
-                             : skimpi_fail(error, SKIMP_ERROR_PARAM,
-                                           "The number of classes has to be greater than one; got %u class",
-                                           (unsigned)labels->n);
+        return given == NULL
+                   ? bad_classes(false, error)
+                   : skimpi_fail(error, SKIMP_ERROR_PARAM,
+                                 "The number of classes has to be greater than one; got %u class", (unsigned)labels->n);
     }
     return SKIMP_OK;
 }
@@ -377,7 +377,7 @@ skimp_status skimpi_start_forecast(const skimp_job *job, skimpi_forecast *f, boo
         const skimpi_dictionary *dictionary =
             schema->dictionaries != NULL ? schema->dictionaries[schema->n_category] : NULL;
         f->category_memory += dictionary != NULL ? skimpi_dictionary_growth(dictionary, labels.n, labels.text_bytes)
-                                                 : skimpi_dictionary_bytes(labels.n, labels.text_bytes);
+                                                 : skimpi_dictionary_bytes(labels.n, labels.text_bytes, UINT64_MAX);
     }
 out:
     return status;

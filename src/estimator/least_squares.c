@@ -370,8 +370,7 @@ static skimp_status end_narrow(least_squares *self, const void *lane, skimp_erro
         progress->converged = progress->last_step <= STEP_GOOD;
         progress->next = 0;
         if (!progress->converged) {
-            skimpi_warn(self->warnings, "coefficients are exact to %.1g only: columns are nearly collinear",
-                        progress->last_step);
+            least_squares_warn_inexact(self);
         }
     }
     if (progress->next == 0 && self->shape.has_singular) {
@@ -419,7 +418,7 @@ static skimp_status start_wide(least_squares *self, const void *lane, skimp_erro
         self->scale[j] = moment > 0 && moment > n * rounding * rounding ? sqrt(moment + self->shape.alpha) : 0;
         self->coef[j] = 0;
     }
-    least_squares_warn_constant(self);
+    least_squares_warn_columns(self);
     if (self->shape.alpha == 0 && progress->n_rows <= (double)p) {
         double largest = skimpi_norm_inf(p, self->scale);
         for (uint64_t j = 0; j < p; j++) {
@@ -455,6 +454,7 @@ static skimp_status end_wide_residual(least_squares *self, const void *lane, ski
     double tolerance = fmin(self->shape.tolerance, GRADIENT_DONE);
     tolerance = fmax(tolerance, GRADIENT_NOISE);
     progress->wanted = fmax(tolerance * size, GRADIENT_NOISE * sqrt(progress->target_squares));
+    progress->wanted = fmax(progress->wanted, least_squares_target_noise(self));
     progress->n_refined++;
     bool stuck = progress->n_refined > 1 && norm > progress->best / 2;
     progress->best = fmin(progress->best, norm);

@@ -23,6 +23,8 @@ typedef enum least_squares_pass {
     PASS_PRODUCT      /* wide: XᵀSX times a direction */
 } least_squares_pass;
 
+#define LEAST_SQUARES_FLOATS 2 /* the mark of a dense column that comes as floats; of other dense ones: 1 */
+
 /* How the narrow system was factored. */
 typedef enum least_squares_factor { FACTOR_NONE, FACTOR_CHOLESKY, FACTOR_EIGEN, FACTOR_BOUNDED } least_squares_factor;
 
@@ -82,7 +84,7 @@ typedef struct least_squares {
         *gradient; /* scale: square roots of the diagonal; 0 for a column that is left out */
     double *direction, *image, *preconditioned; /* wide */
     double *singular;                           /* has_singular: p, descending, once the fit is done */
-    uint8_t *dense;                             /* which features are dense columns */
+    uint8_t *dense;                             /* marks: which features are dense columns, and what of */
     double *matrix;                             /* narrow: p × p, factored */
     double *normal;                             /* positive: the scaled matrix itself */
     double *work;                               /* narrow: 4 p */
@@ -109,7 +111,12 @@ uint8_t *least_squares_lane_marks(const least_squares_shape *shape, const void *
 SKIMP_CHECKED skimp_status least_squares_start(least_squares *self, const void *lane, skimp_error *error);
 /* The correction that the exact gradient asks for: coef += step, and its relative size in progress.last_step. */
 SKIMP_CHECKED skimp_status least_squares_correct(least_squares *self, skimp_error *error);
-void least_squares_warn_constant(least_squares *self);
+/* The norm of a correction that is nothing but the rounding of the target. */
+double least_squares_target_noise(const least_squares *self);
+/* That the last correction, in step, was no small one. Spoils the step. */
+void least_squares_warn_inexact(least_squares *self);
+/* Of columns that are constant, or far from zero. Spoils the step. */
+void least_squares_warn_columns(least_squares *self);
 
 /* ---- least_squares_singular.c ------------------------------------------------------------------------------------ */
 

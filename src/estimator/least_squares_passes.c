@@ -147,7 +147,7 @@ static void set_centre(const least_squares_shape *shape, const skimpi_chunk *chu
                        double *target_centre)
 {
     for (uint32_t j = 0; j < chunk->n_dense; j++) {
-        marks[chunk->dense[j].feature] = 1;
+        marks[chunk->dense[j].feature] = chunk->dense[j].f32 != NULL ? LEAST_SQUARES_FLOATS : 1;
     }
     if (!shape->fit_intercept) {
         return;

@@ -7,9 +7,12 @@
  * scaling there is (van der Sluis 1969).  A constant column has no D: its coefficient is 0.
  *
  *   Cholesky   when no pivot is small.
- *   Eigen      otherwise: eigenvalues below (tol² / p, or what rounding leaves) are cut off, and the solution of least
- *              norm is taken: least in the columns' own units, as numpy's lstsq gives it.  The directions that were
- *              cut off, N, become D⁻¹N there; the solution is made orthogonal to them.
+ *   Eigen      otherwise: directions in which the data vary by less than (tol² / p, or what rounding leaves) are cut
+ *              off, and the solution of least norm is taken: least in the columns' own units, as numpy's lstsq gives it,
+ *              and as a penalty on exactly collinear columns does.  The directions that were cut off, N, become D⁻¹N
+ *              there; the solution is made orthogonal to them.  Rounding is that of columns kept as floats too, which
+ *              makes what was collinear in the text (a total in cents) vary by a little noise that a small α would not
+ *              hold down.
  *   Bounded    w ≥ 0: block principal pivoting (Portugal, Júdice & Vicente 1994; Kim & Park 2011, algorithm 1) on
  *              A + μI about the last solution (a proximal step, so that collinear columns do no harm).
  *
@@ -24,9 +27,13 @@
 #include "estimator/least_squares.h"
 #include "kernel/kernel.h"
 
-#define SMALL_PIVOT 1e-8 /* of a matrix with ones on the diagonal */
-#define PROXIMAL 1e-10   /* μ of the bounded problem */
-#define NAMED_COLUMNS 8  /* in a warning */
+#define SMALL_PIVOT 1e-8    /* of a matrix with ones on the diagonal */
+#define SMALL_RIDGE 1e-6    /* the same with a penalty, under which the rounding of columns to floats is felt */
+#define FLOAT_NOISE 0x1p-48 /* eight times the mean square of what rounding to a float does to a number, relative */
+#define TARGET_NOISE (8 * DBL_EPSILON)
+#define PROXIMAL 1e-10  /* μ of the bounded problem */
+#define FAR_OFFSET 1e7  /* standard deviations from where on a user must know */
+#define NAMED_COLUMNS 8 /* in a warning */
 
 static const char *feature_name(const least_squares *self, uint64_t j, char text[32])
 {
@@ -77,8 +84,39 @@ static void name_columns(const least_squares *self, const double *share, double 
     }
 }
 
+void least_squares_warn_inexact(least_squares *self)
+{
+    double *share = self->step, largest = 0;
+    char names[200];
+    for (uint64_t j = 0; j < self->shape.n_features; j++) {
+        share[j] = fabs(share[j] * self->scale[j]);
+        largest = fmax(largest, share[j]);
+    }
+    name_columns(self, share, largest / 2, names, sizeof names);
+    skimpi_warn(self->warnings, "coefficients are exact to %.1g only: columns are nearly collinear: %s",
+                self->progress.last_step, names);
+}
+
+/* The solution does not mind, as columns are centred; the data, and predictions, have lost digits. */
+static void warn_far(least_squares *self)
+{
+    double *far = self->step, farthest = 0;
+    for (uint64_t j = 0; j < self->shape.n_features; j++) {
+        far[j] = self->scale[j] == 0 ? 0 : sqrt(self->progress.weight) * fabs(self->mean[j]) / self->scale[j];
+        farthest = fmax(farthest, far[j]);
+    }
+    if (farthest >= FAR_OFFSET) {
+        char names[200];
+        name_columns(self, far, FAR_OFFSET, names, sizeof names);
+        skimpi_warn(self->warnings,
+                    "columns are up to %.1g standard deviations from zero, where double precision cannot tell %.1g of "
+                    "one from nothing: subtract the offset, or scale them (--step standard_scaler): %s",
+                    farthest, farthest * DBL_EPSILON, names);
+    }
+}
+
 /* scale[j] is 0 for columns without spread; those of one-hot features that did not occur go without saying. */
-void least_squares_warn_constant(least_squares *self)
+void least_squares_warn_columns(least_squares *self)
 {
     double *share = self->step;
     bool any = false;
@@ -91,6 +129,7 @@ void least_squares_warn_constant(least_squares *self)
         name_columns(self, share, 0.5, names, sizeof names);
         skimpi_warn(self->warnings, "constant columns have coefficient 0: %s", names);
     }
+    warn_far(self);
 }
 
 /* ---- eigen ------------------------------------------------------------------------------------------------------- */
@@ -100,7 +139,7 @@ void least_squares_warn_constant(least_squares *self)
  * directions in the columns' own units.  A feature that has no real part in them (only rounding) is left out first,
  * lest its units blow that rounding up.
  */
-static void unscale_null(least_squares *self)
+static void unscale_null(least_squares *self, bool warns)
 {
     uint64_t p = self->shape.n_features, n_null = self->progress.n_null;
     double *share = self->work, *matrix = self->matrix;
@@ -111,7 +150,7 @@ static void unscale_null(least_squares *self)
         }
         share[j] = sqrt(sum);
     }
-    if (n_null > self->shape.n_code_columns && !self->progress.warned) {
+    if (warns && n_null > self->shape.n_code_columns && !self->progress.warned) {
         char names[200];
         name_columns(self, share, 1e-3, names, sizeof names);
         skimpi_warn(self->warnings,
@@ -160,6 +199,53 @@ static void project(least_squares *self)
     }
 }
 
+/* What the rounding of columns to floats makes of a direction of the scaled problem, at most. */
+static double float_noise(const least_squares *self, const double *direction)
+{
+    double sum = 0;
+    for (uint64_t j = 0; j < self->shape.n_features; j++) {
+        if (self->dense[j] == LEAST_SQUARES_FLOATS && self->scale[j] != 0) {
+            double far = sqrt(self->progress.weight) * self->mean[j] / self->scale[j];
+            sum += direction[j] * direction[j] * (1 + far * far);
+        }
+    }
+    return FLOAT_NOISE * sum;
+}
+
+/* What the penalty adds to a direction of the scaled problem. */
+static double penalty_in(const least_squares *self, const double *direction)
+{
+    double sum = 0;
+    for (uint64_t j = 0; j < self->shape.n_features && self->shape.alpha > 0; j++) {
+        double part = self->scale[j] == 0 ? 0 : direction[j] / self->scale[j];
+        sum += part * part * self->shape.alpha;
+    }
+    return sum;
+}
+
+/* Moves the directions to cut off to the front; returns their number. is_loose: the penalty does not hold one of them. */
+static uint64_t part_null(const least_squares *self, double *values, double cut, bool *is_loose)
+{
+    uint64_t p = self->shape.n_features, n_null = 0;
+    *is_loose = false;
+    for (uint64_t e = 0; e < p; e++) {
+        double *row = self->matrix + e * p, *front = self->matrix + n_null * p;
+        if (values[e] - penalty_in(self, row) > fmax(cut, float_noise(self, row))) {
+            continue;
+        }
+        for (uint64_t j = 0; j < p && row != front; j++) {
+            double moved = row[j];
+            row[j] = front[j];
+            front[j] = moved;
+        }
+        double value = values[e];
+        *is_loose = *is_loose || value <= (self->shape.alpha > 0 ? cut : (double)INFINITY);
+        values[e] = values[n_null];
+        values[n_null++] = value;
+    }
+    return n_null;
+}
+
 /*
  * The kept eigenvectors q become q / sqrt(λ), so that A⁺ is the sum of their outer products. Row e of the matrix:
  * eigenvector e.
@@ -175,11 +261,8 @@ static skimp_status factor_eigen(least_squares *self, skimp_error *error)
     double rounding = 8 * (double)p * DBL_EPSILON * values[p - 1];
     double wanted =
         self->shape.alpha > 0 ? 0 : self->shape.tolerance * self->shape.tolerance / (double)p * values[p - 1];
-    double cut = fmax(rounding, wanted);
-    uint64_t n_null = 0, n_left_out = 0;
-    while (n_null < p && values[n_null] <= cut) {
-        n_null++;
-    }
+    bool is_loose;
+    uint64_t n_null = part_null(self, values, fmax(rounding, wanted), &is_loose), n_left_out = 0;
     for (uint64_t e = n_null; e < p; e++) {
         double factor = 1 / sqrt(values[e]);
         for (uint64_t j = 0; j < p; j++) {
@@ -194,7 +277,7 @@ static skimp_status factor_eigen(least_squares *self, skimp_error *error)
     self->progress.rank = p - n_null - n_left_out;
     self->progress.n_null = n_null;
     uint64_t cut_off = n_null;
-    unscale_null(self);
+    unscale_null(self, is_loose);
     /* What unscale_null dropped must not be taken for eigenvectors. */
     for (uint64_t e = self->progress.n_null; e < cut_off; e++) {
         memset(self->matrix + e * p, 0, p * sizeof(double));
@@ -336,6 +419,13 @@ static double scaled_norm(const least_squares *self, const double *x)
     return largest * sqrt(sum);
 }
 
+double least_squares_target_noise(const least_squares *self)
+{
+    const least_squares_progress *progress = &self->progress;
+    double size = fmax(sqrt(progress->weight) * fabs(progress->target_mean), sqrt(progress->target_squares));
+    return TARGET_NOISE * size;
+}
+
 skimp_status least_squares_correct(least_squares *self, skimp_error *error)
 {
     uint64_t p = self->shape.n_features;
@@ -357,7 +447,7 @@ skimp_status least_squares_correct(least_squares *self, skimp_error *error)
         project(self);
     }
     double now = scaled_norm(self, self->coef);
-    self->progress.last_step = step == 0 ? 0 : step / now;
+    self->progress.last_step = step <= least_squares_target_noise(self) ? 0 : step / now;
     if (!isfinite(now) || !isfinite(step)) {
         return skimpi_fail(error, SKIMP_ERROR_DATA, "least squares has no finite solution: values are too large");
     }
@@ -411,7 +501,7 @@ skimp_status least_squares_start(least_squares *self, const void *lane, skimp_er
         }
         matrix[a * p + a] = 1;
     }
-    least_squares_warn_constant(self);
+    least_squares_warn_columns(self);
     if (shape->positive) {
         self->progress.factor = FACTOR_BOUNDED;
         return least_squares_correct(self, error);
@@ -423,7 +513,7 @@ skimp_status least_squares_start(least_squares *self, const void *lane, skimp_er
         least = fmin(least, self->matrix[j * p + j]);
         rank += self->scale[j] != 0;
     }
-    if (good && least * least >= SMALL_PIVOT) {
+    if (good && least * least >= (shape->alpha > 0 ? SMALL_RIDGE : SMALL_PIVOT)) {
         self->progress.factor = FACTOR_CHOLESKY;
         self->progress.rank = rank;
     } else {

@@ -3,6 +3,7 @@
  * Inside logistic regression: what its files share.
  *
  *   logistic_regression.c   the class: parameters, plan, begin, passes in order, warnings, result
+ *   logistic_centres.c      where columns are centred, and shifted
  *   logistic_passes.c       what a pass sums over chunks (consume, merge)
  *   logistic_model.c        save, load, predict; state of a checkpoint
  *
@@ -13,7 +14,9 @@
  *
  * Parameters of a solver: K × p coefficients, row by row, then K intercepts if there are any.  They are those of *centred* columns:
  * with centres c_j (means; dense columns only) the intercept is b' = b + Σ c_j w_j, so that an offset of 1e9 does not couple
- * every column with the intercept.  Gradients: g_w = G_w - c G_b, where G is the gradient of what the user sees.  With a border
+ * every column with the intercept.  Gradients: g_w = G_w - c G_b, where G is the gradient of what the user sees.  A column whose
+ * mean is over OFFSET standard deviations comes with a shift near its mean taken off (skimpi_pass.shifts), as its margins would
+ * have no digits left otherwise: c is then the mean that is left, and G the gradient as of the column that was shifted.  With a border
  * (solver_newton.c: a large one-hot column) the border's coefficients come first: skimpi_logistic_place.
  */
 #ifndef SKIMPI_LOGISTIC_H
@@ -45,7 +48,7 @@ typedef struct logistic_shape {
     double l1_ratio;
     double
         intercept_penalty; /* λ2 of an intercept is λ2 × this², λ1 is λ1 × this: 0, or 1 / intercept_scaling for liblinear */
-    uint64_t n_centres;     /* p, or 0 where nothing is centred */
+    uint64_t n_centres;     /* p, or 0 where nothing is centred; and so many shifts */
     uint64_t state_doubles; /* behind struct logistic: see there */
     uint64_t solver_bytes;
     unsigned lanes;
@@ -71,7 +74,7 @@ typedef struct logistic_lane {
         []; /* gradient (or product, or moments): K p + K; then diagonal: K p + K; or Hessian: inner × inner, border, and border × inner floats */
 } logistic_lane;
 
-/* The estimator. One block: this, the solver's block, then doubles: the pass, n_centres, gradient (or product) n, diagonal n, inner centres (if any). */
+/* The estimator. One block: this, the solver's block, then doubles: the pass, n_centres twice, gradient (or product) n, diagonal n, inner centres (if any). */
 typedef struct logistic {
     skimp_budget *budget;
     skimp_tag tag;
@@ -83,13 +86,16 @@ typedef struct logistic {
     const skimpi_loss *loss; /* two classes */
     bool is_fitted;          /* pass.values are the model */
     bool has_centres;
-    double weight; /* Σ s_i of the last pass over all rows */
+    bool has_shifts;    /* some column has one: pass.shifts */
+    uint64_t n_moments; /* passes for the moments so far: one, or two where columns are shifted far */
+    uint64_t worst;     /* the solver's parameter with the largest gradient at the last point over all rows */
+    double weight;      /* Σ s_i of the last pass over all rows */
     double objective;
     uint64_t n_iter;
     bool converged;
     void *solver;
-    double *centre, *gradient, *diagonal, *product;
-    double *inner_centre; /* centres of the features that are not the border's */
+    double *centre, *shift, *gradient, *diagonal, *product;
+    double *inner_centre;                       /* centres of the features that are not the border's */
     const double *start_coef, *start_intercept; /* where the solver is to begin; NULL: at 0 */
     logistic_pass *pass;
 } logistic;
@@ -102,7 +108,7 @@ uint64_t skimpi_logistic_bytes(const logistic_shape *shape);
 skimp_status skimpi_logistic_create(logistic **out, skimp_budget *budget, skimp_tag tag, const skimpi_problem *problem,
                                     const logistic_shape *shape, skimp_error *error);
 void skimpi_logistic_destroy(void *self);
-/* The centres are there: inner ones too, and from now on they count. */
+/* logistic_centres.c: the centres are there, inner ones too, and from now on they count. */
 void skimpi_logistic_take_centres(logistic *self);
 
 /* The solver's place of a feature's coefficient; the number of a feature that is not the border's among those. */
@@ -115,6 +121,14 @@ static inline uint64_t skimpi_logistic_inner(const logistic_shape *shape, uint64
 {
     return feature < shape->border_first ? feature : feature - shape->border;
 }
+
+/* logistic_centres.c */
+/* The moments of a pass become shifts and centres. False: they are wanted once more, of the columns as they now come. */
+bool skimpi_logistic_take_moments(logistic *self, const logistic_lane *lane);
+/* What all the columns' means, shifts included, add to an output's intercept. */
+double skimpi_logistic_offset(const logistic *self, const double *coef);
+/* "column 'x'", in `name` */
+const char *skimpi_logistic_feature_name(const logistic *self, uint64_t feature, char *name, size_t size);
 
 /* logistic_passes.c */
 /* A worker's scratch. */

@@ -13,15 +13,15 @@
 
 /* ---- checkpoint ------------------------------------------------------------------------------------------------------- */
 
-/* Then: the centres, the solver's block, and the model (K (p + 1)) once it is fitted. */
+/* Then: the centres, the shifts, the solver's block, and the model (K (p + 1)) once it is fitted. */
 typedef struct saved_state {
     char magic[8];
     uint64_t p, n_outputs, n, solver_bytes;
-    uint64_t is_fitted, has_centres, n_iter, converged;
+    uint64_t is_fitted, has_centres, has_shifts, n_moments, worst, n_iter, converged;
     double weight, objective;
 } saved_state;
 
-static const char STATE_MAGIC[8] = "logreg1";
+static const char STATE_MAGIC[8] = "logreg2";
 
 static uint64_t model_values(const logistic *self)
 {
@@ -40,6 +40,9 @@ skimp_status skimpi_logistic_state_save(const void *self_, skimpi_buffer *out, s
         .solver_bytes = shape->solver_bytes,
         .is_fitted = self->is_fitted,
         .has_centres = self->has_centres,
+        .has_shifts = self->has_shifts,
+        .n_moments = self->n_moments,
+        .worst = self->worst,
         .n_iter = self->n_iter,
         .converged = self->converged,
         .weight = self->weight,
@@ -47,7 +50,7 @@ skimp_status skimpi_logistic_state_save(const void *self_, skimpi_buffer *out, s
     };
     memcpy(saved.magic, STATE_MAGIC, sizeof saved.magic);
     SKIMPI_TRY(skimpi_buffer_append(out, &saved, sizeof saved, error));
-    SKIMPI_TRY(skimpi_buffer_append(out, self->centre, shape->n_centres * sizeof(double), error));
+    SKIMPI_TRY(skimpi_buffer_append(out, self->centre, 2 * shape->n_centres * sizeof(double), error));
     SKIMPI_TRY(skimpi_buffer_append(out, self->solver, shape->solver_bytes, error));
     if (self->is_fitted) {
         SKIMPI_TRY(skimpi_buffer_append(out, self->pass->values, model_values(self) * sizeof(double), error));
@@ -61,23 +64,23 @@ skimp_status skimpi_logistic_state_load(void *self_, const void *bytes, size_t n
     logistic *self = self_;
     const logistic_shape *shape = &self->shape;
     saved_state saved;
-    size_t fixed = sizeof saved + shape->n_centres * sizeof(double) + shape->solver_bytes,
+    size_t fixed = sizeof saved + 2 * shape->n_centres * sizeof(double) + shape->solver_bytes,
            model = model_values(self) * sizeof(double);
     if (n < fixed) {
         return skimpi_fail(error, SKIMP_ERROR_DATA, "logistic_regression: the checkpoint is cut short");
     }
     memcpy(&saved, bytes, sizeof saved);
     bool is_known = memcmp(saved.magic, STATE_MAGIC, sizeof saved.magic) == 0 && saved.is_fitted <= 1 &&
-                    saved.has_centres <= 1 && saved.converged <= 1;
+                    saved.has_centres <= 1 && saved.has_shifts <= 1 && saved.n_moments <= 2 && saved.converged <= 1;
     if (!is_known || saved.p != shape->p || saved.n_outputs != shape->n_outputs || saved.n != shape->n ||
         saved.solver_bytes != shape->solver_bytes || n != fixed + (saved.is_fitted ? model : 0) ||
-        (saved.has_centres && !shape->is_centred)) {
+        saved.worst >= shape->n || ((saved.has_centres || saved.has_shifts) && !shape->is_centred)) {
         return skimpi_fail(error, SKIMP_ERROR_DATA,
                            "logistic_regression: the checkpoint is of another model or damaged");
     }
     const char *at = (const char *)bytes + sizeof saved;
-    memcpy(self->centre, at, shape->n_centres * sizeof(double));
-    at += shape->n_centres * sizeof(double);
+    memcpy(self->centre, at, 2 * shape->n_centres * sizeof(double)); /* and the shifts */
+    at += 2 * shape->n_centres * sizeof(double);
     memcpy(self->solver, at, shape->solver_bytes);
     at += shape->solver_bytes;
     if (!shape->solver->check(self->solver, &shape->options)) {
@@ -93,6 +96,9 @@ skimp_status skimpi_logistic_state_load(void *self_, const void *bytes, size_t n
     if (saved.has_centres) {
         skimpi_logistic_take_centres(self);
     }
+    self->has_shifts = saved.has_shifts;
+    self->n_moments = saved.n_moments;
+    self->worst = saved.worst;
     self->n_iter = saved.n_iter;
     self->converged = saved.converged;
     self->weight = saved.weight;
@@ -179,8 +185,8 @@ skimp_status skimpi_logistic_find(const skimpi_tensors *tensors, const char *pre
         is_finite = is_finite && isfinite((*intercept)[i]);
     }
     if (!is_finite) {
-        status = skimpi_fail(error, SKIMP_ERROR_DATA,
-                             "logistic_regression: the model holds numbers that are not finite");
+        status =
+            skimpi_fail(error, SKIMP_ERROR_DATA, "logistic_regression: the model holds numbers that are not finite");
     }
 out:
     return status;

@@ -3,6 +3,7 @@
  * What a pass of logistic regression sums over chunks.  With r_ik = s_i (p_ik - [y_i = k]) and curvatures
  * D_i,kl = s_i p_ik ([k = l] - p_il)  (two classes: one output, D_i = s_i p_i (1 - p_i)):
  *
+ *     moments    Σ s_i x_ij, Σ s_i x_ij²
  *     gradient   G_kj = Σ r_ik x_ij
  *     diagonal   Σ D_i,kk (x_ij - c_j)²
  *     Hessian    Σ D_i,kl (x_ia - c_a)(x_ib - c_b)
@@ -94,6 +95,7 @@ static void centred_squares(const logistic *self, const skimpi_chunk *tile, cons
     self->kernels->squares(&rest, d, sums);
 }
 
+/* Sums, and squares where the Hessian or the diagonal would begin. */
 static void add_moments(const logistic *self, const skimpi_chunk *tile, const logistic_scratch *s, double *sums)
 {
     const double *ones = tile->weight;
@@ -107,6 +109,7 @@ static void add_moments(const logistic *self, const skimpi_chunk *tile, const lo
     dense.n_codes = 0;
     dense.has_csr = false;
     self->kernels->scatter(&dense, 1, ones, self->shape.tile_rows, sums, self->shape.p);
+    self->kernels->squares(&dense, tile->weight, sums + self->shape.n_outputs * (self->shape.p + 1));
 }
 
 /* Curvatures D_i,kl of a pair of outputs from the probabilities. */
@@ -311,6 +314,8 @@ void skimpi_logistic_merge(const void *self_, const skimpi_pass *pass, void *int
     uint64_t m = self->shape.n_outputs * (self->shape.p + 1), n = m;
     if (parameters->kind == LOGISTIC_HESSIAN) {
         n += self->shape.inner * self->shape.inner + self->shape.border;
+    } else if (parameters->kind == LOGISTIC_MOMENTS) {
+        n += self->shape.p;
     } else if (parameters->with_diagonal) {
         n += m;
     }

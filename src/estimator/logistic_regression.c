@@ -19,6 +19,7 @@
 #define BORDER_VALUES (1u << 22) /* floats between a border and the rest: 16 MiB a lane */
 #define NEWTON_ROWS 512          /* of a sample, for each parameter; and a chunk, lest its rows are alike */
 #define NEWTON_STRIDE 256        /* of the smallest sample: 2^(SKIMPI_MAX_LEVELS - 1) */
+#define MOMENTS_PASSES 2         /* at most */
 #define LANES_BYTES (1u << 20)   /* larger lanes are two, lanes of an eighth of it are eight, others four */
 
 static const skimp_param logistic_params[] = {
@@ -105,7 +106,7 @@ static skimp_status check_params(const skimpi_problem *problem, const skimpi_par
         return skimpi_fail(error, SKIMP_ERROR_PARAM,
                            "logistic_regression: solver=liblinear needs a penalty: C=inf is not for it");
     }
-    if (is_liblinear && problem->n_classes > 2) {
+    if (is_liblinear && problem->is_exact && problem->n_classes > 2) { /* a plan's number is but a bound */
         return skimpi_fail(error, SKIMP_ERROR_PARAM,
                            "logistic_regression: solver=liblinear does not support multiclass classification (%u "
                            "classes): use another solver",
@@ -237,6 +238,9 @@ skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_p
     o->gap = is_newton ? 1e-7 : 5e-7; /* quasi: its prediction is 1.5 to 6 times too high */
     o->floor = isinf(shape->C) ? 1e-3 : 1e-12;
     o->max_iter = (uint64_t)skimpi_params_number(params, "max_iter");
+    /* A Newton step and its line search; conjugate gradients at their longest, each on all the data. */
+    double per_iteration = is_newton ? 4.0 : o->has_l1 ? 8.0 : 26.0;
+    o->max_passes = SKIMPI_FEWEST_PASSES + per_iteration * ((double)o->max_iter + 1.0);
     choose_levels(problem, shape);
     shape->solver_bytes = skimpi_round_up(shape->solver->bytes(o), 64);
     uint64_t lane_doubles = m + (is_newton ? shape->inner * shape->inner + shape->border : m);
@@ -244,7 +248,7 @@ skimp_status skimpi_logistic_shape(const skimpi_problem *problem, const skimpi_p
     shape->lane_bytes = skimpi_round_up(sizeof(logistic_lane) + lane_doubles * sizeof(double) + border_bytes, 64);
     shape->lanes = shape->lane_bytes <= LANES_BYTES / 8 ? 8 : shape->lane_bytes <= LANES_BYTES ? 4 : 2;
     shape->n_centres = shape->is_centred ? p : 0;
-    shape->state_doubles = 2 * n + 2 * m + shape->n_centres + (shape->is_centred ? shape->inner : 0);
+    shape->state_doubles = 2 * n + 2 * m + 2 * shape->n_centres + (shape->is_centred ? shape->inner : 0);
     shape->worker_bytes = skimpi_logistic_lay_out(shape, NULL, NULL);
 out:
     return status;
@@ -262,7 +266,7 @@ static void estimate_passes(const skimpi_problem *problem, const logistic_shape 
 {
     const skimpi_solver_options *o = &shape->options;
     bool is_newton = shape->solver == &skimpi_solver_newton;
-    double k = (double)shape->n_outputs, most = (double)o->max_iter;
+    double k = (double)shape->n_outputs;
     double cells =
         (double)problem->n_rows * (double)(problem->n_dense + problem->n_code_columns) + (double)problem->nonzeros;
     for (unsigned level = 0; level + 1 < o->n_levels && !is_newton; level++) {
@@ -272,7 +276,7 @@ static void estimate_passes(const skimpi_problem *problem, const logistic_shape 
         needs->passes_expected += o->n_levels == 1 ? 0.0 : 5.0 / (double)o->stride[0] + 0.25;
     }
     needs->passes_expected += !is_newton ? (o->has_l1 ? 45.0 : 16.0) : o->n_levels == 1 ? 6.0 : o->has_l1 ? 3.5 : 2.5;
-    needs->passes_max = 30.0 + (is_newton ? 4.0 : 8.0) * (most + 1.0);
+    needs->passes_max = MOMENTS_PASSES + o->max_passes;
     /* A row touches its dense columns squared, and each code with all the others. */
     double dense = (double)problem->n_dense, codes = (double)problem->n_code_columns;
     double hessian =
@@ -324,7 +328,8 @@ skimp_status skimpi_logistic_create(logistic **out, skimp_budget *budget, skimp_
     at += shape->solver_bytes;
     self->pass = (logistic_pass *)(void *)at;
     self->centre = self->pass->values + 2 * shape->n_outputs * (shape->p + 1);
-    self->gradient = self->centre + shape->n_centres;
+    self->shift = self->centre + shape->n_centres;
+    self->gradient = self->shift + shape->n_centres;
     self->diagonal = self->gradient + shape->n;
     self->product = self->gradient; /* no pass has both */
     self->inner_centre = self->diagonal + shape->n;
@@ -358,17 +363,6 @@ static void warn_of_params(const skimpi_params *params, skimpi_warnings *warning
     if (!skimpi_params_is_null(params, "n_jobs")) {
         skimpi_warn(warnings, "logistic_regression: n_jobs has no effect");
     }
-}
-
-void skimpi_logistic_take_centres(logistic *self)
-{
-    const logistic_shape *shape = &self->shape;
-    for (uint64_t j = 0; j < shape->p; j++) {
-        if (j < shape->border_first || j >= shape->border_first + shape->border) {
-            self->inner_centre[skimpi_logistic_inner(shape, j)] = self->centre[j];
-        }
-    }
-    self->has_centres = true;
 }
 
 static skimp_status logistic_begin(void **out, skimp_budget *budget, const skimpi_problem *problem,
@@ -411,7 +405,7 @@ static void begin_at_start(logistic *self)
             point[l * p + skimpi_logistic_place(shape, j)] = coef[j];
         }
         if (shape->has_intercept) {
-            point[k * p + l] = self->start_intercept[l] + (self->has_centres ? skimpi_dot(p, self->centre, coef) : 0.0);
+            point[k * p + l] = self->start_intercept[l] + skimpi_logistic_offset(self, coef);
         }
     }
     shape->solver->start(self->solver, point, log(k > 1 ? (double)k : 2.0));
@@ -457,6 +451,7 @@ static void describe_pass(logistic *self, skimpi_pass *pass)
     *pass = (skimpi_pass){ .parameters = parameters };
     if (needs_moments(self)) {
         pass->kind = LOGISTIC_MOMENTS;
+        pass->shifts = self->has_shifts ? self->shift : NULL;
         pass->chunk_stride = shape->options.stride[0];
         *parameters = (logistic_pass){ .kind = LOGISTIC_MOMENTS };
         pass->parameter_bytes = sizeof *parameters;
@@ -471,6 +466,7 @@ static void describe_pass(logistic *self, skimpi_pass *pass)
     };
     bool is_product = request.kind == SKIMPI_REQUEST_PRODUCT;
     pass->kind = kinds[request.kind];
+    pass->shifts = self->has_shifts ? self->shift : NULL;
     pass->chunk_stride = request.stride;
     *parameters = (logistic_pass){
         .kind = kinds[request.kind],
@@ -493,6 +489,9 @@ static void take_model(logistic *self, const skimpi_solution *solution)
     uint64_t k = shape->n_outputs, p = shape->p;
     double *coef = self->pass->values, *intercept = coef + k * p;
     user_coordinates(self, solution->point, coef, intercept);
+    for (uint64_t l = 0; l < k && self->has_shifts; l++) {
+        intercept[l] = solution->point[k * p + l] - skimpi_logistic_offset(self, coef + l * p);
+    }
     if (k > 1) {
         /* Adding a constant to all classes changes nothing where there is no penalty: the mean is 0, as in scikit-learn. */
         for (uint64_t j = 0; j < (isinf(shape->C) ? p : 0); j++) {
@@ -529,15 +528,11 @@ static uint64_t feature_of(const logistic_shape *shape, uint64_t parameter)
 
 static const char *parameter_name(const logistic *self, uint64_t parameter, char *name, size_t size)
 {
-    uint64_t feature = feature_of(&self->shape, parameter);
     if (parameter >= self->shape.n_outputs * self->shape.p) {
         snprintf(name, size, "the intercept");
-    } else if (self->problem.feature_names != NULL) {
-        snprintf(name, size, "column '%s'", self->problem.feature_names[feature]);
-    } else {
-        snprintf(name, size, "feature %llu", (unsigned long long)feature);
+        return name;
     }
-    return name;
+    return skimpi_logistic_feature_name(self, feature_of(&self->shape, parameter), name, size);
 }
 
 static void warn_of_solution(const logistic *self, const skimpi_solution *solution)
@@ -545,15 +540,18 @@ static void warn_of_solution(const logistic *self, const skimpi_solution *soluti
     double loss = solution->objective;
     char name[200];
     if (solution->stop == SKIMPI_STOP_MAX_ITER) {
-        skimpi_warn(self->warnings,
-                    "logistic_regression: not converged after %llu iterations (largest gradient %.3g, tol %.3g): raise "
-                    "max_iter, or scale the columns",
-                    (unsigned long long)solution->n_iter, solution->optimality, self->shape.options.tol);
+        skimpi_warn(
+            self->warnings,
+            "logistic_regression: not converged after %llu iterations (largest gradient %.3g, of %s; tol %.3g): "
+            "raise max_iter, or scale the columns",
+            (unsigned long long)solution->n_iter, solution->optimality,
+            parameter_name(self, self->worst, name, sizeof name), self->shape.options.tol);
     } else if (solution->stop == SKIMPI_STOP_ROUNDING) {
         skimpi_warn(self->warnings,
-                    "logistic_regression: tol=%.3g is out of reach of double precision (largest gradient %.3g): scale "
-                    "the columns",
-                    self->shape.options.tol, solution->optimality);
+                    "logistic_regression: tol=%.3g is out of reach of double precision (largest gradient %.3g, of %s): "
+                    "scale the columns",
+                    self->shape.options.tol, solution->optimality,
+                    parameter_name(self, self->worst, name, sizeof name));
     }
     if (isinf(self->shape.C) && loss < 1e-6) {
         skimpi_warn(self->warnings, "logistic_regression: the classes can be separated, so that without a penalty the "
@@ -651,6 +649,7 @@ static void answer_gradient(logistic *self, const skimpi_request *request, const
     const logistic_shape *shape = &self->shape;
     uint64_t k = shape->n_outputs, p = shape->p, first = k * p;
     double squares = 0.0, optimality = 0.0;
+    uint64_t worst = 0;
     for (uint64_t l = 0; l < k; l++) {
         double intercept = lane->sums[first + l] / lane->weight;
         for (uint64_t j = 0; j < p; j++) {
@@ -659,6 +658,7 @@ static void answer_gradient(logistic *self, const skimpi_request *request, const
             double w = request->point[at], g = lane->sums[l * p + j] / lane->weight + l2 * w;
             squares += l2 * w * w;
             double distance = least_subgradient(g, w, penalty.l1);
+            worst = distance > optimality ? at : worst;
             optimality = distance > optimality || isnan(distance) ? distance : optimality;
             self->gradient[at] = self->has_centres ? g - self->centre[j] * intercept : g;
         }
@@ -667,10 +667,12 @@ static void answer_gradient(logistic *self, const skimpi_request *request, const
             double g = intercept + penalty.l2 * ratio * ratio * b;
             squares += penalty.l2 * ratio * ratio * b * b;
             double distance = least_subgradient(g, b, penalty.l1 * ratio);
+            worst = distance > optimality ? first + l : worst;
             optimality = distance > optimality || isnan(distance) ? distance : optimality;
             self->gradient[first + l] = g;
         }
     }
+    self->worst = worst;
     answer->value = lane->value / lane->weight + 0.5 * squares;
     answer->gradient = self->gradient;
     answer->optimality = optimality;
@@ -751,12 +753,7 @@ static skimp_status logistic_end_pass(void *self_, const skimpi_pass *pass, cons
         return skimpi_fail(error, SKIMP_ERROR_DATA, "the weights of all rows are zero");
     }
     if (pass->kind == LOGISTIC_MOMENTS) {
-        for (uint64_t j = 0; j < shape->p; j++) {
-            double mean = lane->sums[j] / lane->weight;
-            self->centre[j] = isfinite(mean) ? mean : 0.0;
-        }
-        skimpi_logistic_take_centres(self);
-        if (self->start_coef != NULL) {
+        if (skimpi_logistic_take_moments(self, lane) && self->start_coef != NULL) {
             begin_at_start(self);
         }
         return SKIMP_OK;

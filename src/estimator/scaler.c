@@ -38,8 +38,8 @@ skimp_status skimpi_scaler_bad_start(const char *prefix, const char *name, skimp
     return skimpi_fail(error, SKIMP_ERROR_DATA, "the model to go on from is damaged: %s%s", prefix, name);
 }
 
-static skimp_status start_seen(skimpi_transformer *self, const skimpi_tensors *tensors, const char *prefix, double *seen,
-                               skimp_error *error)
+static skimp_status start_seen(skimpi_transformer *self, const skimpi_tensors *tensors, const char *prefix,
+                               double *seen, skimp_error *error)
 {
     char name[NAME_BYTES];
     snprintf(name, sizeof(name), "%sn_samples_seen_", prefix);

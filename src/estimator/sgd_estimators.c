@@ -112,7 +112,7 @@
     { .name = "warm_start",                                                                                            \
       .type = SKIMP_PARAM_BOOL,                                                                                        \
       .default_value = "false",                                                                                        \
-      .help = "accepted for compatibility: a model to begin at is an option of the job" },                                                       \
+      .help = "accepted for compatibility: a model to begin at is an option of the job" },                             \
     {                                                                                                                  \
         .name = "average", .type = SKIMP_PARAM_JSON, .default_value = "false",                                         \
         .help = "true: coefficients averaged over all steps; k: from step k on"                                        \

@@ -57,7 +57,7 @@ enum { SKIMPI_SGD_GRADIENTS, SKIMPI_SGD_WEIGHT, SKIMPI_SGD_WEIGHTED, SKIMPI_SGD_
 
 /* Arrays of the model to go on from, where they lie; NULL: it has none such. */
 typedef struct skimpi_sgd_start {
-    const double *coef, *intercept; /* NULL: there is no such model */
+    const double *coef, *intercept;                   /* NULL: there is no such model */
     const double *standard_coef, *standard_intercept; /* without averages */
     const skimpi_sgd_moments *moments;                /* n_dense + 1 */
     const double *problems;                           /* n_problems × SKIMPI_SGD_KEPT */
@@ -78,9 +78,9 @@ typedef struct skimpi_sgd_fit {
     skimpi_sgd_column *columns;   /* n_dense */
     skimpi_sgd_moments *moments;  /* n_dense, then the target's: of all rows so far; NULL in a loaded model */
     skimpi_sgd_start start;
-    double *coef, *intercept;     /* n_problems × n_features, n_problems */
-    skimpi_sgd_epoch *epochs;     /* n_problems: the last pass */
-    void *window;                 /* scratch of consume_window; NULL in a loaded model */
+    double *coef, *intercept; /* n_problems × n_features, n_problems */
+    skimpi_sgd_epoch *epochs; /* n_problems: the last pass */
+    void *window;             /* scratch of consume_window; NULL in a loaded model */
     uint64_t window_bytes;
 } skimpi_sgd_fit;
 

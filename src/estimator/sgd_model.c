@@ -51,8 +51,8 @@ skimp_status skimpi_sgd_allocate_model(skimpi_sgd_fit *fit, skimp_error *error)
     fit->problems = block;
     SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, fit->plan.n_dense, sizeof(skimpi_sgd_column), &block, error));
     fit->columns = block;
-    SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, fit->plan.n_dense + 1, sizeof(skimpi_sgd_moments), &block,
-                           error));
+    SKIMPI_TRY(
+        skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, fit->plan.n_dense + 1, sizeof(skimpi_sgd_moments), &block, error));
     fit->moments = block;
     SKIMPI_TRY(skimp_alloc(fit->budget, SKIMP_TAG_SOLVER, k, sizeof(skimpi_sgd_epoch), &block, error));
     fit->epochs = block;
@@ -177,8 +177,8 @@ skimp_status skimpi_sgd_model_load(void **self, skimp_budget *budget, const skim
     uint64_t k = skimpi_sgd_problems(is_classifier, problem), n = problem->n_features, one = 1, shape[2] = { k, n };
     const void *coef = NULL, *intercept = NULL, *n_iter = NULL, *t = NULL;
     *self = NULL;
-    SKIMPI_TRY(skimpi_sgd_need(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1, is_classifier ? shape : shape + 1,
-                    &coef, error));
+    SKIMPI_TRY(skimpi_sgd_need(tensors, prefix, "coef_", SKIMPI_F64, is_classifier ? 2 : 1,
+                               is_classifier ? shape : shape + 1, &coef, error));
     SKIMPI_TRY(skimpi_sgd_need(tensors, prefix, "intercept_", SKIMPI_F64, 1, &k, &intercept, error));
     SKIMPI_TRY(skimpi_sgd_need(tensors, prefix, "n_iter_", SKIMPI_I64, 1, &one, &n_iter, error));
     SKIMPI_TRY(skimpi_sgd_need(tensors, prefix, "t_", SKIMPI_F64, 1, &one, &t, error));

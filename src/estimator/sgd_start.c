@@ -14,12 +14,12 @@
  *     sgd_problems        of each problem: G of the intercept, Σ h_i, rows with a weight
  *     sgd_norms           N_t
  *     sgd_roots           √G_j in units of the data (schedule "optimal")
- *     sgd_scales          learned scales s_j (sparse data; 0: no value yet)
+ *     sgd_scales          learned scales s_j (sparse data; 0: no value yet), unless all are 1 at most and the fit was no part
  *     standard_coef_, standard_intercept_    without averages, where those are what coef_ holds
  *
- * Of sparse data only the first three are kept where the fit was not a part, as the others would double the model: G_j
- * begins anew then, which costs next to nothing.  A fit that is no part (warm_start) begins at coef_ and intercept_, and all
- * else anew.
+ * Of sparse data no roots and no weights beside averages are kept where the fit was not a part, as they would double the
+ * model: G_j begins anew then, which costs next to nothing.  A fit that is no part (warm_start) begins at coef_, intercept_
+ * and the learned scales, and all else anew.
  */
 #include <float.h>
 #include <math.h>
@@ -31,14 +31,37 @@
 
 /* ---- what is kept ---------------------------------------------------------------------------------------------------- */
 
+/* Of a feature, the largest of all problems': one that has stopped sees no values. 0: no value yet. */
+static double learned_scale(const skimpi_sgd_fit *fit, uint64_t j)
+{
+    double most = 0;
+    for (uint32_t i = 0; i < fit->plan.options.n_problems; i++) {
+        skimpi_sgd_weight weight;
+        double scale;
+        skimpi_sgd_get_weight(fit->solver, i, j, &weight, &scale);
+        most = fmax(most, scale);
+    }
+    return most;
+}
+
 static bool keeps_roots(const skimpi_sgd_plan *plan)
 {
     return plan->is_kept && plan->options.schedule == SKIMPI_SGD_OPTIMAL;
 }
 
-static bool keeps_scales(const skimpi_sgd_plan *plan)
+static bool may_keep_scales(const skimpi_sgd_plan *plan)
 {
-    return plan->is_kept && plan->n_sparse > 0;
+    return plan->n_sparse > 0;
+}
+
+/* A weight whose scale is not known begins at a scale of 1, which must not be too small. */
+static bool keeps_scales(const skimpi_sgd_fit *fit)
+{
+    bool is_kept = fit->plan.is_kept;
+    for (uint64_t j = 0; may_keep_scales(&fit->plan) && !is_kept && j < fit->plan.options.n_features; j++) {
+        is_kept = learned_scale(fit, j) > 1;
+    }
+    return is_kept && may_keep_scales(&fit->plan);
 }
 
 static bool keeps_standard(const skimpi_sgd_plan *plan)
@@ -49,7 +72,8 @@ static bool keeps_standard(const skimpi_sgd_plan *plan)
 uint64_t skimpi_sgd_kept_bytes(const skimpi_sgd_plan *plan)
 {
     const uint64_t k = plan->options.n_problems, p = plan->options.n_features;
-    const uint64_t a_feature = (keeps_roots(plan) ? k * sizeof(float) : 0) + (keeps_scales(plan) ? sizeof(float) : 0) +
+    const uint64_t a_feature = (keeps_roots(plan) ? k * sizeof(float) : 0) +
+                               (may_keep_scales(plan) ? sizeof(float) : 0) +
                                (keeps_standard(plan) ? k * sizeof(double) : 0);
     return skimpi_add_sat(skimpi_mul_sat(p, a_feature),
                           skimpi_add_sat(skimpi_mul_sat(plan->n_dense + 1, sizeof(skimpi_sgd_moments)),
@@ -94,14 +118,7 @@ static skimp_status save_scales(const skimpi_sgd_fit *fit, skimpi_tensors *tenso
     void *data = NULL;
     SKIMPI_TRY(skimpi_sgd_add(tensors, prefix, "sgd_scales", SKIMPI_F32, 1, &p, &data, error));
     for (uint64_t j = 0; j < p; j++) {
-        double most = 0;
-        for (uint32_t i = 0; i < fit->plan.options.n_problems; i++) {
-            skimpi_sgd_weight weight;
-            double scale;
-            skimpi_sgd_get_weight(fit->solver, i, j, &weight, &scale);
-            most = fmax(most, scale);
-        }
-        ((float *)data)[j] = (float)fmin(most, FLT_MAX);
+        ((float *)data)[j] = (float)fmin(learned_scale(fit, j), FLT_MAX);
     }
 out:
     return status;
@@ -149,8 +166,7 @@ skimp_status skimpi_sgd_save_kept(const skimpi_sgd_fit *fit, skimpi_tensors *ten
         return SKIMP_OK; /* a loaded model */
     }
     if (plan->needs_statistics) {
-        SKIMPI_TRY(
-            skimpi_sgd_add(tensors, prefix, "sgd_moments", SKIMPI_F64, 2, (uint64_t[]){ n, 3 }, &data, error));
+        SKIMPI_TRY(skimpi_sgd_add(tensors, prefix, "sgd_moments", SKIMPI_F64, 2, (uint64_t[]){ n, 3 }, &data, error));
         memcpy(data, fit->moments, n * sizeof(skimpi_sgd_moments));
     }
     SKIMPI_TRY(skimpi_sgd_add(tensors, prefix, "sgd_problems", SKIMPI_F64, 2, (uint64_t[]){ k, SKIMPI_SGD_KEPT }, &data,
@@ -166,7 +182,7 @@ skimp_status skimpi_sgd_save_kept(const skimpi_sgd_fit *fit, skimpi_tensors *ten
     SKIMPI_TRY(skimpi_sgd_add(tensors, prefix, "sgd_norms", SKIMPI_F64, 1, &one, &data, error));
     *(double *)data = skimpi_sgd_norms(fit->solver);
     SKIMPI_TRY(keeps_roots(plan) ? save_roots(fit, tensors, prefix, error) : SKIMP_OK);
-    SKIMPI_TRY(keeps_scales(plan) ? save_scales(fit, tensors, prefix, error) : SKIMP_OK);
+    SKIMPI_TRY(keeps_scales(fit) ? save_scales(fit, tensors, prefix, error) : SKIMP_OK);
     SKIMPI_TRY(keeps_standard(plan) ? save_standard(fit, tensors, prefix, error) : SKIMP_OK);
 out:
     return status;
@@ -221,18 +237,18 @@ static skimp_status check_start(const skimpi_sgd_fit *fit, double t, skimp_error
 {
     const skimpi_sgd_start *s = &fit->start;
     const uint64_t k = fit->plan.options.n_problems, p = fit->plan.options.n_features;
-    const char *wrong = !all_finite(s->coef, k * p)                        ? "coef_"
-                        : !all_finite(s->intercept, k)                     ? "intercept_"
-                        : !all_finite(s->standard_coef, k * p)             ? "standard_coef_"
-                        : !all_finite(s->standard_intercept, k)            ? "standard_intercept_"
+    const char *wrong = !all_finite(s->coef, k * p)                                     ? "coef_"
+                        : !all_finite(s->intercept, k)                                  ? "intercept_"
+                        : !all_finite(s->standard_coef, k * p)                          ? "standard_coef_"
+                        : !all_finite(s->standard_intercept, k)                         ? "standard_intercept_"
                         : (s->standard_coef == NULL) != (s->standard_intercept == NULL) ? "standard_intercept_"
-                        : !all_sizes(s->problems, k * SKIMPI_SGD_KEPT)     ? "sgd_problems"
-                        : !all_sizes(s->norms, 1)                          ? "sgd_norms"
-                        : !are_moments(s->moments, fit->plan.n_dense + 1)  ? "sgd_moments"
-                        : !all_small_sizes(s->roots, k * p)                ? "sgd_roots"
-                        : !all_small_sizes(s->scales, p)                   ? "sgd_scales"
-                        : !(t >= 1 && t <= 0x1p53)                         ? "t_"
-                                                                           : NULL;
+                        : !all_sizes(s->problems, k * SKIMPI_SGD_KEPT)                  ? "sgd_problems"
+                        : !all_sizes(s->norms, 1)                                       ? "sgd_norms"
+                        : !are_moments(s->moments, fit->plan.n_dense + 1)               ? "sgd_moments"
+                        : !all_small_sizes(s->roots, k * p)                             ? "sgd_roots"
+                        : !all_small_sizes(s->scales, p)                                ? "sgd_scales"
+                        : !(t >= 1 && t <= 0x1p53)                                      ? "t_"
+                                                                                        : NULL;
     return wrong == NULL ? SKIMP_OK : damaged(fit, wrong, error);
 }
 
@@ -257,8 +273,8 @@ skimp_status skimpi_sgd_fit_start(void *self, const skimpi_tensors *tensors, con
                                    &found[6], error));
         SKIMPI_TRY(skimpi_sgd_find(tensors, prefix, "sgd_norms", SKIMPI_F64, 1, &one, &found[7], error));
         SKIMPI_TRY(skimpi_sgd_find(tensors, prefix, "sgd_roots", SKIMPI_F32, 2, shape, &found[8], error));
-        SKIMPI_TRY(skimpi_sgd_find(tensors, prefix, "sgd_scales", SKIMPI_F32, 1, &p, &found[9], error));
     }
+    SKIMPI_TRY(skimpi_sgd_find(tensors, prefix, "sgd_scales", SKIMPI_F32, 1, &p, &found[9], error));
     const double t = *(const double *)found[2];
     *s = (skimpi_sgd_start){
         .coef = found[0],
@@ -350,9 +366,10 @@ void skimpi_sgd_start_weights(skimpi_sgd_fit *fit)
             const uint64_t j = column->feature;
             const double scale = dense_scale(fit, c), share = shrinking(fit, c),
                          root = s->roots != NULL ? (double)s->roots[i * p + j] / scale : 0;
-            skimpi_sgd_set_weight(
-                fit->solver, i, j,
-                &(skimpi_sgd_weight){ .coef = w[j] * share * scale, .average = average[j] * scale, .root = root / unit });
+            skimpi_sgd_set_weight(fit->solver, i, j,
+                                  &(skimpi_sgd_weight){ .coef = w[j] * share * scale,
+                                                        .average = average[j] * scale,
+                                                        .root = root / unit });
             /* Margins at the mean so far stay what they are; without an intercept at 0, where the column's centre is. */
             const bool is_less = share < 1 && fit->plan.options.fit_intercept;
             past.intercept += w[j] * (is_less ? share * column->mean + (1 - share) * s->moments[c].mean : column->mean);

@@ -128,7 +128,10 @@ static skimp_status start(void *opaque, const skimpi_tensors *tensors, const cha
     const bool is_known = base->passes_done == 1; /* the reading has counted: that is what is added */
     double *seen = skimpi_transformer_vector(base, is_known ? SCALE : SEEN); /* scales are made anew */
     SKIMPI_TRY(skimpi_scaler_start(base, tensors, prefix, names, values,
-                                   self->with_std ? 2 : self->with_mean ? 1 : 0, seen, error));
+                                   self->with_std    ? 2
+                                   : self->with_mean ? 1
+                                                     : 0,
+                                   seen, error));
     for (uint64_t j = 0; j < base->n_features; j++) {
         const double n = seen[j], mean = values[0] != NULL ? values[0][j] : 0,
                      variance = values[1] != NULL ? values[1][j] : 0;
@@ -157,9 +160,8 @@ static void consume_weighted(const skimpi_moments *m, const skimpi_chunk *chunk,
     for (uint32_t j = 0; j < chunk->n_dense; j++) {
         const skimpi_dense_column *column = &chunk->dense[j];
         for (uint32_t i = 0; i < chunk->n_rows; i++) {
-            skimpi_moments_add_weighted(m, column->feature,
-                                        column->f32 != NULL ? (double)column->f32[i] : column->f64[i],
-                                        chunk->weight[i]);
+            skimpi_moments_add_weighted(
+                m, column->feature, column->f32 != NULL ? (double)column->f32[i] : column->f64[i], chunk->weight[i]);
         }
     }
 }

@@ -16,8 +16,8 @@ typedef struct skimpi_transformer {
     skimpi_warnings *warnings;
     const char *const *feature_names;
     uint64_t n_features, n_sparse;
-    uint64_t n_rows; /* seen in the fit */
-    bool has_start;  /* the vectors, and n_rows, are those of a model to go on from, until the pass ends */
+    uint64_t n_rows;  /* seen in the fit */
+    bool has_start;   /* the vectors, and n_rows, are those of a model to go on from, until the pass ends */
     bool is_weighted; /* rows count by their weights, and so does n_samples_seen_ */
     unsigned n_vectors;
     double *vectors; /* n_vectors × n_features */

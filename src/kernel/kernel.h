@@ -50,6 +50,9 @@ size_t skimpi_column_range(const float *f32, const double *f64, size_t n, double
 /* x = (x - shift) × factor + add, computed in double. */
 void skimpi_column_affine(float *f32, double *f64, size_t n, double shift, double factor, double add);
 
+/* Takes shifts[feature] off the dense columns, in place; a shift of 0 leaves a column's bits alone. */
+void skimpi_chunk_shift(skimpi_chunk *chunk, const double *shifts);
+
 /* ---- vectors: double, length n ---- */
 double skimpi_dot(size_t n, const double *x, const double *y);
 double skimpi_norm2(size_t n, const double *x);

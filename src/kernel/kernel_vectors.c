@@ -103,3 +103,13 @@ void skimpi_column_affine(float *f32, double *f64, size_t n, double shift, doubl
 {
     skimpi_family_get()->affine(f32 != NULL ? (void *)f32 : (void *)f64, f32 != NULL, n, shift, factor, add);
 }
+
+void skimpi_chunk_shift(skimpi_chunk *chunk, const double *shifts)
+{
+    for (uint32_t j = 0; j < chunk->n_dense; j++) {
+        const skimpi_dense_column *column = &chunk->dense[j];
+        if (shifts[column->feature] != 0.0) {
+            skimpi_column_affine(column->f32, column->f64, chunk->n_rows, shifts[column->feature], 1.0, 0.0);
+        }
+    }
+}

@@ -33,7 +33,8 @@ skimp_status skimpi_os_open(int *out, const char *path, skimp_error *error)
     int fd;
     *out = -1;
     do {
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        /* Not blocking: a named pipe without a writer would hold whoever wants to stop; reads wait by poll. */
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     } while (fd < 0 && errno == EINTR);
     if (fd < 0) {
         return fail_io(error, path, "cannot be opened", errno);
@@ -106,9 +107,12 @@ skimp_status skimpi_os_read_cancellable(int fd, const char *path, void *buffer, 
         if (cancelled != NULL && cancelled(context)) {
             return skimpi_fail_at(error, SKIMP_ERROR_CANCELLED, path, 0, NULL, "reading was interrupted");
         }
-        /* A signal may come between the question above and the read, or to another thread: so wait in short spells. */
+        /*
+         * A signal may come between the question above and the read, or to another thread: so wait in short spells.  A named
+         * pipe that nobody has opened for writing yet would read as empty: so wait in any case.
+         */
         struct pollfd ready = { .fd = fd, .events = POLLIN };
-        if (cancelled != NULL && poll(&ready, 1, 100) <= 0) { /* nothing yet, or a signal came */
+        if (fd >= 0 && poll(&ready, 1, cancelled != NULL ? 100 : -1) <= 0) { /* nothing yet, or a signal came */
             continue;
         }
         ssize_t n = read(fd, buffer, bytes < CALL_BYTES ? bytes : CALL_BYTES);

@@ -162,8 +162,10 @@ INLINE float rate_of(const feature *f, const rates *r, int way)
 __attribute__((noinline)) void skimpi_sgd_grow(feature *f, float size, bool adapts)
 {
     float s = fmaxf(size, FLT_MIN);
-    if (!adapts && f->inverse_scale < FLT_MAX && s <= 1) {
-        f->v *= (double)s * f->inverse_scale; /* where steps are scikit-learn's, so is the weight */
+    bool is_known = f->inverse_scale < FLT_MAX;
+    if (is_known && (adapts ? f->g == 0 : s <= 1)) {
+        /* Where steps are scikit-learn's, so is the weight; and one that no step has moved yet was given (sgd_past.c). */
+        f->v *= (double)s * f->inverse_scale;
     }
     f->inverse_scale = 1 / s;
     f->d = s < 1 ? s * s : 1;

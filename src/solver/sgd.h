@@ -117,7 +117,7 @@ typedef struct skimpi_sgd_weight {
     double coef, average, root;
 } skimpi_sgd_weight;
 
-void skimpi_sgd_set_rows(skimpi_sgd *sgd, uint64_t rows, double norms); /* steps so far; N_t */
+void skimpi_sgd_set_rows(skimpi_sgd *sgd, uint64_t rows, double norms);     /* steps so far; N_t */
 void skimpi_sgd_set_scale(skimpi_sgd *sgd, uint64_t feature, double scale); /* a learned scale; not 0 */
 void skimpi_sgd_set_weight(skimpi_sgd *sgd, uint32_t problem, uint64_t feature, const skimpi_sgd_weight *weight);
 /* Once the problem's weights are set. */

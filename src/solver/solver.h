@@ -50,6 +50,8 @@ typedef struct skimpi_answer {
 } skimpi_answer;
 
 #define SKIMPI_MAX_LEVELS 9
+#define SKIMPI_COARSE_PASSES 20 /* after so many the last level begins, wherever the others are */
+#define SKIMPI_FEWEST_PASSES (SKIMPI_COARSE_PASSES + 4)
 
 typedef struct skimpi_solver_options {
     uint64_t n;
@@ -61,6 +63,7 @@ typedef struct skimpi_solver_options {
     double gap;        /* and the predicted decrease of F, relative to F */
     double floor;      /* F that counts as 0: what is predicted under gap × floor is no gain */
     uint64_t max_iter; /* outer iterations on the last level */
+    double max_passes; /* over all the data, in all; over every s-th chunk: 1/s of one. At least SKIMPI_FEWEST_PASSES */
     unsigned n_levels; /* at least 1 */
     uint64_t stride[SKIMPI_MAX_LEVELS];
     double penalty_factor[SKIMPI_MAX_LEVELS];
@@ -71,7 +74,7 @@ typedef enum skimpi_stop {
     SKIMPI_STOP_NONE,      /* still at work */
     SKIMPI_STOP_CONVERGED, /* tol and gap are reached */
     SKIMPI_STOP_ROUNDING,  /* nothing can be gained in double precision */
-    SKIMPI_STOP_MAX_ITER,
+    SKIMPI_STOP_MAX_ITER,  /* or max_passes */
     SKIMPI_STOP_NOT_FINITE /* the numbers overflow at the best point known */
 } skimpi_stop;
 

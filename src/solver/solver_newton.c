@@ -21,6 +21,8 @@
  *
  * A singular Hessian is bent: multiples of the equilibrated identity are added until Cholesky succeeds, which from
  * w = 0 tends to the solution of least norm.  Before that, a Hessian that was summed in floats is asked for again in doubles.
+ * Directions that double precision cannot tell from null ones keep their gradient for ever: where bent steps (or with l1, those
+ * whose coordinate descent did not end) gain nothing worth a pass and do not get better, that is the end.
  *
  * Border: the first n_border parameters may be those of a large one-hot column, whose block of the Hessian is diagonal, B.
  * With A the block of the others and R (n_border × the others) between them, the others' step solves the Schur complement
@@ -50,6 +52,7 @@
 #define ASTRAY (1.0 / 32) /* of the gain at w = 0: a step from there leaves less than this */
 #define MANY_PASSES 50.0
 #define SMALLEST_STEP 0x1p-30
+#define STUCK 5           /* slow steps in a row, by a model that could not be solved, that gain nothing */
 #define BORDER_PIVOT 1e-8 /* the border's floats: no pivot of less is real */
 #define FLOAT_PIVOT 1e-4  /* of a Hessian with errors of 1e-6: under it the step is not to be trusted */
 
@@ -65,6 +68,9 @@ typedef struct newton {
     uint32_t slow;      /* steps in a row that gained little */
     uint32_t is_newton; /* d is by the Hessian at w, not by an older one */
     uint32_t is_steady; /* curving is to be relied on */
+    uint32_t is_bent;   /* the model was not solved as it is: the Hessian was bent, or coordinate descent did not end */
+    uint32_t reserved;
+    double passes; /* so far */
     uint64_t n_iter;
     uint64_t weak_pivots, weak_parameter;
     double t;         /* step length of the trial */
@@ -263,6 +269,7 @@ static bool make_factor(newton *s)
             jitter *= 100.0;
         }
     }
+    s->is_bent = pivot < m;
     s->has_factor = 1;
     return true;
 }
@@ -338,6 +345,7 @@ static void descend_coordinates(newton *s)
     memcpy(q, g, n * sizeof(double));
     double first = 0.0;
     bool all = true;
+    s->is_bent = 1;
     for (unsigned sweep = 0; sweep < 2000; sweep++) {
         double largest = 0.0; /* decrease of the model by one coordinate */
         for (size_t j = 0; j < n; j++) {
@@ -357,6 +365,7 @@ static void descend_coordinates(newton *s)
         first = fmax(first, largest);
         if (largest <= 1e-16 * first) {
             if (all) {
+                s->is_bent = 0;
                 break;
             }
             all = true;
@@ -555,6 +564,9 @@ static void decide(newton *s, const skimpi_answer *answer, double gain_before)
         /* F has long stopped telling, and the gradient no longer falls either. */
         finish(s, s->optimality <= o->tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_ROUNDING);
         return;
+    } else if (s->is_bent && s->slow >= STUCK && s->gain <= o->gap * size) {
+        finish(s, s->optimality <= o->tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_ROUNDING);
+        return;
     } else if (s->n_iter >= o->max_iter) {
         finish(s, s->optimality <= o->tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_MAX_ITER);
         return;
@@ -571,9 +583,8 @@ static void decide(newton *s, const skimpi_answer *answer, double gain_before)
     s->n_iter += is_last_level(s);
 }
 
-static void newton_step(void *block, const skimpi_answer *answer)
+static void take_answer(newton *s, const skimpi_answer *answer)
 {
-    newton *s = block;
     size_t n = s->options.n;
     double gain_before = s->is_fresh ? INFINITY : s->gain;
     bool was_newton = s->is_newton;
@@ -637,6 +648,22 @@ static void newton_step(void *block, const skimpi_answer *answer)
     decide(s, answer, gain_before);
 }
 
+static void newton_step(void *block, const skimpi_answer *answer)
+{
+    newton *s = block;
+    s->passes += 1.0 / (double)s->options.stride[s->level];
+    take_answer(s, answer);
+    if (s->stop != SKIMPI_STOP_NONE) {
+        return;
+    }
+    if (!is_last_level(s) && s->passes > SKIMPI_COARSE_PASSES) {
+        memcpy(vector(s, TRIAL), vector(s, W), s->options.n * sizeof(double));
+        enter_level(s, s->options.n_levels - 1);
+    } else if (s->passes + 1.0 > s->options.max_passes) {
+        s->stop = s->optimality <= s->options.tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_MAX_ITER;
+    }
+}
+
 static void newton_solution(const void *block, skimpi_solution *solution)
 {
     const newton *s = block;
@@ -656,8 +683,8 @@ static bool newton_check(const void *block, const skimpi_solver_options *options
     const newton *s = block;
     return memcmp(&s->options, options, sizeof *options) == 0 && s->level < options->n_levels &&
            (s->kind == SKIMPI_REQUEST_HESSIAN || s->kind == SKIMPI_REQUEST_GRADIENT) &&
-           s->stop <= SKIMPI_STOP_NOT_FINITE && s->exact <= 1 && s->is_fresh <= 1 && s->has_factor <= 1 &&
-           s->weak_parameter < options->n;
+           s->stop <= SKIMPI_STOP_NOT_FINITE && s->exact <= 1 && s->is_bent <= 1 && s->passes >= 0.0 &&
+           s->is_fresh <= 1 && s->has_factor <= 1 && s->weak_parameter < options->n;
 }
 
 const skimpi_solver skimpi_solver_newton = {

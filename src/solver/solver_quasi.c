@@ -42,6 +42,7 @@
 #define ALPHA 0.85
 #define STALE 5
 #define SMALLEST_STEP 0x1p-30
+#define ROUNDING (32.0 * DBL_EPSILON) /* of F, relative */
 
 typedef enum phase { PHASE_POINT, PHASE_SAMPLE, PHASE_PRODUCT } phase;
 
@@ -61,6 +62,7 @@ typedef struct quasi {
     uint64_t model_stride; /* of the sample in B; 1: B is the Hessian itself */
     double falls[3];       /* what the last steps lowered F by; the newest first */
     uint64_t n_iter;
+    double passes;          /* so far */
     double least_predicted; /* gain */
     double t;               /* step length of the trial */
     double objective;       /* F at w */
@@ -141,10 +143,19 @@ static bool wants_diagonal(const quasi *s)
     return s->options.has_l1 && !s->is_fresh && s->level_iterations % L1_REFRESH == 0 && (times & (times - 1)) == 0;
 }
 
+/* Is the request of the sample in B? */
+static bool is_sampled(const quasi *s)
+{
+    return s->phase != PHASE_POINT && has_sample(s);
+}
+static uint64_t stride(const quasi *s)
+{
+    return is_sampled(s) ? s->model_stride : s->options.stride[s->level];
+}
+
 static void quasi_request(void *block, skimpi_request *request)
 {
     quasi *s = block;
-    bool is_sampled = s->phase != PHASE_POINT && has_sample(s);
     *request = (skimpi_request){
         .kind = s->stop != SKIMPI_STOP_NONE ? SKIMPI_REQUEST_DONE
                 : s->phase == PHASE_PRODUCT ? SKIMPI_REQUEST_PRODUCT
@@ -152,8 +163,8 @@ static void quasi_request(void *block, skimpi_request *request)
         .point = vector(s, s->phase == PHASE_POINT ? TRIAL : W),
         .direction = vector(s, SEARCH),
         .with_diagonal = s->phase == PHASE_SAMPLE || (s->phase == PHASE_POINT && (s->is_fresh || wants_diagonal(s))),
-        .stride = is_sampled ? s->model_stride : s->options.stride[s->level],
-        .penalty_factor = is_sampled ? 0.0 : s->options.penalty_factor[s->level],
+        .stride = stride(s),
+        .penalty_factor = is_sampled(s) ? 0.0 : s->options.penalty_factor[s->level],
     };
 }
 
@@ -383,8 +394,10 @@ static void begin_direction(quasi *s)
     double predicted = o->has_l1 ? proximal_gain(s) : predicted_gain(s), gain = remaining_gain(s, predicted),
            size = fmax(fabs(s->objective), o->floor);
     if (is_last_level(s)) {
-        /* F has long stopped telling: does the gradient still fall? */
-        s->stale = predicted <= 2.0 * DBL_EPSILON * size && predicted > 0.5 * s->least_predicted ? s->stale + 1 : 0;
+        /* F has long stopped telling, or does not fall: does the gradient still? */
+        bool is_level = s->n_falls > 0 && s->falls[0] <= ROUNDING * size;
+        bool is_stale = (is_level || predicted <= 2.0 * DBL_EPSILON * size) && predicted > 0.5 * s->least_predicted;
+        s->stale = is_stale ? s->stale + 1 : 0;
         s->least_predicted = s->n_iter == 0 ? predicted : fmin(predicted, s->least_predicted);
         s->steady = s->optimality <= o->tol && gain <= o->gap * size ? s->steady + 1 : 0;
         if (!isfinite(gain)) {
@@ -465,7 +478,7 @@ static void inner_step(quasi *s, const double *product)
 
 static bool is_accepted(const quasi *s, double objective)
 {
-    double rounding = 32.0 * DBL_EPSILON * fmax(fabs(s->objective), s->options.floor);
+    double rounding = ROUNDING * fmax(fabs(s->objective), s->options.floor);
     return objective <= s->objective + 1e-4 * s->t * s->slope + rounding;
 }
 
@@ -537,9 +550,8 @@ static void take_point(quasi *s, const skimpi_answer *answer)
     begin_direction(s);
 }
 
-static void quasi_step(void *block, const skimpi_answer *answer)
+static void take_answer(quasi *s, const skimpi_answer *answer)
 {
-    quasi *s = block;
     switch ((phase)s->phase) {
     case PHASE_POINT:
         take_point(s, answer);
@@ -554,6 +566,23 @@ static void quasi_step(void *block, const skimpi_answer *answer)
     case PHASE_PRODUCT:
         inner_step(s, answer->product);
         break;
+    }
+}
+
+static void quasi_step(void *block, const skimpi_answer *answer)
+{
+    quasi *s = block;
+    s->passes += 1.0 / (double)stride(s);
+    take_answer(s, answer);
+    if (s->stop != SKIMPI_STOP_NONE) {
+        return;
+    }
+    if (!is_last_level(s) && s->passes > SKIMPI_COARSE_PASSES) {
+        s->level = s->options.n_levels - 2;
+        memcpy(vector(s, TRIAL), vector(s, W), s->options.n * sizeof(double));
+        next_level(s);
+    } else if (s->passes + 1.0 > s->options.max_passes) {
+        s->stop = s->optimality <= s->options.tol ? SKIMPI_STOP_CONVERGED : SKIMPI_STOP_MAX_ITER;
     }
 }
 

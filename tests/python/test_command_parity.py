@@ -388,6 +388,72 @@ def test_hashing(holes: Path, tmp_path: Path) -> None:
         assert found["objective"] == pytest.approx(one_hot["objective"], rel=1e-4)
 
 
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_offsets(tmp_path: Path, l1_ratio: float) -> None:
+    """Columns far from zero: the fit of the same columns at zero, in as many passes, but for the intercept."""
+    random = np.random.default_rng(32)
+    x = np.round(random.normal(size=(20_000, 3)), 3)
+    y = (x @ [1.0, -2.0, 0.5] + random.logistic(size=len(x)) > 0).astype(int)
+    for offset, settings in ((2.0**30, ()), (2.0**30, ("--holdout", "0.2")), (1e9, ("-p", "C=inf"))):
+        far = write_csv(tmp_path / "far.csv", ["a", "t", "id", "y"], [x[:, 0], x[:, 1] + offset, x[:, 2] * 1000 + 2.0**53 - 1e7, y])
+        params = {"l1_ratio": l1_ratio, "tol": 1e-6}
+        near = write_csv(tmp_path / "near.csv", ["a", "t", "id", "y"], [x[:, 0], x[:, 1], x[:, 2] * 1000, y])
+        wanted, model = fit("logistic_regression", near, tmp_path / "n", params, *settings)
+        found, moved = fit("logistic_regression", far, tmp_path / "f", params, *settings)
+        assert found["converged"]
+        assert found["actual"]["passes"] <= min(wanted["actual"]["passes"] + 2, found["plan"]["passes_max"])
+        assert found["objective"] == pytest.approx(wanted["objective"], rel=1e-6)
+        np.testing.assert_allclose(moved["coef_"], model["coef_"], rtol=1e-4, atol=1e-7)
+        for name in ("t", "id"):
+            assert any(f"column '{name}' is" in warning for warning in found["warnings"])
+        assert not wanted["warnings"]
+        if found["metrics"] is not None:  # of held-out rows, as the model gives them back
+            assert found["metrics"]["log_loss"] == pytest.approx(wanted["metrics"]["log_loss"], rel=1e-4)
+        ours = ok("score", tmp_path / "f", far, "--json").json["metrics"]["log_loss"]
+        assert ours == pytest.approx(ok("score", tmp_path / "n", near, "--json").json["metrics"]["log_loss"], rel=1e-4)
+
+
+def test_offsets_without_an_intercept(tmp_path: Path) -> None:
+    """Nothing can be taken off: the fit ends in a few passes, and names a column."""
+    random = np.random.default_rng(33)
+    x = random.normal(size=(2000, 3))
+    path = write_csv(tmp_path / "x.csv", ["a", "b", "c", "y"], [*(x + 1e9).T, (x[:, 0] - x[:, 1] > 0).astype(int)])
+    for params in ({"fit_intercept": False}, {"fit_intercept": False, "l1_ratio": 1.0}, {"solver": "liblinear"}):
+        found, _ = fit("logistic_regression", path, tmp_path / "m", params)
+        assert found["actual"]["passes"] <= 30
+        assert any("out of reach of double precision" in warning and "of column '" in warning for warning in found["warnings"])
+
+
+@pytest.mark.parametrize("estimator", ["ridge", "linear_regression"])
+def test_a_constant_regression_target(tmp_path: Path, estimator: str) -> None:
+    x = np.random.default_rng(34).normal(size=(300, 4))
+    for columns, constant in ((1, 0.1), (4, 2.5), (4, 0.1)):
+        path = write_csv(tmp_path / "x.csv", [*(f"x{j}" for j in range(columns)), "y"], [*x[:, :columns].T, np.full(300, constant)])
+        found, model = fit(estimator, path, tmp_path / "m", {})
+        assert found["converged"]
+        assert not found["warnings"]
+        np.testing.assert_allclose(model["coef_"], 0, atol=1e-14)
+
+
+def test_ridge_on_a_total_in_cents(tmp_path: Path) -> None:
+    """Columns that are collinear as they are written, and not quite so as floats."""
+    random = np.random.default_rng(35)
+    a, b = np.round(random.gamma(2, 50, size=(2, 2000)), 2)
+    x = np.column_stack([a, b, np.round(a + b, 2)])
+    y = 0.3 * a - 0.1 * b + random.normal(size=2000)
+    path = write_csv(tmp_path / "x.csv", ["a", "b", "total", "y"], [*x.T, y])
+    for alpha in (1.0, 1e-3, 1e-6):
+        found, model = fit("ridge", path, tmp_path / "m", {"alpha": alpha})
+        peer = Ridge(alpha=alpha, solver="svd").fit(x, y)
+        np.testing.assert_allclose(model["coef_"], peer.coef_, rtol=1e-3)
+        ours, theirs = (
+            ((y - x @ coef - intercept) ** 2).sum() + alpha * (coef @ coef)
+            for coef, intercept in ((model["coef_"], model["intercept_"]), (peer.coef_, peer.intercept_))
+        )
+        assert ours <= theirs * (1 + 1e-9)
+        assert not found["warnings"]
+
+
 def test_a_comparison_as_target(sets: dict[str, Data], tmp_path: Path) -> None:
     x, y, path = sets["diabetes"]
     ok("fit", "logistic_regression", path, "-t", "y>140", "-p", "tol=1e-9", "-p", "max_iter=1000", "-o", tmp_path / "m", "-q")

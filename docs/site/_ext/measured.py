@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The directive ``measured``: code that is run when the site is built, with what it took.
+"""The directive ``measured``: ways to do the same, run when the site is built, with what each of them took.
 
     ```{measured}
     # setup
-    X = ...                  not measured, the same for all
+    X = ...                  runs before, the same for all ways; shown folded
+    # warm-up
+    ...                      runs before too, and is not shown: first uses, which load code
     # way: scikit-learn
     ...
     # way: skimp
     ...
     ```
 
-Each way runs in a process of its own, after the set-up.  What is shown is the growth of the resident set over what the
-set-up left, by the kernel's high-water mark, and the seconds.  A way that fails stops the build.
+Each way runs in a process of its own.  What is shown is by how much its resident set grew at most over what it was before
+the way began, by the kernel's high-water mark, with that of every process that it started (without mapped files, which are
+code that processes share); and the seconds.  A way that fails or warns stops the build.
 """
 
 from __future__ import annotations
 
+import html
 import json
 import subprocess
 import sys
@@ -28,33 +32,49 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 RUNNER = """
-import json, sys, time
-def _status(key):
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith(key)) / 1024
+import ctypes, gc, json, os, sys, time
+def _status(process, key):
+    with open(f"/proc/{process}/status") as file:
+        return next((int(line.split()[1]) for line in file if line.startswith(key)), 0) / 1024
+def _children(process):
+    found = []
+    for task in os.listdir(f"/proc/{process}/task"):
+        with open(f"/proc/{process}/task/{task}/children") as file:
+            for child in file.read().split():
+                found += [child, *_children(child)]
+    return found
 parts = json.load(open(sys.argv[1]))
 names = {"__name__": "__main__"}
 exec(compile(parts["setup"], "set-up", "exec"), names)
+gc.collect()
+ctypes.CDLL(None).malloc_trim(0)
 open("/proc/self/clear_refs", "w").write("5")
-before, begun = _status("VmRSS"), time.perf_counter()
+before, begun = _status("self", "VmRSS"), time.perf_counter()
 exec(compile(parts["way"], parts["name"], "exec"), names)
 seconds = time.perf_counter() - begun
-print(json.dumps({"growth": _status("VmHWM") - before, "seconds": seconds}), file=sys.stderr)
+growth = _status("self", "VmHWM") - before
+growth += sum(_status(child, "VmHWM") - _status(child, "RssFile") for child in _children(os.getpid()))
+print(json.dumps({"growth": growth, "seconds": seconds}), file=sys.stderr)
 """
 
+SECTIONS = ("# setup", "# warm-up")
 
-def split(lines: list[str]) -> tuple[str, list[tuple[str, str]]]:
-    """Return the set-up and the ways, with their names."""
-    setup: list[str] = []
+
+def split(lines: list[str]) -> tuple[str, str, list[tuple[str, str]]]:
+    """Return the set-up, the warm-up, and the ways with their names."""
+    first: dict[str, list[str]] = {name: [] for name in SECTIONS}
     ways: list[tuple[str, list[str]]] = []
-    current = setup
+    current = first["# setup"]
     for line in lines:
         if line.startswith("# way: "):
             ways.append((line.removeprefix("# way: "), []))
             current = ways[-1][1]
-        elif line != "# setup":
+        elif line in SECTIONS:
+            current = first[line]
+        else:
             current.append(line)
-    return "\n".join(setup), [(name, "\n".join(code).strip()) for name, code in ways]
+    texts = ["\n".join(first[name]).strip() for name in SECTIONS]
+    return texts[0], texts[1], [(name, "\n".join(code).strip()) for name, code in ways]
 
 
 def run(setup: str, name: str, way: str) -> dict[str, float]:
@@ -62,12 +82,27 @@ def run(setup: str, name: str, way: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as directory:
         parts = Path(directory) / "parts.json"
         parts.write_text(json.dumps({"setup": setup, "name": name, "way": way}))
-        done = subprocess.run(
-            [sys.executable, "-W", "error::UserWarning", "-c", RUNNER, str(parts)], cwd=directory, capture_output=True, text=True
-        )
+        command = [sys.executable, "-W", "error::UserWarning", "-c", RUNNER, str(parts)]
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{name}:\n{done.stderr}")
     return json.loads(done.stderr.strip().splitlines()[-1])
+
+
+def table(found: list[tuple[str, dict[str, float]]]) -> str:
+    """Return a table of names, bars, MiB and seconds."""
+    most = max(figures["growth"] for _, figures in found)
+    rows = []
+    for name, figures in found:
+        kind = "own" if "skimp" in name else "other"
+        share = 100 * max(figures["growth"], 0) / most
+        rows.append(
+            f'<tr><th scope="row">{html.escape(name)}</th>'
+            f'<td class="bar"><span class="{kind}" style="width:{share:.1f}%"></span></td>'
+            f"<td>{figures['growth']:,.1f}</td><td>{figures['seconds']:.2f}</td></tr>"
+        )
+    head = '<tr><th></th><th class="bar"></th><th scope="col">memory, MiB</th><th scope="col">seconds</th></tr>'
+    return f'<table class="measured"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
 
 
 class Measured(SphinxDirective):
@@ -76,19 +111,14 @@ class Measured(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        setup, ways = split(list(self.content))
-        found = [(name, way, run(setup, name, way)) for name, way in ways]
-        least = min(figures["growth"] for _, _, figures in found)
-        lines = ["```python", *setup.strip().splitlines(), "```", ""] if setup.strip() else []
-        for name, way, _ in found:
+        setup, warm_up, ways = split(list(self.content))
+        found = [(name, run(f"{setup}\n{warm_up}", name, way)) for name, way in ways]
+        lines = [":::{dropdown} Set-up", "```python", *setup.splitlines(), "```", ":::", ""]
+        for name, way in ways:
             lines += [f"**{name}**", "", "```python", *way.splitlines(), "```", ""]
-        lines += ["| | memory, MiB | | seconds |", "|---|---:|---:|---:|"]
-        for name, _, figures in found:
-            times = figures["growth"] / max(least, 0.1)
-            lines.append(f"| {name} | {figures['growth']:.1f} | {times:.1f} × | {figures['seconds']:.2f} |")
         container = nodes.container(classes=["measured"])
         self.state.nested_parse(StringList(lines, source=self.content.source(0)), self.content_offset, container)
-        return [container]
+        return [container, nodes.raw("", table(found), format="html")]
 
 
 def setup(app: Any) -> dict[str, bool]:
