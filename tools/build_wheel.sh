@@ -9,7 +9,7 @@ export PATH="$environment/bin:$PATH"
 rm -rf build/wheel build/wheel-plain build/wheel-try
 mkdir -p build/wheel build/wheel-plain
 python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
-    -Cbuild-dir=build-python --wheel-dir build/wheel-plain .
+    --config-settings=build-dir=build-python --wheel-dir build/wheel-plain .
 auditwheel repair --wheel-dir build/wheel build/wheel-plain/skimp-*.whl
 python -m venv build/wheel-try
 build/wheel-try/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/skimp-*.whl

@@ -5,4 +5,4 @@
 set -eu
 environment=$(cd "$1" && pwd)
 PATH="$environment/bin:$PATH" "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --no-build-isolation --no-deps --force-reinstall -Cbuild-dir="$2" .
+    --no-build-isolation --no-deps --force-reinstall --config-settings=build-dir="$2" .

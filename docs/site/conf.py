@@ -75,4 +75,7 @@ html_theme_options = {
     "show_prev_next": False,
     "show_toc_level": 1,
 }
-html_sidebars = {"**": ["sidebar-nav-bs"], "index": [], "start": [], "guide": [], "how_it_works": [], "how_it_is_tested": []}
+html_sidebars = {
+    "**": ["sidebar-nav-bs"],
+    **dict.fromkeys(["index", "start", "guide", "how_it_works", "how_it_is_tested"], []),
+}

@@ -197,7 +197,8 @@ skimp_status skimpi_sgd_fit_plan(const skimpi_problem *problem, const skimpi_par
         .model_bytes = skimpi_add_sat(
             skimpi_mul_sat(skimpi_mul_sat(plan.options.n_features + 2, plan.options.n_problems), sizeof(double)),
             skimpi_sgd_kept_bytes(&plan)),
-        .passes_expected = around + per_epoch * fmin(epochs, 3 + (double)plan.n_iter_no_change),
+        .passes_expected =
+            around + per_epoch * (isinf(plan.tol) ? epochs : fmin(epochs, 3 + (double)plan.n_iter_no_change)),
         .passes_max = around + per_epoch * epochs,
         .seconds_per_pass = 8e-9 * entries * plan.options.n_problems,
         .window = window,

@@ -17,13 +17,14 @@ from sklearn.naive_bayes import GaussianNB
 import skimp
 from skimp import _config
 from skimp._report import MemoryReport, Plan
+from skimp.linear_model import Ridge, SGDClassifier
 from skimp.preprocessing import StandardScaler
 
 HOMES = ("skimp", "skimp.compose", "skimp.impute", "skimp.linear_model", "skimp.pipeline", "skimp.preprocessing")
 MODULES = [module.name for module in pkgutil.iter_modules(skimp.__path__, "skimp.") if module.name != "skimp._core"]
 
-# Sections unknown or in the wrong order, a summary without a full stop, parameters that are not listed, that do not exist,
-# that are in another order, that have no type or no description, no Returns, Yields or (see below) Examples.
+# Sections unknown or in the wrong order, a summary without a full stop, parameters that are not listed, that do not
+# exist, that are in another order, that have no type or no description, no Returns, no Yields.
 CODES = {"GL05", "GL06", "GL07", "GL08", "SS03", "PR01", "PR02", "PR03", "PR04", "PR07", "RT01", "RT03", "YD01"}
 
 
@@ -78,7 +79,9 @@ def of_its_own(thing: Any) -> set[str]:
     kind = type(thing)
     properties = {name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name), property)}
     names = {name for name in vars(thing).keys() | properties if not name.startswith("_")}
-    return {name for name in names if name.endswith("_") or name == "named_steps"} if isinstance(thing, BaseEstimator) else names
+    if isinstance(thing, BaseEstimator):
+        names = {name for name in names if name.endswith("_") or name == "named_steps"}
+    return names
 
 
 def fitted(name: str) -> Any:
@@ -91,7 +94,7 @@ def fitted(name: str) -> Any:
         return kind(X, target=y)
     given = {
         "skimp.Incremental": {"estimator": GaussianNB()},
-        "skimp.pipeline.Pipeline": {"steps": [("scale", StandardScaler()), ("classify", skimp.linear_model.SGDClassifier())]},
+        "skimp.pipeline.Pipeline": {"steps": [("scale", StandardScaler()), ("classify", SGDClassifier())]},
         "skimp.compose.ColumnTransformer": {"transformers": [("scale", StandardScaler(), [0])]},
     }
     return kind(**given.get(name, {})).fit(X, y)
@@ -107,7 +110,7 @@ def test_attributes(name: str) -> None:
 def test_attributes_of_plans_and_reports() -> None:
     """The same of what a fit leaves."""
     X, y = load_iris(return_X_y=True)
-    report = skimp.linear_model.Ridge().fit(X, y).memory_report_
+    report = Ridge().fit(X, y).memory_report_
     for kind, thing in ((MemoryReport, report), (Plan, report.plan)):
         listed = numpydoc.docscrape.ClassDoc(kind, config={"show_class_members": False})["Attributes"]
         assert {entry.name for entry in listed} == of_its_own(thing)

@@ -12,9 +12,9 @@
     ...
     ```
 
-Each way runs in a process of its own.  What is shown is by how much its resident set grew at most over what it was before
-the way began, by the kernel's high-water mark, with that of every process that it started (without mapped files, which are
-code that processes share); and the seconds.  A way that fails or warns stops the build.
+Each way runs in a process of its own.  What is shown is by how much its resident set grew at most over what it was
+before the way began, by the kernel's high-water mark, with that of every process that it started (without mapped
+files, which are code that processes share); and the seconds.  A way that fails or warns stops the build.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which methods a page of the reference describes: those that skimp has of its own, not those that scikit-learn gives."""
+"""Which methods a page of the reference describes: skimp's own, not those that scikit-learn gives."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 A neural network, chunk by chunk
 ================================
 
-``skimp.Incremental`` fits any estimator that has ``partial_fit`` on data that need not be in memory: here scikit-learn's
-``MLPClassifier`` on a file.
+``skimp.Incremental`` fits any estimator that has ``partial_fit`` on data that need not be in memory: here
+scikit-learn's ``MLPClassifier`` on a file.
 """
 
 # %%

@@ -3,8 +3,8 @@
 Late flights
 ============
 
-The flights that left New York City in 2013: which arrive more than 15 minutes late? From a Parquet file, whose columns of
-text are encoded on the way, in 16 MB.
+The flights that left New York City in 2013: which arrive more than 15 minutes late? From a Parquet file, whose
+columns of text are encoded on the way, in 16 MB.
 """
 
 # %%

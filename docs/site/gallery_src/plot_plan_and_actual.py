@@ -25,8 +25,8 @@ plan = skimp.plan(LogisticRegression(), X, y)
 plan
 
 # %%
-# The kernel's high-water mark is of the whole life of a process, and making X took more than the fit will: so the mark is
-# set back first.
+# The kernel's high-water mark is of the whole life of a process, and making X took more than the fit will: so the
+# mark is set back first.
 Path("/proc/self/clear_refs").write_text("5")
 model = LogisticRegression().fit(X, y)
 model.memory_report_

@@ -3,9 +3,9 @@
 What a column keeps in the store
 ================================
 
-Text is parsed once into a chunk store, where a column keeps the digits that it needs and no more. Features with more digits
-than a float32 holds are rounded to it where that moves nothing by more than a two-millionth of the column's spread;
-targets and weights never are.
+Text is parsed once into a chunk store, where a column keeps the digits that it needs and no more. Features with more
+digits than a float32 holds are rounded to it where that moves nothing by more than a two-millionth of the column's
+spread; targets and weights never are.
 """
 
 # %%
