@@ -155,7 +155,8 @@ typedef struct skimp_report {
     unsigned threads;
     double seconds;
     double passes;
-    uint64_t peak_bytes; /* the kernel's: VmHWM (whole_process) or its growth */
+    uint64_t
+        peak_bytes; /* the kernel's: VmHWM (whole_process) or its growth (0: not known, the process was larger before) */
     uint64_t charged_peak_bytes;
     uint64_t disk_bytes;
     uint64_t memory[SKIMP_TAG_COUNT]; /* charged peak by tag */

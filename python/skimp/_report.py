@@ -134,10 +134,10 @@ class MemoryReport:
     ----------
     plan : Plan
         Said before it ran.
-    peak_bytes : int
-        By how much the resident set grew, by the kernel's high-water mark.  More than that where something else runs in the
-        process, or where it was larger before: the mark is of its whole life, until ``5`` is written to
-        ``/proc/self/clear_refs``.
+    peak_bytes : int or None
+        By how much the resident set grew, by the kernel's high-water mark; more than that where something else runs in the
+        process.  None: not known, for the process was larger before (the mark is of its whole life, until ``5`` is written
+        to ``/proc/self/clear_refs``).
     charged_peak_bytes : int
         What was charged to the budget at most.
     memory : dict
@@ -155,7 +155,7 @@ class MemoryReport:
     """
 
     plan: Plan
-    peak_bytes: int
+    peak_bytes: int | None
     charged_peak_bytes: int
     memory: dict[str, int]
     disk_bytes: int
@@ -168,7 +168,8 @@ class MemoryReport:
         self.plan = Plan(plan)
         for name in ("peak_bytes", "charged_peak_bytes", "memory", "disk_bytes", "passes", "seconds", "threads"):
             setattr(self, name, report[name])
-        others = max(0, self.peak_bytes - self.charged_peak_bytes)
+        self.peak_bytes = self.peak_bytes or None
+        others = max(0, (self.peak_bytes or 0) - self.charged_peak_bytes)
         self.source_bytes = others if self.plan.has_source else None
 
     def _rows(self) -> list[tuple[str, ...]]:
@@ -177,10 +178,11 @@ class MemoryReport:
         rows: list[tuple[str, ...]] = [
             (f"  {tag}", f"{plan.memory[tag] / MIB:.1f}", f"{self.memory.get(tag, 0) / MIB:.1f}") for tag in tags
         ]
+        grown = "unknown" if self.peak_bytes is None else f"{self.peak_bytes / MIB:.1f}"
         if self.source_bytes is not None:
             rows.append(("  source, beside these", "unknown", f"{self.source_bytes / MIB:.1f}"))
         rows.append(("at once", f"{plan.peak_bytes / MIB:.1f}", f"{self.charged_peak_bytes / MIB:.1f}"))
-        rows.append(("growth, by the kernel", f"{plan.peak_bytes / MIB:.1f}", f"{self.peak_bytes / MIB:.1f}"))
+        rows.append(("growth, by the kernel", f"{plan.peak_bytes / MIB:.1f}", grown))
         rows.append(("disk", f"{plan.disk_bytes / MIB:.1f}", f"{self.disk_bytes / MIB:.1f}"))
         rows.append(("passes", f"{plan.passes_expected:.1f}", f"{self.passes:.1f}"))
         rows.append(("time", _seconds(plan.seconds), _seconds(self.seconds)))

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
-from skimp._base import SkimpEstimator, exchange
+from skimp._base import Fitted, SkimpEstimator, exchange
 from skimp._data import Data, is_data, resolve
 from skimp._going_on import class_list, fitted_model, given_model, recode
 
@@ -162,7 +162,7 @@ class _LinearClassifier(ClassifierMixin, _Linear):
         score : float
             Share of the rows whose class is predicted.
         """
-        if is_data(X) and (y is None or isinstance(y, str)) and sample_weight is None:
+        if (isinstance(y, str) or (y is None and is_data(X))) and sample_weight is None:
             return self._score_file(X, y, "accuracy")
         return super().score(X, y, sample_weight)
 
@@ -207,7 +207,7 @@ class _LinearRegressor(RegressorMixin, _Linear):
         score : float
             R²: 1 is perfect, 0 what predicting the mean gives.
         """
-        if is_data(X) and (y is None or isinstance(y, str)) and sample_weight is None:
+        if (isinstance(y, str) or (y is None and is_data(X))) and sample_weight is None:
             return self._score_file(X, y, "r2")
         return super().score(X, y, sample_weight)
 
@@ -362,7 +362,14 @@ class LogisticRegression(_WarmStart, _LinearClassifier):
         return np.log(proba, out=proba)
 
 
-class LinearRegression(_LinearRegressor):
+class _Closed(_LinearRegressor):
+    """A regressor whose solution is computed, with numbers where scikit-learn has numbers."""
+
+    def _set_attribute(self, name: str, array: np.ndarray) -> None:
+        super()._set_attribute(name, array.item() if name in ("intercept_", "rank_") else array)
+
+
+class LinearRegression(_Closed):
     """Ordinary least squares.
 
     Parameters
@@ -382,9 +389,9 @@ class LinearRegression(_LinearRegressor):
     ----------
     coef_ : ndarray of shape (n_features,)
         Coefficients.
-    intercept_ : float or ndarray of shape (1,)
+    intercept_ : float
         Intercept.
-    rank_ : int or ndarray of shape (1,)
+    rank_ : int
         Rank of X.
     singular_ : ndarray of shape (n_features,)
         Singular values of X, centred where there is an intercept.
@@ -432,7 +439,7 @@ class LinearRegression(_LinearRegressor):
         self.positive = positive
 
 
-class Ridge(_LinearRegressor):
+class Ridge(_Closed):
     """Least squares with an l2 penalty.
 
     Parameters
@@ -458,10 +465,12 @@ class Ridge(_LinearRegressor):
     ----------
     coef_ : ndarray of shape (n_features,)
         Coefficients.
-    intercept_ : float or ndarray of shape (1,)
+    intercept_ : float
         Intercept.
-    n_iter_ : ndarray of shape (1,) or None
+    n_iter_ : ndarray of shape (1,)
         Iterations.
+    solver_ : str
+        The solver that was named; of "auto" "cholesky".
     n_features_in_ : int
         Number of input columns.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -508,6 +517,11 @@ class Ridge(_LinearRegressor):
         self.solver = solver
         self.positive = positive
         self.random_state = random_state
+
+    def _take_part(self, own: dict[str, np.ndarray], fitted: Fitted, data: Data | None = None) -> None:
+        super()._take_part(own, fitted, data)
+        self.solver_ = "cholesky" if self.solver == "auto" else self.solver
+
 
 
 def _has_probabilities(estimator: Any) -> bool:

@@ -423,7 +423,8 @@ void skimpi_job_finish_report(skimp_job *job)
     const uint64_t peak = skimpi_os_peak();
     skimp_report *report = &job->report;
     report->seconds = skimpi_os_seconds() - job->started;
-    report->peak_bytes = job->options.whole_process ? peak : peak > job->base_resident ? peak - job->base_resident : 0;
+    /* The mark is of the whole life of a process: of one that was larger before it tells nothing of the job. */
+    report->peak_bytes = job->options.whole_process ? peak : peak > job->base_peak ? peak - job->base_resident : 0;
     report->charged_peak_bytes = skimp_budget_peak(job->budget);
     for (int tag = 0; tag < SKIMP_TAG_COUNT; tag++) {
         report->memory[tag] = skimp_budget_tag_peak(job->budget, (skimp_tag)tag);
