@@ -16,10 +16,13 @@
 #define FRESH_TEXT 4096u
 #define FRESH_SLOTS 512u /* a power of two */
 
-/* Rows rounded up so that columns do not all begin at the same set of the cache: an odd multiple of 64 bytes. */
+/*
+ * Rows rounded up so that columns do not all begin at the same set of the cache: an odd multiple of 64 bytes.  Kernels read
+ * columns 16 values at a time: so many are there of the last one too.
+ */
 static uint32_t row_capacity(uint32_t rows)
 {
-    uint64_t lines = ((uint64_t)rows + 7) / 8 | 1;
+    uint64_t lines = ((uint64_t)rows + 15) / 16 * 2 | 1;
     return (uint32_t)skimpi_min_u64(8 * lines, UINT32_MAX & ~7u);
 }
 

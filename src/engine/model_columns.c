@@ -120,13 +120,6 @@ static skimp_status match_names(const skimpi_applied *applied, const name_index 
         if (code == SKIMPI_CODE_UNKNOWN) {
             missing = missing == NULL ? at : missing;
         } else if (index->is_double[code]) {
-            /* Of two that are called so, the one at the place that the model knows. */
-            const uint32_t place = ((const uint32_t *)places->data)[k];
-            if (place < schema->n_columns && strcmp(schema->columns[place].name, at) == 0) {
-                of_column[k] = place;
-                at += length + 1;
-                continue;
-            }
             SKIMPI_TRY(skimpi_fail_at(error, SKIMP_ERROR_DATA, file, 0, at,
                                       "is the name of two columns, and the model was trained on one"));
         } else {

@@ -268,14 +268,6 @@ def test_names_with_commas_are_dropped(tmp_path: Path) -> None:
     assert [column["name"] for column in found["columns"] if column["role"] == "dropped"] == ["a,b", 'say "x"', "c"]
 
 
-def test_of_columns_of_one_name_the_model_takes_the_one_at_its_place(tmp_path: Path) -> None:
-    path = tmp_path / "double.csv"
-    path.write_text("a,a,y\n1,2,3\n4,5,7\n7,1,2\n2,2,9\n")
-    ok("fit", "ridge", path, "-t", "y", "--drop", "0", "-o", tmp_path / "m", "-q")
-    (tmp_path / "single.csv").write_text("b,a,y\n1,2,3\n4,5,7\n7,1,2\n2,2,9\n")
-    assert ok("predict", tmp_path / "m", path, "-q").out == ok("predict", tmp_path / "m", tmp_path / "single.csv", "-q").out
-
-
 def test_passes_of_sgd_that_never_stops_are_planned(table: Path, tmp_path: Path) -> None:
     found = ok(
         "fit", "sgd_classifier", table, *FIT, "-p", "tol=null", "-p", "max_iter=30", "-o", tmp_path / "m", "--json"
