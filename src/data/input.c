@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "data/input_codec.h"
+#include "data/spill.h"
 #include "os/os.h"
 
 #define PACKED_BYTES (64u << 10)
@@ -523,16 +524,10 @@ skimp_status skimpi_input_spool(skimpi_input *input, const char *directory, bool
 {
     skimp_status status = SKIMP_OK;
     uint64_t free_bytes = 0, at = 0;
-    bool is_memory = false;
     int fd = -1;
     skimpi_os_stat opened;
     uint8_t block[SPOOL_BLOCK];
-    SKIMPI_TRY(skimpi_os_disk(directory, &free_bytes, &is_memory, error));
-    if (is_memory && !allow_tmpfs) {
-        SKIMPI_TRY(skimpi_fail_at(
-            error, SKIMP_ERROR_IO, directory, 0, NULL,
-            "is memory, not a disk: spilling there would save nothing; name a directory on a disk with --spill-dir"));
-    }
+    SKIMPI_TRY(skimpi_spill_disk(directory, allow_tmpfs, &free_bytes, error));
     SKIMPI_TRY(skimpi_os_spill_file(&fd, directory, error));
     for (size_t got = sizeof block; got > 0; at += got) {
         SKIMPI_TRY(skimpi_input_read(input, block, sizeof block, &got, error));

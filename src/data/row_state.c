@@ -13,6 +13,7 @@
 
 #include "data/encoding.h"
 #include "data/row_state.h"
+#include "data/spill.h"
 #include "os/os.h"
 
 /* As store.c: pages of a file that are this far behind are dropped, in steps; written ones have reached the disk by then. */
@@ -98,13 +99,7 @@ skimp_status skimpi_row_state_check_disk(const skimpi_row_state_options *options
     const char *directory = options->spill_directory;
     const uint64_t own = skimpi_row_state_disk_bytes(options), wanted = skimpi_add_sat(own, others);
     uint64_t free_bytes;
-    bool is_memory;
-    SKIMPI_TRY(skimpi_os_disk(directory, &free_bytes, &is_memory, error));
-    if (is_memory && !options->allow_tmpfs) {
-        return skimpi_fail_at(
-            error, SKIMP_ERROR_IO, directory, 0, NULL,
-            "is memory, not a disk: spilling there would save nothing; name a directory on a disk with --spill-dir");
-    }
+    SKIMPI_TRY(skimpi_spill_disk(directory, options->allow_tmpfs, &free_bytes, error));
     if (free_bytes < wanted) {
         if (error != NULL && error->code == SKIMP_OK) {
             error->requested = wanted;

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "data/spill.h"
 #include "data/store_internal.h"
 
 /* Pages of a file that are this far behind are dropped, in steps; written ones have reached the disk by then. */
@@ -80,14 +81,8 @@ static skimp_status open_spill(skimpi_store *store, int *fd, skimp_error *error)
     skimp_status status = SKIMP_OK;
     const char *directory = store->spill_directory;
     uint64_t free_bytes;
-    bool is_memory;
     *fd = -1;
-    SKIMPI_TRY(skimpi_os_disk(directory, &free_bytes, &is_memory, error));
-    if (is_memory && !store->allow_tmpfs) {
-        return skimpi_fail_at(
-            error, SKIMP_ERROR_IO, directory, 0, NULL,
-            "is memory, not a disk: spilling there would save nothing; name a directory on a disk with --spill-dir");
-    }
+    SKIMPI_TRY(skimpi_spill_disk(directory, store->allow_tmpfs, &free_bytes, error));
     uint64_t wanted = skimpi_max_u64(store->end, skimpi_add_sat(store->expected_bytes, store->expected_bytes / 20));
     if (free_bytes < wanted) {
         if (error != NULL && error->code == SKIMP_OK) {
