@@ -22,23 +22,12 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skimp import _config, _core, _to_sklearn
+from skimp._arrays import COLUMN_ARRAYS, DTYPES, made_up_names, number_columns, read, strings
 from skimp._data import PART, Data, arranged, planned, resolve
 from skimp._params import settings
 from skimp._progress import Teller, telling
 from skimp._report import MemoryReport, Plan
 
-DTYPES = {
-    "F64": np.float64,
-    "F32": np.float32,
-    "I64": np.int64,
-    "U64": np.uint64,
-    "I32": np.int32,
-    "U32": np.uint32,
-    "U8": np.uint8,
-}
-
-
-COLUMN_ARRAYS = ("columns", "column_types", "column_places", "category_missing")
 FORM_ARRAYS = ("sgd_moments", "sgd_scales")  # of dense columns, of sparse ones
 
 
@@ -59,11 +48,6 @@ class Fitted:
         self.meta = meta
         self.shapes = shapes
         self.arrays = arrays
-
-
-def strings(array: np.ndarray) -> list[str]:
-    """Return the strings of an array of bytes that are each ended by NUL."""
-    return array.tobytes().decode().split("\0")[:-1]
 
 
 def plain_data(X: Any, names: Any = None) -> Data:
@@ -107,9 +91,7 @@ def in_form(
         ]
         arrays += scales
         if not sparse:
-            names = "".join(f"x{i}\0" for i in range(n))
-            parts = (np.frombuffer(names.encode(), np.uint8), np.zeros(n, np.uint8), own, np.zeros(0, np.uint8))
-            arrays += zip(COLUMN_ARRAYS, parts, strict=True)
+            arrays += number_columns(made_up_names(n)).items()
     return tuple(meta.items()), tuple(arrays)
 
 
@@ -252,13 +234,8 @@ class SkimpEstimator(BaseEstimator):
 
     def _take(self, model: Any, data: Data | None) -> None:
         """Take the arrays of a fitted model over as attributes."""
-        own: dict[str, np.ndarray] = {}
-        shapes = model.arrays()
-        for i, (name, dtype, shape) in enumerate(shapes):
-            array = np.empty(shape, dtype=DTYPES[dtype])
-            model.copy(i, array)
-            own[name] = array
-        self._take_part(own, Fitted(model.meta(), shapes, own), data)
+        own = read(model)
+        self._take_part(own, Fitted(model.meta(), model.arrays(), own), data)
         if not hasattr(self, "n_features_in_"):
             self._set_columns(own, data)
 

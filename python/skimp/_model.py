@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from skimp import _core, _registry
-from skimp._base import DTYPES, Fitted, in_form
-
-SHARED = ("columns", "column_types", "column_places", "category_missing")
+from skimp._arrays import DTYPES, made_up_names, number_columns
+from skimp._base import Fitted, in_form
 
 
 def step_names(steps: list[Any]) -> list[str]:
@@ -28,28 +27,9 @@ def step_names(steps: list[Any]) -> list[str]:
     return names
 
 
-def _texts(names: list[str]) -> np.ndarray:
-    return np.frombuffer(b"".join(name.encode() + b"\0" for name in names), dtype=np.uint8)
-
-
-def _columns(names: list[str]) -> dict[str, np.ndarray]:
-    """Return the arrays that say which columns a model of numbers has."""
-    n = len(names)
-    return {
-        "column_types": np.zeros(n, dtype=np.uint8),
-        "column_places": np.arange(n, dtype=np.uint32),
-        "category_missing": np.zeros(0, dtype=np.uint8),
-        "columns": _texts(names),
-    }
-
-
 def _shape(name: str, array: np.ndarray) -> tuple[str, str, tuple[int, ...]]:
     dtype = next(key for key, kind in DTYPES.items() if np.dtype(kind) == array.dtype)
     return name, dtype, array.shape
-
-
-def _numeric_inputs(n: int, names: np.ndarray | None) -> list[str]:
-    return [str(name) for name in names] if names is not None and len(names) == n else [f"x{i}" for i in range(n)]
 
 
 def part(whole: Fitted, own: dict[str, np.ndarray], meta: dict[str, str], names: list[str]) -> Fitted:
@@ -65,7 +45,7 @@ def part(whole: Fitted, own: dict[str, np.ndarray], meta: dict[str, str], names:
         What its metadata say otherwise.
     """
     is_sparse = whole.meta.get("data") == "sparse"
-    arrays = {**_columns([] if is_sparse else names), **own}
+    arrays = {**number_columns([] if is_sparse else names), **own}
     shapes = [_shape(name, array) for name, array in arrays.items()]
     about = {**whole.meta, "hash_bits": "0", "n_features_in": str(len(names)), **meta}
     about.pop("feature_names", None)
@@ -75,16 +55,6 @@ def part(whole: Fitted, own: dict[str, np.ndarray], meta: dict[str, str], names:
 def one_step(whole: Fitted, i: int, name: str) -> str:
     """Return what the metadata say of the steps, of step i as the only one, under this name."""
     return json.dumps([{**json.loads(whole.meta["steps"])[i], "name": name}])
-
-
-def take_model(model: Any) -> tuple[Fitted, dict[str, np.ndarray]]:
-    """Return metadata and all arrays of a model."""
-    arrays: dict[str, np.ndarray] = {}
-    shapes = model.arrays()
-    for i, (name, dtype, shape) in enumerate(shapes):
-        arrays[name] = np.empty(shape, dtype=DTYPES[dtype])
-        model.copy(i, arrays[name])
-    return Fitted(model.meta(), shapes, {}), arrays
 
 
 def estimator_of(model: Any, pipeline: Callable[[list[tuple[str, Any]]], Any]) -> Any:
@@ -108,7 +78,7 @@ def _fitted(estimator: Any, model: Any) -> Any:
     estimator._take(model, None)
     first = estimator.steps[0][1] if hasattr(estimator, "steps") else estimator
     names = list(getattr(first, "feature_names_in_", ()))
-    if names == [f"x{i}" for i in range(len(names))] and names:
+    if names and names == made_up_names(len(names)):
         del first.feature_names_in_  # what columns without names are called
     return estimator
 

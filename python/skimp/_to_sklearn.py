@@ -10,13 +10,10 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from skimp._arrays import strings
 from skimp._registry import theirs
 
 OWN = ("memory_report_", "encoded_feature_names_")  # what scikit-learn's classes do not have
-
-
-def _strings(array: np.ndarray) -> list[str]:
-    return array.tobytes().decode().split("\0")[:-1]
 
 
 def _encoder(categories: list[str], has_missing: bool, column: str) -> OneHotEncoder:
@@ -33,7 +30,7 @@ def _encoding(arrays: dict[str, np.ndarray]) -> ColumnTransformer:
         import pandas
     except ImportError as error:
         raise ImportError("to_sklearn() of a model over text columns needs pandas: scikit-learn names columns by it") from error
-    names = _strings(arrays["columns"])
+    names = strings(arrays["columns"])
     is_text = arrays["column_types"]
     parts: list[tuple[str, Any, Any]] = []
     row: dict[str, list[Any]] = {}
@@ -46,7 +43,7 @@ def _encoding(arrays: dict[str, np.ndarray]) -> ColumnTransformer:
             else:
                 parts.append((name, "passthrough", [name]))
             continue
-        categories = _strings(arrays[f"categories.{n_text}"])
+        categories = strings(arrays[f"categories.{n_text}"])
         encoder = _encoder(categories, bool(arrays["category_missing"][n_text]), name)
         row[name] = [categories[0] if categories else None]
         parts.append((name, encoder, [name]))

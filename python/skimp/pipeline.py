@@ -14,9 +14,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skimp import _core
+from skimp._arrays import made_up_names, read
 from skimp._base import Fitted, SkimpEstimator
 from skimp._data import Data, is_data, planned, resolve
-from skimp._model import one_step, part, step_names, take_model, whole_model
+from skimp._model import one_step, part, step_names, whole_model
 from skimp._params import settings
 from skimp._report import MemoryReport, Plan
 from skimp._transformer import Transformer
@@ -169,7 +170,7 @@ class Pipeline(_Pipeline):
 
     def _take(self, model: Any, data: Data | None) -> None:
         """Give each step what is its own of a model."""
-        whole, arrays = take_model(model)
+        whole, arrays = Fitted(model.meta(), model.arrays(), {}), read(model)
         stages = self._stages()
         is_model = not isinstance(stages[-1], Transformer)
         steps = stages[:-1] if is_model else stages
@@ -184,7 +185,7 @@ class Pipeline(_Pipeline):
         for i, (name, step) in enumerate(zip(names, steps, strict=True)):
             prefix = f"{i}.{name}."
             own = {key: array for key, array in arrays.items() if key.startswith(prefix)}
-            named = columns if columns is not None and len(columns) == n else [f"x{j}" for j in range(n)]
+            named = columns if columns is not None and len(columns) == n else made_up_names(n)
             alone = {step._prefix + key.removeprefix(prefix): array for key, array in own.items()}
             alone[f"{step._prefix}columns"] = np.arange(0 if whole.meta["data"] == "sparse" else n, dtype=np.uint32)
             about = {"estimator": "pipeline", "params": "{}", "steps": one_step(whole, i, step._core_name)}
@@ -204,7 +205,7 @@ class Pipeline(_Pipeline):
     ) -> None:
         n = int(whole.meta["n_features"])
         own = {key: array for key, array in arrays.items() if key in last._attributes or key == "classes_"}
-        named = columns if columns is not None and len(columns) == n else [f"x{j}" for j in range(n)]
+        named = columns if columns is not None and len(columns) == n else made_up_names(n)
         last._take_part(own, part(whole, own, {"steps": "[]"}, named), data)
         last.n_features_in_ = n
 
