@@ -236,11 +236,11 @@ out:
 
 /* ---- the summary ---------------------------------------------------------------------------------------------------- */
 
-/* Eight values at once, wherever they lie; the compiler makes of them what the machine has. */
-typedef float eight_f32 __attribute__((vector_size(32), aligned(4), may_alias));
+/* Some values at once, wherever they lie: as many as AVX2 has (of wider vectors gcc makes comparisons one by one). */
+typedef float some_f32 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int32_t bits_f32 __attribute__((vector_size(32)));
-typedef double eight_f64 __attribute__((vector_size(64), aligned(8), may_alias));
-typedef int64_t bits_f64 __attribute__((vector_size(64)));
+typedef double some_f64 __attribute__((vector_size(32), aligned(8), may_alias));
+typedef int64_t bits_f64 __attribute__((vector_size(32)));
 
 #define CHOOSE(bits, mask, one, other) (((mask) & (bits)(one)) | (~(mask) & (bits)(other)))
 
@@ -254,8 +254,9 @@ typedef int64_t bits_f64 __attribute__((vector_size(64)));
     {                                                                                                                  \
         bits largest = { 0 };                                                                                          \
         vector low = (vector){ 0 } + (type)INFINITY, high = (vector){ 0 } - (type)INFINITY;                            \
+        const unsigned lanes = sizeof(vector) / sizeof(type);                                                          \
         uint64_t i = 0;                                                                                                \
-        for (; i + 8 <= n; i += 8) {                                                                                   \
+        for (; i + lanes <= n; i += lanes) {                                                                           \
             const vector value = *(const vector *)(values + i);                                                        \
             const bits size = (bits)value & (largest_bits);                                                            \
             low = (vector)CHOOSE(bits, (bits)(value < low), value, low);                                               \
@@ -263,7 +264,7 @@ typedef int64_t bits_f64 __attribute__((vector_size(64)));
             largest = CHOOSE(bits, size > largest, size, largest);                                                     \
         }                                                                                                              \
         bool finite = true;                                                                                            \
-        for (unsigned k = 0; k < 8; k++) {                                                                             \
+        for (unsigned k = 0; k < lanes; k++) {                                                                         \
             finite &= largest[k] < (infinity);                                                                         \
             found->minimum = (double)low[k] < found->minimum ? (double)low[k] : found->minimum;                        \
             found->maximum = (double)high[k] > found->maximum ? (double)high[k] : found->maximum;                      \
@@ -301,8 +302,8 @@ typedef int64_t bits_f64 __attribute__((vector_size(64)));
     }
 #endif
 
-LOOK(look_f32, float, eight_f32, bits_f32, INT32_MAX, 0x7f800000)
-LOOK(look_f64, double, eight_f64, bits_f64, INT64_MAX, 0x7ff0000000000000)
+LOOK(look_f32, float, some_f32, bits_f32, INT32_MAX, 0x7f800000)
+LOOK(look_f64, double, some_f64, bits_f64, INT64_MAX, 0x7ff0000000000000)
 
 /* Where the first missing value and the first infinite one are. */
 static void count_others(const float *f32, const double *f64, uint64_t n, skimpi_column_summary *found,
