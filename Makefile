@@ -2,9 +2,9 @@
 #
 #   make build    build/skimp and build/libskimp.so
 #   make python   .venv with the Python package in it
-#   make test     installs what is missing, builds, runs all tests, also under the sanitizers
+#   make test     installs what is missing, builds, also the site, and runs all tests, also under the sanitizers
 #   make test-pythons   the Python package's tests under each Python of 3.11, 3.12, 3.13 that is found
-#   make wheel    a wheel for Linux, in build/wheel, tried in an environment of its own
+#   make wheel    a wheel for Linux, in build/wheel, tried in an environment where nothing else is installed
 #   make docs     the documentation site, in build/docs; runs its examples and measurements
 #   make demo     a real data set in 16 MiB
 #   make bench    side by side with the peers
@@ -49,10 +49,11 @@ fuzz:
 	CC=clang tools/configure.sh build-fuzz -Dbuildtype=debugoptimized -Dfuzz=true
 	ninja -C build-fuzz
 
-.venv/ready: tests/requirements.txt
+.venv/ready: tests/requirements.txt docs/requirements.txt
 	tools/setup.sh test
+	@$(PYTHON) -c 'import sys; sys.exit("PYTHON=... must name Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -r docs/requirements.txt
 	touch .venv/ready
 
 .venv-bench/ready: bench/requirements.txt
@@ -60,12 +61,6 @@ fuzz:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	touch .venv-bench/ready
-
-.venv-docs/ready: docs/requirements.txt tests/requirements.txt
-	tools/setup.sh python
-	$(PYTHON) -m venv .venv-docs
-	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -r docs/requirements.txt
-	touch .venv-docs/ready
 
 python: .venv/ready
 	tools/setup.sh python
@@ -84,10 +79,8 @@ wheel: .venv/ready
 	tools/setup.sh python
 	tools/build_wheel.sh .venv
 
-docs: .venv-docs/ready
-	tools/setup.sh python
-	tools/install_package.sh .venv-docs build-docs
-	tools/build_docs.sh .venv-docs
+docs: python
+	tools/build_docs.sh .venv
 
 demo: build
 	examples/demo.sh
@@ -114,4 +107,4 @@ tidy: build
 	clang-tidy --quiet -p build $(shell find src cli -name '*.c')
 
 clean:
-	rm -rf build build-debug build-asan build-tsan build-fuzz build-python build-docs
+	rm -rf build build-debug build-asan build-tsan build-fuzz build-python*

@@ -162,8 +162,8 @@ static void *toy_solve(const toy *t, const skimpi_solver *solver, const skimpi_s
 /* The subgradient of least norm at a solver's solution, in its largest entry. */
 static double toy_optimality(const toy *t, const double *w)
 {
-    double gradient[64], largest = 0.0;
-    assert_true(t->n <= 64);
+    double gradient[128], largest = 0.0;
+    assert_true(t->n <= 128);
     (void)toy_evaluate(t, w, gradient);
     for (size_t j = 0; j < t->n; j++) {
         largest = fmax(largest, toy_subgradient(gradient[j], w[j], t->l1));

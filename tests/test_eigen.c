@@ -103,9 +103,24 @@ static void test_not_finite(void **state)
     assert_false(skimpi_symmetric_eigen(2, b, 2, values, scratch));
 }
 
+static void test_hypot(void **state)
+{
+    (void)state;
+    const double values[] = { 0, 1e-320, 3, -4, 1e-200, -1e200, 1.7e308, 0.1 };
+    const size_t n = sizeof values / sizeof *values;
+    for (size_t i = 0; i < n * n; i++) {
+        const double a = values[i / n], b = values[i % n], expected = hypot(a, b);
+        assert_true(fabs(skimpi_hypot(a, b) - expected) <= 2 * DBL_EPSILON * expected || isinf(expected));
+    }
+    assert_true(skimpi_hypot(3, -4) == 5);
+    assert_true(isinf(skimpi_hypot(-(double)INFINITY, (double)INFINITY)) && isinf(skimpi_hypot(1, (double)INFINITY)));
+    assert_true(isnan(skimpi_hypot((double)NAN, 1)) && isnan(skimpi_hypot(1, (double)NAN)) &&
+                isnan(skimpi_hypot((double)NAN, (double)NAN)) && isnan(skimpi_hypot((double)NAN, 0)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_random), cmocka_unit_test(test_known),
-                                        cmocka_unit_test(test_not_finite) };
+                                        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_hypot) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

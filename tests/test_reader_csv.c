@@ -210,6 +210,35 @@ static void line_ends_and_blank_lines(void **state)
     }
 }
 
+/* A text has spaces; a file whose fields they separate has as many in all rows, and numbers between them. */
+static void spaces_separate_or_do_not(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint32_t n_columns, n_rows;
+    } cases[] = {
+        { "text\nhello world\nfine weather\n", 1, 2 },
+        { "some text\nhello world\nfine weather\n", 1, 2 },
+        { "text\na b c\nd e\nf\n", 1, 3 },
+        { "room\nRoom 12\nRoom 13\n", 1, 2 },
+        { "text\nthe 3 of them\nno 4 at all\nfour\n", 1, 3 },
+        { "text,n\nhello world,1\nfine weather,2\n", 2, 2 },
+        { "a b\n1 2\n3 4\n\n", 2, 2 },
+        { "1 2\n3 4\n", 2, 2 },
+        { "A11 6 x\nA12 48 y\n", 3, 2 },
+        { "kind n\nA11 6\nA12 NA\n", 2, 2 },
+        { "1 2 3\n", 3, 1 },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        csv_case c = plain(cases[i].text);
+        csv_table t = read_ok(&c);
+        assert_int_equal(t.schema->n_columns, cases[i].n_columns);
+        assert_int_equal(t.n_rows, cases[i].n_rows);
+        csv_table_free(&t);
+    }
+}
+
 static void headers(void **state)
 {
     (void)state;
@@ -802,6 +831,7 @@ int main(void)
         cmocka_unit_test(skipped_rows_enter_no_texts),
         cmocka_unit_test(quotes),
         cmocka_unit_test(line_ends_and_blank_lines),
+        cmocka_unit_test(spaces_separate_or_do_not),
         cmocka_unit_test(headers),
         cmocka_unit_test(types_from_the_sample),
         cmocka_unit_test(targets),

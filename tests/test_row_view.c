@@ -41,6 +41,8 @@ static void values_are_the_chunks(void **state)
                                  .csr = { .feature = 7, .indptr = indptr, .indices = indices, .f32 = values },
                                  .target = target,
                                  .weight = weight };
+    const skimpi_chunk lying = { .n_rows = ROWS, .rows = { .values = (const uint8_t *)f64, .stride = sizeof(double) } };
+    assert_true(skimpi_row_view(&lying, 7, 3, seen, &seen_code).rows.values == (const uint8_t *)(f64 + 7));
     for (uint32_t first = 0; first < ROWS; first += 16) {
         uint32_t rows = ROWS - first < 16 ? ROWS - first : 16;
         skimpi_chunk view = skimpi_row_view(&chunk, first, rows, seen, &seen_code);

@@ -25,6 +25,47 @@ static void a_quadratic_takes_one_step(void **state)
     free(block);
 }
 
+/* The last but one Hessian is good enough for the two last steps where a gradient costs far less than it. */
+static void the_last_steps_need_no_hessian(void **state)
+{
+    (void)state;
+    enum { N = 100, ROWS = 2000 };
+    double *a = calloc(ROWS * N, sizeof *a), *b = calloc(N, sizeof *b);
+    assert_true(a != NULL && b != NULL);
+    toy_fill(a, b, ROWS, N, 12);
+    memset(b, 0, N * sizeof *b);
+    for (size_t i = 0; i < ROWS; i++) { /* labels that the first columns nearly tell */
+        const double *row = a + i * N;
+        const bool is_one = row[0] + row[1] - row[2] + 0.2 * row[N - 1] * row[N - 2] > 0;
+        for (size_t j = 0; j < N; j++) {
+            b[j] += is_one ? row[j] : 0;
+        }
+    }
+    toy t = { .n = N, .rows = ROWS, .a = a, .b = b, .ridge = 1.0 };
+    skimpi_solver_options options;
+    toy_options(&t, &options);
+    options.tol = 0.5;
+    options.gap = 1e-7;
+    void *block = toy_block(&skimpi_solver_newton, &options);
+    skimpi_request request;
+    unsigned hessians = 0, gradients = 0;
+    for (skimpi_solver_newton.request(block, &request); request.kind != SKIMPI_REQUEST_DONE && hessians < 50;
+         skimpi_solver_newton.request(block, &request)) {
+        gradients = request.kind == SKIMPI_REQUEST_GRADIENT ? gradients + 1 : 0; /* since the last Hessian */
+        hessians += request.kind == SKIMPI_REQUEST_HESSIAN;
+        toy_run(&t, &skimpi_solver_newton, block, 1);
+    }
+    skimpi_solution solution;
+    skimpi_solver_newton.solution(block, &solution);
+    assert_int_equal(solution.stop, SKIMPI_STOP_CONVERGED);
+    assert_true(toy_optimality(&t, solution.point) <= options.tol);
+    assert_true(hessians <= 6); /* with one at the last step but one: 7 */
+    assert_int_equal(gradients, 2);
+    free(block);
+    free(a);
+    free(b);
+}
+
 /* Two equal columns and no ridge: the solution of least norm shares, and the pivot is told. */
 static void singular_hessians_are_bent(void **state)
 {
@@ -268,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reaches_the_optimum),
         cmocka_unit_test(a_quadratic_takes_one_step),
+        cmocka_unit_test(the_last_steps_need_no_hessian),
         cmocka_unit_test(singular_hessians_are_bent),
         cmocka_unit_test(levels_hand_their_point_on),
         cmocka_unit_test(levels_are_chosen_by_what_they_save),

@@ -314,6 +314,10 @@ static void scalers_go_on(void **state)
         skimp_model *twice = fit_setup(&setup);
         assert_true(largest_difference(model, twice, "0.standard_scaler.mean_") < 1e-13);
         const double n = first_of(model, "0.standard_scaler.n_samples_seen_");
+        assert_true(first_of(twice, "0.standard_scaler.n_samples_seen_") == n); /* the classifier alone goes on */
+        skimp_model_destroy(twice);
+        setup.options.partial = true;
+        twice = fit_setup(&setup);
         assert_true(first_of(twice, "0.standard_scaler.n_samples_seen_") == 2 * n);
         skimp_model_destroy(model);
         skimp_model_destroy(twice);
@@ -571,7 +575,9 @@ static void wrong_starts(void **state)
         { "ridge", "a.csv", NULL, "ridge cannot go on from a model", SKIMP_ERROR_PARAM, false, 0 },
         { "logistic_regression", "a.csv", NULL, "logistic_regression does not learn in parts", SKIMP_ERROR_PARAM, true,
           0 },
-        { "sgd_classifier", "a.csv", "simple_imputer", "simple_imputer cannot go on", SKIMP_ERROR_PARAM, false, 0 },
+        { NULL, "a.csv", "simple_imputer", "simple_imputer cannot go on", SKIMP_ERROR_PARAM, false, 0 },
+        { "sgd_classifier", "a.csv", "simple_imputer", "simple_imputer does not learn in parts", SKIMP_ERROR_PARAM,
+          true, 0 },
         { "sgd_classifier", "a.csv", "standard_scaler", "has 0 steps, this fit 1", SKIMP_ERROR_PARAM, false, 0 },
         { NULL, "a.csv", "standard_scaler", "this fit one of pipeline", SKIMP_ERROR_PARAM, false, 0 },
         { "sgd_classifier", "b.csv", NULL, "X has 5 features, but SGDClassifier is expecting 4", SKIMP_ERROR_DATA,

@@ -89,6 +89,41 @@ static void steps_alone(void **state)
     skimp_model_destroy(model);
 }
 
+/* No step at all: text is one-hot encoded, and a missing number stays one. */
+static void encodes_alone(void **state)
+{
+    (void)state;
+    write_text("t.csv", "a,t,y\n1,x,0\n2,,1\n,y,1\n");
+    write_text("u.csv", "t,a\nz,5\ny,6\n");
+    job_setup setup;
+    begin_setup(&setup, "pipeline", "t.csv", NULL);
+    add_drop(&setup, "y");
+    skimp_model *model = fit_setup(&setup), *loaded = NULL;
+    skimp_error error = SKIMP_ERROR_INIT;
+    assert_string_equal(skimp_model_estimator(model), "pipeline");
+    assert_string_equal(find_meta(model, "steps"), "[]");
+    assert_string_equal(find_meta(model, "feature_names"), "[\"a\", \"t_x\", \"t_y\", \"t_nan\"]");
+    assert_ok(skimp_model_save(model, in_temporary("t.safetensors"), &error));
+    assert_ok(skimp_model_load(&loaded, NULL, in_temporary("t.safetensors"), &error));
+    result r;
+    begin_setup(&setup, NULL, "t.csv", NULL);
+    apply_threads(loaded, &setup, SKIMP_APPLY_TRANSFORM, &r);
+    const double *out = r.values;
+    const double expected[] = { 1, 1, 0, 0, 2, 0, 0, 1, NAN, 0, 1, 0 };
+    assert_int_equal(r.shape.n_columns, 4);
+    for (unsigned i = 0; i < 12; i++) {
+        assert_true(isnan(expected[i]) ? isnan(out[i]) : out[i] == expected[i]);
+    }
+    free_result(&r);
+    begin_setup(&setup, NULL, "u.csv", NULL);
+    apply_threads(loaded, &setup, SKIMP_APPLY_TRANSFORM, &r);
+    static const double other[] = { 5, 0, 0, 0, 6, 0, 1, 0 };
+    assert_memory_equal(r.values, other, sizeof other);
+    free_result(&r);
+    skimp_model_destroy(loaded);
+    skimp_model_destroy(model);
+}
+
 /* What steps alone cannot have. */
 static void steps_alone_refuse(void **state)
 {
@@ -265,6 +300,11 @@ static void plans_hold(void **state)
                 (table_options){ .rows = (unsigned)rows / 4, .columns = 12, .classes = 2, .missing_every = 9 });
     begin_alone(&setup, "p.csv");
     plan_holds(&setup);
+    write_table(
+        "q.csv",
+        (table_options){ .rows = (unsigned)rows / 4, .columns = 4, .text = true, .classes = 2, .missing_every = 9 });
+    begin_setup(&setup, "pipeline", "q.csv", NULL);
+    plan_holds(&setup);
     write_svmlight("p.svm", (table_options){ .rows = (unsigned)rows / 4, .columns = 12, .classes = 2 });
     begin_setup(&setup, NULL, "p.svm", NULL);
     add_step(&setup, "max_abs_scaler");
@@ -278,13 +318,15 @@ static void bears_faults(void **state)
     (void)state;
     write_table("f.csv", (table_options){ .rows = 60, .columns = 2, .text = true, .classes = 2, .missing_every = 5 });
     write_svmlight("f.svm", (table_options){ .rows = 60, .columns = 6, .classes = 2 });
-    for (unsigned form = 0; form < 4; form++) {
+    for (unsigned form = 0; form < 5; form++) {
         const bool is_sparse = form == 3;
         job_setup setup, over;
         skimp_error error = SKIMP_ERROR_INIT;
         if (is_sparse) {
             begin_setup(&setup, NULL, "f.svm", NULL);
             add_step(&setup, "max_abs_scaler");
+        } else if (form == 4) {
+            begin_setup(&setup, "pipeline", "f.csv", NULL);
         } else {
             begin_alone(&setup, "f.csv");
             setup.options.estimator = form == 1 ? "logistic_regression" : NULL;
@@ -416,6 +458,7 @@ int main(void)
     prefer_memory();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(steps_alone, make_temporary, remove_temporary),
+        cmocka_unit_test_setup_teardown(encodes_alone, make_temporary, remove_temporary),
         cmocka_unit_test_setup_teardown(steps_alone_refuse, make_temporary, remove_temporary),
         cmocka_unit_test_setup_teardown(missing_stays, make_temporary, remove_temporary),
         cmocka_unit_test_setup_teardown(weights_count_alone, make_temporary, remove_temporary),

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Runs all tests of the builds that are there, all of them even when some fail, and ends with each runner's own summary.
+# Builds the site, whose examples run, and runs all tests of the builds that are there, all of them even when some fail.
+# Ends with each runner's own summary.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +14,12 @@ summaries=()
 plain=
 if setarch -R true 2>/dev/null; then
     plain="setarch -R"
+fi
+
+echo "== site"
+if ! tools/build_docs.sh .venv; then
+    failed=1
+    summaries+=("site: not built")
 fi
 
 run_meson() { # DIRECTORY [wrapper ...]

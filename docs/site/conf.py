@@ -39,6 +39,7 @@ myst_substitutions = {
     "python": ".".join(map(str, sys.version_info[:2])),
 }
 
+default_role = "autolink"
 autosummary_generate = True
 autosummary_context = {"own_methods": OwnMethods()}
 autodoc_typehints = "none"
@@ -53,6 +54,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_",
     "within_subsection_order": "gallery_order.Order",
     "download_all_examples": False,
+    "write_computation_times": False,
     "show_signature": False,
     "abort_on_example_error": True,
     "notebook_extensions": set(),

@@ -38,7 +38,9 @@
  * A table of f32 gives the bits that an NPY file of the same columns in the same order gives (target and weight behind
  * them); integers, and doubles that are floats, give the same model up to the rounding of sums (1e-12).  But the means of
  * a standard_scaler come about in another order for files, and steps round what is held as floats to floats; and doubles
- * that a file's store rounds to floats are not rounded here.
+ * that a file's store rounds to floats are not rounded here.  And wide tables of f32 or f64 (1025 columns, of logistic
+ * regression 256) whose rows each lie in one piece are learnt from row by row: the same bits for any address and distance
+ * of rows, but those of another layout, or a file, up to the rounding of sums.
  *
  * Missing values are NaN, or 0 bits of `validity`, or negative codes.  Infinite values are an error, and so are missing
  * ones that no step takes away.  Errors are DATA; the message names the row, counted from 0, and the column; skimp_error.row
@@ -108,7 +110,7 @@ struct skimp_data;
  * the job, and is what the job reports.
  */
 typedef skimp_status skimp_next_fn(void *context, struct skimp_data *batch, bool *end, skimp_error *error);
-/* Begins again: `next` then gives the first batch. */
+/* Begins again: `next` then gives the first batch of the same rows, in batches of any sizes. */
 typedef skimp_status skimp_rewind_fn(void *context, skimp_error *error);
 
 typedef struct skimp_data {
@@ -138,6 +140,13 @@ typedef struct skimp_data {
     skimp_next_fn *next;
     skimp_rewind_fn
         *rewind; /* NULL: they come once, so a budget that does not even hold the planning is not told the smallest */
+    /*
+     * With `rewind`: a fit has the batches begin again for each pass over the rows after the first, and keeps nothing of
+     * them, in memory or on disk (plan: store "source").  The model is the same, bit for bit.  Rows that are not those of
+     * the first time are DATA.  What is read in another order (SGD with shuffle) or loses rows on the way (drop_missing)
+     * is kept all the same, as batches that come once are.
+     */
+    bool each_pass;
     void *context;
 } skimp_data;
 

@@ -57,7 +57,10 @@ typedef void skimp_progress_fn(void *context, const skimp_progress *progress);
 
 typedef struct skimp_job_options {
     size_t size; /* sizeof(skimp_job_options) */
-    /* what to fit (fit and plan); estimator NULL: the steps alone; for convert neither */
+    /*
+     * What to fit (fit and plan); estimator NULL: the steps alone; for convert neither.  "pipeline" is the steps alone too,
+     * of which there may then be none: the model does no more than one-hot encode text.
+     */
     const char *estimator;
     const skimp_setting *params;
     size_t n_params;
@@ -92,8 +95,15 @@ typedef struct skimp_job_options {
     uint64_t seed;  /* of the hold-out */
     /* means */
     uint64_t max_memory; /* budget in bytes; 0: half of what is free to this process */
-    bool whole_process;  /* the budget bounds the process's resident set, program included (the command); else growth */
-    unsigned n_threads;  /* 0: one for each CPU */
+    /*
+     * Jobs of this process that share, and run at the same time, stay under their budgets together: one that begins has what
+     * the plans of the others leave of its own; it waits for one of them to end where that is too little (one that is run
+     * by what gives another job its batches is refused instead).
+     */
+    bool share;
+    unsigned n_processes; /* max_memory 0: so many processes are at work, which divide what is free; 0: one */
+    bool whole_process; /* the budget bounds the process's resident set, program included (the command); else growth */
+    unsigned n_threads; /* 0: one for each CPU */
     const char *spill_dir;  /* NULL: TMPDIR, else /var/tmp */
     bool spill_to_memory;   /* a spill directory on tmpfs is allowed */
     const char *checkpoint; /* NULL: none; else written after every pass, continued from when it is there */
@@ -131,7 +141,9 @@ typedef struct skimp_plan {
     double passes_expected, passes_max;
     double seconds;      /* rough */
     uint64_t chunk_rows; /* rows of a chunk */
-    const char *store; /* "memory", "disk", "file" (a kept store is the input), "caller" (arrays: nothing is stored) */
+    const char
+        *store; /* "memory", "disk", "file" (a kept store is the input); nothing is stored: "caller" (arrays), "source"
+                          (batches that are read once a pass) */
     unsigned threads;
     uint64_t rows, features, nonzeros; /* expected, features after encoding */
 } skimp_plan;
@@ -186,14 +198,26 @@ SKIMP_API SKIMP_CHECKED skimp_status skimp_job_plan(skimp_job *job, const skimp_
  * estimator is "pipeline".  There is nothing to hold out then (PARAM), and no checkpoint (PARAM).
  *
  * A fit with options.start begins where that model ended, which must be of the same estimator, steps and columns, whatever
- * its parameters were: statistics of scalers go on, coefficients are where the solver begins; with options.partial steps,
- * rates and averages of SGD go on too (without, they begin anew: warm_start).  Its classes are those of the fit.  An
+ * its parameters were: coefficients are where the solver begins.  With options.partial the statistics of steps, and steps,
+ * rates and averages of SGD go on too (without, they begin anew: warm_start); those of steps alone go on either way.  Its classes are those of the fit.  An
  * estimator or step that cannot go on refuses (PARAM); the start is believed in nothing (DATA).  Little of it is copied.
  */
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *error);
 
 /* Reads the inputs into a kept chunk store at `path` (atomic). No estimator is needed. */
 SKIMP_API SKIMP_CHECKED skimp_status skimp_job_convert(skimp_job *job, const char *path, skimp_error *error);
+
+/*
+ * Reads the inputs through a model of steps alone into a kept chunk store at `path` (atomic): what the steps make of them,
+ * for another job to fit or predict from.  Text columns stay columns of text, which that job encodes, with the categories
+ * that the model knows; a text that it does not know becomes "(unknown)".  Columns that steps added come last, by the names
+ * that the model's "feature_names" have for them.  The store has the target and the weight that options name, or, of a kept
+ * store or arrays, their own; neither can be one of the model's columns (PARAM).  Numbers are kept to the digits that a
+ * store keeps.  The same bytes for any number of threads and any budget; one that is too small is refused before the data
+ * is read (BUDGET, minimum_bytes set; of text it is estimated).  A job that was planned, or has run, is refused (PARAM).
+ */
+SKIMP_API SKIMP_CHECKED skimp_status skimp_job_convert_through(skimp_job *job, const skimp_model *model,
+                                                               const char *path, skimp_error *error);
 
 /*
  * Streams the inputs through a model. predict writes a CSV to `path` ("-": standard output; else atomic):
@@ -253,7 +277,8 @@ typedef struct skimp_apply_options {
     skimp_dtype dtype;         /* F64, F32; of a classifier's labels I32, I64 too */
     skimp_dtype indices_dtype; /* CSR: I32 or I64, of indices and indptr */
     skimp_apply_reserve *reserve;
-    void *context; /* of reserve */
+    void *context;      /* of reserve */
+    uint64_t row_bytes; /* for each row the caller will make so much of the result, which is charged for with it */
 } skimp_apply_options;
 
 #define SKIMP_APPLY_OPTIONS_INIT                                                                                       \
@@ -325,6 +350,9 @@ typedef enum skimp_file_kind {
 } skimp_file_kind;
 /* What kind of file this is, from its first bytes. */
 SKIMP_API SKIMP_CHECKED skimp_status skimp_file_recognise(const char *path, skimp_file_kind *kind, skimp_error *error);
+
+/* IO: files in this directory would be in memory (tmpfs), so to spill there would save nothing; or there is no such one. */
+SKIMP_API SKIMP_CHECKED skimp_status skimp_spill_check(const char *directory, skimp_error *error);
 
 /* A column of the job's inputs (after create), for `skimp info FILE`. False past the end. */
 typedef struct skimp_column_info {

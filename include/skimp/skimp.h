@@ -11,6 +11,7 @@
 #include "skimp/data.h"
 #include "skimp/job.h"
 #include "skimp/params.h"
+#include "skimp/parquet.h"
 #include "skimp/status.h"
 
 #endif

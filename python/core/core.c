@@ -126,12 +126,38 @@ static PyObject *core_kind(PyObject *module, PyObject *path)
     return PyUnicode_FromString(kinds[kind]);
 }
 
+static PyObject *core_default_memory(PyObject *module, PyObject *unused)
+{
+    skimp_error error = SKIMP_ERROR_INIT;
+    uint64_t bytes = 0;
+    (void)unused;
+    if (skimp_default_memory(&bytes, &error) != SKIMP_OK) {
+        return core_raise(core_state_of(module), &error);
+    }
+    return PyLong_FromUnsignedLongLong(bytes);
+}
+
+static PyObject *core_spill_check(PyObject *module, PyObject *directory)
+{
+    skimp_error error = SKIMP_ERROR_INIT;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(directory, NULL);
+    if (utf8 == NULL) {
+        return NULL;
+    }
+    if (skimp_spill_check(utf8, &error) != SKIMP_OK) {
+        return core_raise(core_state_of(module), &error);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     { "estimators", core_estimators, METH_NOARGS,
       "What estimators there are, with their parameters: a list of dicts." },
     { "parse_size", core_parse_size, METH_O, "Bytes of a size such as '64M', '1.5GiB' or '100 MB'." },
     { "process_memory", core_process_memory, METH_NOARGS,
       "This process's resident set and its high-water mark, bytes." },
+    { "default_memory", core_default_memory, METH_NOARGS, "Half of what is free to this process, bytes." },
+    { "spill_check", core_spill_check, METH_O, "OSError: files in this directory would be in memory." },
     { "file_kind", core_kind, METH_O, "What a file is by its first bytes: 'data', 'store', 'model' or 'checkpoint'." },
     { NULL, NULL, 0, NULL },
 };
@@ -150,9 +176,12 @@ static int core_exec(PyObject *module)
     state->job_type = PyType_FromModuleAndSpec(module, &core_job_spec, NULL);
     state->model_type = PyType_FromModuleAndSpec(module, &core_model_spec, NULL);
     state->block_type = PyType_FromModuleAndSpec(module, &core_block_spec, NULL);
+    state->parquet_type = PyType_FromModuleAndSpec(module, &core_parquet_spec, NULL);
     if (state->make_error == NULL || state->job_type == NULL || state->model_type == NULL ||
-        state->block_type == NULL || PyModule_AddObjectRef(module, "Job", state->job_type) < 0 ||
+        state->block_type == NULL || state->parquet_type == NULL ||
+        PyModule_AddObjectRef(module, "Job", state->job_type) < 0 ||
         PyModule_AddObjectRef(module, "Model", state->model_type) < 0 ||
+        PyModule_AddObjectRef(module, "Parquet", state->parquet_type) < 0 ||
         PyModule_AddStringConstant(module, "version", skimp_version()) < 0) {
         return -1;
     }
@@ -165,6 +194,7 @@ static int core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->job_type);
     Py_VISIT(state->model_type);
     Py_VISIT(state->block_type);
+    Py_VISIT(state->parquet_type);
     Py_VISIT(state->make_error);
     return 0;
 }
@@ -175,6 +205,7 @@ static int core_clear(PyObject *module)
     Py_CLEAR(state->job_type);
     Py_CLEAR(state->model_type);
     Py_CLEAR(state->block_type);
+    Py_CLEAR(state->parquet_type);
     Py_CLEAR(state->make_error);
     return 0;
 }

@@ -11,6 +11,7 @@
  *   core_job.c     Job: plan, fit, convert, predict, score, apply
  *   core_apply.c   what a model makes of data, in memory that becomes arrays
  *   core_model.c   Model: metadata and arrays
+ *   core_parquet.c Parquet: numbers of Parquet files
  *
  * It uses the limited API, so one build serves every Python from 3.11 on.  What it does not know of is NumPy: arrays come
  * and go by the buffer protocol.
@@ -27,7 +28,7 @@
 #include "skimp/skimp.h"
 
 typedef struct core_state {
-    PyObject *job_type, *model_type, *block_type;
+    PyObject *job_type, *model_type, *block_type, *parquet_type;
     PyObject *make_error; /* skimp._errors.make */
 } core_state;
 
@@ -89,6 +90,7 @@ typedef struct core_data {
 /* Batches from a callable of Python (core_batches.c). */
 typedef struct core_batches {
     PyObject *next;  /* called without arguments: a dict as core_data_read takes, or None at the end */
+    PyObject *again; /* called before each pass after the first; NULL: they come once */
     PyObject *dict;  /* of the batch that is there */
     core_data batch; /* the same */
     PyObject *type, *value, *traceback; /* what `next` raised; NULL: nothing */
@@ -97,7 +99,7 @@ typedef struct core_batches {
 /* False: an exception is set. Always to be freed, after the job. Names are borrowed from the dict's objects. */
 bool core_data_read(core_data *out, PyObject *dict);
 void core_data_free(core_data *data);
-/* kind "batches": next, n_rows (0: not known). */
+/* kind "batches": next, n_rows (0: not known), again (or None). */
 bool core_batches_read(core_data *out, PyObject *dict);
 void core_batches_free(core_batches *batches);
 /* Sets the exception again that the user's code raised, if it did: an error of the library is then only its echo. */
@@ -130,7 +132,7 @@ PyObject *core_result_take(core_state *state, core_result *result);
 
 /* ---- types ---- */
 
-extern PyType_Spec core_job_spec, core_model_spec, core_block_spec;
+extern PyType_Spec core_job_spec, core_model_spec, core_block_spec, core_parquet_spec;
 PyObject *core_model_wrap(core_state *state, skimp_model *model); /* takes the model, also when it fails */
 skimp_model *core_model_of(core_state *state, PyObject *object);  /* NULL: an exception is set */
 

@@ -137,6 +137,12 @@ static skimp_status work_convert(void *context, skimp_error *error)
     return skimp_job_convert(work->job, work->path, error);
 }
 
+static skimp_status work_convert_through(void *context, skimp_error *error)
+{
+    job_work *work = context;
+    return skimp_job_convert_through(work->job, work->model, work->path, error);
+}
+
 static skimp_status work_predict(void *context, skimp_error *error)
 {
     job_work *work = context;
@@ -296,6 +302,20 @@ static PyObject *job_convert(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *job_convert_through(PyObject *self, PyObject *args)
+{
+    job_work work = { NULL };
+    PyObject *progress = Py_None, *model = NULL;
+    if (!PyArg_ParseTuple(args, "Os|O:convert_through", &model, &work.path, &progress)) {
+        return NULL;
+    }
+    work.model = core_model_of(core_state_of_type(Py_TYPE(self)), model);
+    if (work.model == NULL || !job_run((job_object *)self, work_convert_through, &work, progress)) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *job_predict(PyObject *self, PyObject *args)
 {
     job_work work = { NULL };
@@ -332,10 +352,12 @@ static PyObject *job_apply(PyObject *self, PyObject *args)
     job_work work = { .result = &result };
     PyObject *progress = Py_None, *model = NULL, *taken = NULL;
     const char *kind, *dtype = "float64", *indices_dtype = "int64";
-    if (!PyArg_ParseTuple(args, "Os|ssO:apply", &model, &kind, &dtype, &indices_dtype, &progress) ||
+    unsigned long long row_bytes = 0;
+    if (!PyArg_ParseTuple(args, "Os|ssOK:apply", &model, &kind, &dtype, &indices_dtype, &progress, &row_bytes) ||
         !core_result_begin(&result, kind, dtype, indices_dtype)) {
         return NULL;
     }
+    result.options.row_bytes = row_bytes;
     core_state *state = core_state_of_type(Py_TYPE(self));
     work.model = core_model_of(state, model);
     if (work.model != NULL && job_run((job_object *)self, work_apply, &work, progress)) {
@@ -402,11 +424,14 @@ static PyMethodDef methods[] = {
     { "plan", job_plan, METH_NOARGS, "The plan, as a dict with the keys of `skimp plan --json`." },
     { "fit", job_fit, METH_O, "fit(progress): the fitted Model; progress is called with a dict, or None." },
     { "convert", job_convert, METH_VARARGS, "convert(path, progress=None): writes a chunk store to keep." },
+    { "convert_through", job_convert_through, METH_VARARGS,
+      "convert_through(model, path, progress=None): writes a chunk store of what a model of steps makes of the "
+      "inputs." },
     { "predict", job_predict, METH_VARARGS, "predict(model, path, proba=False, progress=None): writes a CSV." },
     { "score", job_score, METH_VARARGS, "score(model, progress=None): fills the report's metrics." },
     { "apply", job_apply, METH_VARARGS,
-      "apply(model, kind, dtype='float64', indices_dtype='int64', progress=None): what the model makes of the inputs. "
-      "kind "
+      "apply(model, kind, dtype='float64', indices_dtype='int64', progress=None, row_bytes=0): what the model makes of "
+      "the inputs.  For each row so many bytes are charged besides, that the caller will make of it.  kind "
       "is 'label', 'decision', 'probability' or 'transform'; a Block of two dimensions, or of sparse data (values, "
       "indices, "
       "indptr, n_columns) of CSR." },

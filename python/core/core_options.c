@@ -119,6 +119,7 @@ static bool read_one(core_options *to, const char *key, PyObject *value)
                   { "skip_bad_rows", &o->skip_bad_rows },
                   { "spill_to_memory", &o->spill_to_memory },
                   { "partial", &o->partial },
+                  { "share", &o->share },
                   { "whole_process", &o->whole_process } };
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
         if (strcmp(strings[i].key, key) == 0) {
@@ -164,9 +165,11 @@ static bool read_one(core_options *to, const char *key, PyObject *value)
         const bool ok = whole(value, &number);
         o->max_memory = number;
         return ok;
-    } else if (strcmp(key, "hash_bits") == 0 || strcmp(key, "n_threads") == 0) {
+    } else if (strcmp(key, "hash_bits") == 0 || strcmp(key, "n_threads") == 0 || strcmp(key, "n_processes") == 0) {
         const bool ok = whole(value, &number);
-        *(key[0] == 'h' ? &o->hash_bits : &o->n_threads) = number > 1u << 20 ? 1u << 20 : (unsigned)number;
+        *(key[0] == 'h'   ? &o->hash_bits
+          : key[2] == 't' ? &o->n_threads
+                          : &o->n_processes) = number > 1u << 20 ? 1u << 20 : (unsigned)number;
         return ok;
     }
     PyErr_Format(PyExc_TypeError, "unknown option '%s'", key);

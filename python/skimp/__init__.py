@@ -17,6 +17,7 @@ if _TYPE_CHECKING:
     from skimp._files import load, save
     from skimp._from_sklearn import from_sklearn
     from skimp._planning import plan
+    from skimp._report import MemoryReport, Plan
     from skimp.dataset import Dataset
     from skimp.incremental import Incremental
 
@@ -25,6 +26,8 @@ __all__ = [
     "DataError",
     "Dataset",
     "Incremental",
+    "MemoryReport",
+    "Plan",
     "__version__",
     "config_context",
     "from_sklearn",
@@ -39,14 +42,21 @@ __all__ = [
 _HOMES = {
     "Dataset": "skimp.dataset",
     "Incremental": "skimp.incremental",
+    "MemoryReport": "skimp._report",
+    "Plan": "skimp._report",
     "from_sklearn": "skimp._from_sklearn",
     "load": "skimp._files",
     "plan": "skimp._planning",
     "save": "skimp._files",
 }
 
+# As scikit-learn's own, these are there after `import skimp` alone.
+_SUBMODULES = ("compose", "impute", "linear_model", "pipeline", "preprocessing")
+
 
 def __getattr__(name: str) -> _Any:
+    if name in _SUBMODULES:
+        return _importlib.import_module(f"skimp.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'skimp' has no attribute {name!r}")
     found = getattr(_importlib.import_module(_HOMES[name]), name)
@@ -55,4 +65,4 @@ def __getattr__(name: str) -> _Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_SUBMODULES])

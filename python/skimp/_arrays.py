@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,15 @@ DTYPES = {
 # Which columns a table's model has: see number_columns.
 COLUMN_ARRAYS = ("columns", "column_types", "column_places", "category_missing")
 
+FEATURE_ARRAYS = ("coef_",)  # attributes of estimators with a value for each feature
 
-def read(model: Any) -> dict[str, np.ndarray]:
-    """Return copies of all arrays of a model, by name."""
+
+def read(model: Any, names: Container[str] | None = None) -> dict[str, np.ndarray]:
+    """Return copies of arrays of a model, by name; names: those that are wanted, None: all."""
     arrays: dict[str, np.ndarray] = {}
     for i, (name, dtype, shape) in enumerate(model.arrays()):
+        if names is not None and name not in names:
+            continue
         arrays[name] = np.empty(shape, dtype=DTYPES[dtype])
         model.copy(i, arrays[name])
     return arrays

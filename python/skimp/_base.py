@@ -7,27 +7,28 @@ attribute that its user changes counts, as in scikit-learn.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import warnings
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skimp import _config, _core, _to_sklearn
 from skimp._arrays import COLUMN_ARRAYS, DTYPES, made_up_names, number_columns, read, strings
-from skimp._data import PART, Data, arranged, planned, resolve
+from skimp._data import PART, Data, arranged, is_data, is_dataset, planned, resolve
+from skimp._hints import warn_of
 from skimp._params import settings
 from skimp._progress import Teller, telling
 from skimp._report import MemoryReport, Plan
+from skimp._targets import is_target, own_target
+from skimp._traced import encoded_names
 
+ORDER_BYTES = 8  # of a row, while what comes of it gets into another order
 FORM_ARRAYS = ("sgd_moments", "sgd_scales")  # of dense columns, of sparse ones
 
 
@@ -131,10 +132,15 @@ def index_type(data: Data) -> str:
     return "int32" if is_narrow and indices.dtype.itemsize <= 4 else "int64"
 
 
+def is_in_place(values: np.ndarray, dtype: Any) -> bool:
+    """Say whether values take the memory of what they are exchanged for."""
+    return values.dtype.kind in "iuf" and values.dtype.itemsize == np.dtype(dtype).itemsize
+
+
 def exchange(label: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return values[label]: in the memory of label where the values are as wide, a part at a time."""
-    if values.dtype.kind not in "iuf" or values.dtype.itemsize != label.dtype.itemsize:
-        return values[label]
+    if not is_in_place(values, label.dtype):
+        return np.asarray(values[label])
     out = label.view(values.dtype)
     for i in range(0, len(label), PART):
         out[i : i + PART] = values[label[i : i + PART]]
@@ -164,7 +170,7 @@ class SkimpEstimator(BaseEstimator):
     # ---- settings that travel ----
 
     def __sklearn_clone__(self) -> Self:
-        copy = super().__sklearn_clone__()
+        copy: Self = super().__sklearn_clone__()
         carried = {**self.__dict__.get("_skimp_config", {}), **_config.current_context()}
         if carried:
             copy._skimp_config = carried
@@ -180,12 +186,7 @@ class SkimpEstimator(BaseEstimator):
         return {**state, "_skimp_config": carried} if carried else state
 
     def _job_config(self) -> dict[str, Any]:
-        config = _config.effective(self.__dict__.get("_skimp_config", {}))
-        return {
-            "max_memory": config["max_memory"] or 0,
-            "n_threads": config["n_threads"] or 0,
-            "spill_dir": config["spill_dir"],
-        }
+        return _config.job_options(self.__dict__.get("_skimp_config", {}))
 
     def _telling(self) -> AbstractContextManager[Teller | None]:
         """Return a context with who is told of progress."""
@@ -195,7 +196,8 @@ class SkimpEstimator(BaseEstimator):
 
     def _job_params(self) -> dict[str, Any]:
         """Return the parameters as the library takes them."""
-        return self.get_params(deep=False)
+        params: dict[str, Any] = self.get_params(deep=False)
+        return params
 
     def _job(self, data: Data, going_on: dict[str, Any] | None = None) -> Any:
         """Return a job that fits; `going_on` says from which model, if it is to go on from one."""
@@ -216,15 +218,12 @@ class SkimpEstimator(BaseEstimator):
 
     def _fit_job(self, data: Data, going_on: dict[str, Any] | None = None) -> None:
         job = self._job(data, going_on)
-        plan = planned(job, data)
         with self._telling() as tell:
             model = job.fit(tell)
         report = job.report()
-        self.memory_report_ = MemoryReport(plan, report)
+        self.memory_report_ = MemoryReport(planned(job, data), report)
         self._take(model, data)
-        for text in report["warnings"]:
-            if not self._is_silent(text):
-                warnings.warn(text, ConvergenceWarning if "converge" in text else UserWarning, stacklevel=4)
+        warn_of(report["warnings"], self._is_silent, stacklevel=4)
 
     def _is_silent(self, text: str) -> bool:
         """Say whether scikit-learn's class does not warn of this in `fit`."""
@@ -257,7 +256,7 @@ class SkimpEstimator(BaseEstimator):
 
     def _set_columns(self, arrays: dict[str, np.ndarray], data: Data | None = None) -> None:
         """Set the names and number of the input columns: those of a file, which `validate_data` has not seen."""
-        if "columns" in arrays:
+        if "columns" in arrays and self._skimp.meta["data"] != "sparse":
             names = strings(arrays["columns"])
             self.n_features_in_ = len(names)
             if data is None or data.has_names:
@@ -268,10 +267,9 @@ class SkimpEstimator(BaseEstimator):
     @property
     def encoded_feature_names_(self) -> np.ndarray:
         """Names of the features that `coef_` is over: a column of numbers, or a text of a column (``carrier_AA``)."""
-        names = getattr(self, "_skimp", Fitted({}, [], {})).meta.get("feature_names")
-        if names is None:
+        if not hasattr(self, "_skimp"):
             raise AttributeError(f"this {type(self).__name__} has no names of encoded features")
-        return np.array(json.loads(names), dtype=object)
+        return np.array(encoded_names(self._skimp.meta, self._skimp.arrays), dtype=object)
 
     @staticmethod
     def _labels(array: np.ndarray, data: Data | None) -> np.ndarray:
@@ -301,6 +299,8 @@ class SkimpEstimator(BaseEstimator):
             attribute = self._own(name)
             if array is None and attribute is not None:
                 array = np.ascontiguousarray(self._get_attribute(attribute, shape), dtype=DTYPES[dtype]).reshape(shape)
+            if array is None:
+                raise RuntimeError(f"the model's array {name!r} is neither kept nor an attribute")
             arrays.append((name, array))
         return _core.Model(*in_form(self._skimp.meta, arrays, sparse))
 
@@ -321,29 +321,53 @@ class SkimpEstimator(BaseEstimator):
 
     # ---- what a model makes of data ----
 
-    def _apply_data(self, data: Data, kind: str, dtype: str = "float64") -> Any:
-        """Return what the model makes of data, as `Job.apply` gives it."""
+    def _apply_data(self, data: Data, kind: str, dtype: str = "float64", row_bytes: int = 0) -> Any:
+        """Return what the model makes of data, as `Job.apply` gives it.
+
+        Parameters
+        ----------
+        row_bytes : int, default=0
+            What will be made of each row besides, which counts in the plan.
+        """
         job = _core.Job({**self._job_config(), **data.options})
+        if data.order is not None:
+            row_bytes += ORDER_BYTES
         with self._telling() as tell:
-            result = job.apply(self._model(is_sparse(job)), kind, dtype, index_type(data), tell)
+            result = job.apply(self._model(is_sparse(job)), kind, dtype, index_type(data), tell, row_bytes)
+        self._check_report(job.report())
         return result if data.order is None else arranged(result, data.order)
 
-    def _apply(self, X: Any, kind: str, dtype: str = "float64") -> np.ndarray:
+    def _check_report(self, report: dict[str, Any]) -> None:
+        """Raise or warn of what a model has found in data."""
+
+    def _apply(self, X: Any, kind: str, dtype: str = "float64", row_bytes: int = 0) -> np.ndarray:
         """Return what the model makes of X: rows by outputs."""
         check_is_fitted(self)
-        return np.asarray(self._apply_data(self._resolve(X, None, None, reset=False), kind, dtype))
+        return np.asarray(self._apply_data(self._resolve(X, None, None, reset=False), kind, dtype, row_bytes))
 
     def _write(self, X: Any, out: str | os.PathLike[str], proba: bool) -> None:
         """Write what the model predicts to a CSV file."""
         check_is_fitted(self)
-        job = _core.Job({**self._job_config(), **self._resolve(X, None, None, reset=False).options})
+        data = self._resolve(X, None, None, reset=False)
+        if data.order is not None:
+            raise ValueError("out: rows of a Dataset that are not in its order are not written: sort them first")
+        job = _core.Job({**self._job_config(), **data.options})
         with self._telling() as tell:
             job.predict(self._model(is_sparse(job)), os.fspath(out), proba, tell)
+        self._check_report(job.report())
+
+    def _holds_target(self, X: Any) -> bool:
+        """Say whether the targets to score by are in X: in files and streams, and in a frame that has the model's."""
+        return is_data(X) or own_target(X, getattr(self, "_skimp", Fitted({}, [], {})).meta) is not None
 
     def _score_file(self, X: Any, y: str | None, metric: str) -> float:
         """Return a metric of the model over files: y names their target, or it is that which the model was fitted on."""
         check_is_fitted(self)
-        job = _core.Job({**self._job_config(), **self._resolve(X, y, None, reset=False).options})
+        data = self._resolve(X, own_target(X, self._skimp.meta) if y is None else y, None, reset=False)
+        if y is None and is_dataset(X) and not is_target(X, self._skimp.meta):
+            data.options["target"] = X.target_name
+        job = _core.Job({**self._job_config(), **data.options})
         with self._telling() as tell:
             job.score(self._model(is_sparse(job)), tell)
-        return job.report()["metrics"][metric]
+        self._check_report(job.report())
+        return float(job.report()["metrics"][metric])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -23,6 +23,7 @@ from skimp._columns import (
     Table,
     arrow_table,
     is_pandas,
+    own_columns,
     pandas_names,
     pandas_table,
     table_shape,
@@ -56,9 +57,22 @@ def is_arrow_source(X: Any) -> bool:
 
 def is_chunks(X: Any) -> bool:
     """Say whether this is an iterator of chunks, or a function that returns one."""
-    return isinstance(X, Iterator) or (
-        callable(X) and not isinstance(X, type) and not hasattr(X, "shape") and not hasattr(X, "__array__")
-    )
+    return isinstance(X, Iterator) or is_called(X)
+
+
+def is_called(X: Any) -> bool:
+    """Say whether this is a function that returns chunks anew each time."""
+    if not callable(X) or isinstance(X, (type, Iterator)):
+        return False
+    return not (hasattr(X, "shape") or hasattr(X, "__array__") or is_arrow_source(X))
+
+
+def called(X: Callable[[], Any]) -> Iterator[Any]:
+    """Call a function of the user for chunks."""
+    chunks = X()
+    if not hasattr(chunks, "__iter__") or hasattr(chunks, "shape"):
+        raise TypeError(f"X is a function that is to return an iterator of chunks, and returned {type(chunks).__name__}")
+    return iter(chunks)
 
 
 def is_stream(X: Any) -> bool:
@@ -99,7 +113,7 @@ def _arrow_reader(X: Any) -> Iterator[Any]:
         return chain.from_iterable(_arrow_reader(frame) for frame in X.collect_batches(chunk_size=1 << 14))
     if hasattr(X, "scanner"):  # a dataset of pyarrow
         n = rows_at_once(len(X.schema.names))
-        return X.scanner(batch_size=n, batch_readahead=0, fragment_readahead=0, use_threads=False).to_batches()
+        return iter(X.scanner(batch_size=n, batch_readahead=0, fragment_readahead=0, use_threads=False).to_batches())
     if hasattr(X, "__arrow_c_stream__"):
         return iter(pa.RecordBatchReader.from_stream(X))
     if hasattr(X, "__arrow_c_array__"):
@@ -108,13 +122,15 @@ def _arrow_reader(X: Any) -> Iterator[Any]:
 
 
 def arrow_parts(batches: Iterator[Any], names: list[str] | None = None) -> Iterator[Table]:
-    """Yield record batches as tables; names: of these columns, in this order."""
+    """Yield record batches as tables; names: of these columns, in this order; None: of all but an index of pandas."""
     for batch in short_batches(batches):
-        yield arrow_table(batch if names is None else batch.select(names))
+        if names is None:
+            names = own_columns(batch.schema)
+        yield arrow_table(batch if names == batch.schema.names else batch.select(names))
 
 
 def _memmap_root(X: np.ndarray) -> Any:
-    root = X
+    root: Any = X
     while isinstance(root, np.ndarray) and not isinstance(root.base, mmap.mmap):
         root = root.base
     return root if isinstance(root, np.memmap) else None
@@ -128,14 +144,14 @@ def _place(X: np.ndarray) -> int | None:
     in_columns = X.strides[0] == item and X.strides[1] >= item * X.shape[0]
     if root is None or X.size == 0 or X.dtype.kind not in "biuf" or not X.dtype.isnative or not (in_rows or in_columns):
         return None
-    return root.offset + X.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    return int(root.offset + X.__array_interface__["data"][0] - root.__array_interface__["data"][0])
 
 
 def _read(fd: int, n_bytes: int, offset: int) -> np.ndarray:
     out = np.empty(n_bytes, dtype=np.uint8)
     done = 0
     while done < n_bytes:
-        got = os.preadv(fd, [out[done:]], offset + done)
+        got = os.preadv(fd, [out[done:].data], offset + done)
         if got == 0:
             raise OSError("the mapped file is shorter than its array")
         done += got
@@ -145,7 +161,7 @@ def _read(fd: int, n_bytes: int, offset: int) -> np.ndarray:
 def memmap_parts(X: np.memmap) -> Iterator[Table]:
     """Yield a memmap, some rows at a time, read from its file: mapped pages would count as memory."""
     first = _place(X)
-    assert first is not None
+    assert first is not None and X.filename is not None
     n_rows, n_columns = X.shape
     step = max(1, PREAD_BYTES // (X.itemsize * n_columns))
     fd = os.open(X.filename, os.O_RDONLY | os.O_CLOEXEC)
@@ -235,13 +251,21 @@ class Batches:
         How many rows there are; 0: not known.
     target, weight : Column or None
         Of all rows, in place of what comes with them.
+    again : callable or None
+        Gives the parts anew: the job reads them once a pass, and keeps nothing.  None: they come once.
     """
 
     def __init__(
-        self, parts: Iterator[Part], n_rows: int = 0, target: Column | None = None, weight: Column | None = None
+        self,
+        parts: Iterator[Part],
+        n_rows: int = 0,
+        target: Column | None = None,
+        weight: Column | None = None,
+        again: Callable[[], Iterator[Part]] | None = None,
     ) -> None:
         self.parts = parts
         self.n_rows = n_rows
+        self.again = again
         self.target = target
         self.weight = weight
         self.at = 0
@@ -284,9 +308,17 @@ class Batches:
         self.at += n
         return {**table, "target": target, "weight": weights}
 
+    def begin_again(self) -> None:
+        """Have the first batch come next."""
+        assert self.again is not None
+        self.parts = self.again()
+        self.first = None
+        self.at = 0
+
     def options(self) -> dict[str, Any]:
         """Return the data of a job."""
-        return {"kind": "batches", "next": self, "n_rows": self.n_rows}
+        again = None if self.again is None else self.begin_again
+        return {"kind": "batches", "next": self, "n_rows": self.n_rows, "again": again}
 
 
 def _alone(tables: Iterator[Table]) -> Iterator[Part]:
@@ -308,7 +340,12 @@ def parts_of(X: Any, wanted: list[str] | None = None) -> tuple[Iterator[Part], i
     if is_arrow_source(X):
         n_rows = X.height if is_polars(X) else getattr(X, "num_rows", 0)
         return _alone(_chosen(_arrow_reader(X), wanted)), n_rows
-    return chunk_parts(X() if not isinstance(X, Iterator) else X), 0
+    return chunk_parts(called(X) if is_called(X) else X), 0
+
+
+def parts_again(X: Any) -> Callable[[], Iterator[Part]] | None:
+    """Return what gives the parts of X once more; None: they come once."""
+    return (lambda: chunk_parts(called(X))) if is_called(X) else None
 
 
 def _chosen(batches: Iterator[Any], wanted: list[str] | None) -> Iterator[Table]:

@@ -22,14 +22,14 @@ BLOCKS = 16  # that make a chunk
 
 def row_bytes(X: Any) -> float:
     """Return what a row takes, in bytes."""
-    n = max(X.shape[0], 1)
+    n: int = max(X.shape[0], 1)
     if isinstance(X, Dataset):
         return 8.0 * X.shape[1]
     if sp.issparse(X):
-        return (X.data.nbytes + X.indices.nbytes) / n
+        return float(X.data.nbytes + X.indices.nbytes) / n
     if hasattr(X, "memory_usage"):
         return float(X.memory_usage(index=False, deep=False).sum()) / n
-    return getattr(X, "nbytes", 8 * n * X.shape[1]) / n
+    return float(getattr(X, "nbytes", 8 * n * X.shape[1])) / n
 
 
 def _take(X: Any, y: Any, weight: Any, rows: np.ndarray) -> Chunk:

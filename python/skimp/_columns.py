@@ -212,6 +212,13 @@ def arrow_column(name: Any, array: Any) -> Column:
     raise ValueError(f"column {str(name)!r} holds {kind}, which is neither numbers nor text: drop it")
 
 
+def own_columns(schema: Any) -> list[str]:
+    """Return the names of an Arrow schema's columns without those that pandas has made of a frame's index."""
+    about = schema.pandas_metadata if schema.metadata else None
+    index = {name for name in (about or {}).get("index_columns", ()) if isinstance(name, str)}
+    return [name for name in schema.names if name not in index]
+
+
 def arrow_table(batch: Any, drop: frozenset[str] = frozenset()) -> Table:
     """Return a record batch of Arrow without some columns."""
     columns = tuple(
@@ -223,8 +230,8 @@ def arrow_table(batch: Any, drop: frozenset[str] = frozenset()) -> Table:
 def table_names(table: Table) -> list[str] | None:
     """Return the names of a table's columns; None: it has none."""
     if table["kind"] == "columns":
-        names = [column[0] for column in table["columns"]]
-        return names if names and None not in names else None
+        own = [column[0] for column in table["columns"]]
+        return own if own and None not in own else None
     names = table.get("names")
     return None if names is None else list(names)
 
@@ -233,4 +240,5 @@ def table_shape(table: Table) -> tuple[int, int]:
     """Return the numbers of rows and columns."""
     if table["kind"] == "columns":
         return table["n_rows"], len(table["columns"])
-    return table["values"].shape if table["kind"] == "matrix" else table["shape"]
+    n_rows, n_columns = table["values"].shape if table["kind"] == "matrix" else table["shape"]
+    return n_rows, n_columns

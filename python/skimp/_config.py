@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from skimp import _core
+from skimp._processes import pool_size
 
 KEYS = ("max_memory", "n_threads", "spill_dir", "progress")
 
@@ -149,8 +150,8 @@ def get_config() -> dict[str, Any]:
     Returns
     -------
     settings : dict
-        By name: ``max_memory`` in bytes (None is half of what is free to this process), ``n_threads``, ``spill_dir``,
-        ``progress``.
+        By name: ``max_memory`` in bytes (None is half of what is free to this process, divided among the workers of a
+        pool), ``n_threads``, ``spill_dir``, ``progress``.
 
     Examples
     --------
@@ -184,7 +185,29 @@ def effective(carried: Mapping[str, Any]) -> dict[str, Any]:
     return {**dict.fromkeys(KEYS), **_environment(), **_process, **carried, **_context.get()}
 
 
+def job_options(carried: Mapping[str, Any], max_memory: int | None = None) -> dict[str, Any]:
+    """Return the options of a job of what carries these settings.
+
+    Parameters
+    ----------
+    max_memory : int, default=None
+        A budget of its own, before all others.
+    """
+    config = effective(carried)
+    size = max_memory if max_memory is not None else config["max_memory"]
+    return {
+        "max_memory": size or 0,
+        "n_processes": pool_size() if size is None else 1,
+        "share": True,
+        "n_threads": config["n_threads"] or 0,
+        "spill_dir": config["spill_dir"],
+    }
+
+
 def budget_bytes(carried: Mapping[str, Any]) -> int:
-    """Return the memory budget that holds for an estimator that carries these: where none is set, half of what is free."""
+    """Return the memory budget that holds for an estimator that carries these.
+
+    Where none is set, it is half of what is free, divided among the processes of a pool.
+    """
     size = effective(carried)["max_memory"]
-    return size if size is not None else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return size if size is not None else _core.default_memory() // pool_size()

@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skimp._batches import Batches, file_parts, is_polars, is_stream, mapped_file, parts_of
+from skimp._batches import Batches, file_parts, is_polars, is_stream, mapped_file, parts_again, parts_of
 from skimp._columns import (
     has_text,
     in_place,
@@ -92,7 +92,12 @@ def is_data(X: Any) -> bool:
 def arranged(result: Any, order: np.ndarray) -> Any:
     """Return what `Job.apply` returned with its rows in another order."""
     if not isinstance(result, tuple):
-        return np.asarray(result)[order]
+        rows = np.asarray(result)
+        if len(rows) != len(order):  # some come more than once
+            return rows[order]
+        for column in rows.T:
+            column[:] = column[order]
+        return rows
     values, indices, indptr, n_columns = result
     parts = (np.asarray(values), np.asarray(indices), np.asarray(indptr))
     rows = sp.csr_array(parts, shape=(len(parts[2]) - 1, n_columns))[order]
@@ -309,9 +314,18 @@ def _check_names(estimator: Any, table: dict[str, Any], reset: bool) -> None:
 
 
 def _batch_data(
-    estimator: Any, parts: Any, n_rows: int, y: Any, sample_weight: Any, *, reset: bool, y_kind: str | None, held: Any
+    estimator: Any,
+    parts: Any,
+    n_rows: int,
+    y: Any,
+    sample_weight: Any,
+    *,
+    reset: bool,
+    y_kind: str | None,
+    held: Any,
+    again: Any = None,
 ) -> Data:
-    """Return rows that come in batches as data."""
+    """Return rows that come in batches as data; again: what gives them once more."""
     data = Data({}, n_rows=n_rows or None, held=[held])
     names_target, names_weight = isinstance(y, str), isinstance(sample_weight, str)
     is_wanted = y_kind is not None
@@ -319,7 +333,7 @@ def _batch_data(
     weight = None
     if sample_weight is not None and not names_weight:
         weight = ("sample_weight", np.asarray(sample_weight, dtype=np.float64), None)
-    batches = Batches(parts, n_rows, target, weight)
+    batches = Batches(parts, n_rows, target, weight, again)
     data.has_names = table_names(batches.table) is not None
     data.has_source = True
     if is_wanted and y is None and not batches.has_target:
@@ -379,8 +393,8 @@ def _file_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: boo
 # ---- Datasets --------------------------------------------------------------------------------------------------------
 
 
-def _is_own(own: np.ndarray | None, given: Any) -> bool:
-    """Is this the Dataset's own column, as a meta-estimator has indexed it?"""
+def is_own(own: np.ndarray | None, given: Any) -> bool:
+    """Say whether this is the Dataset's own column, as a meta-estimator has indexed it."""
     if given is own:
         return True
     given = np.asarray(given)
@@ -409,8 +423,8 @@ def _dataset_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: 
         _need_target(estimator)
     if reset and estimator is not None:
         _forget_columns(estimator)
-    own_target = y is None or isinstance(y, str) or _is_own(X.target, y)
-    own_weight = sample_weight is None or isinstance(sample_weight, str) or _is_own(X.weight, sample_weight)
+    own_target = y is None or isinstance(y, str) or is_own(X.target, y)
+    own_weight = sample_weight is None or isinstance(sample_weight, str) or is_own(X.weight, sample_weight)
     if own_target and own_weight and not X._repeats:
         if y is not None and not isinstance(y, str) and np.asarray(y).dtype.kind in "biu":
             data.label_dtype = np.asarray(y).dtype
@@ -448,7 +462,7 @@ def resolve(
     encode : bool, default=None
         Text of frames is one-hot encoded; None: for those that learn to tell something, and models of text.
     """
-    own = {"reset": reset, "y_kind": y_kind}
+    own: dict[str, Any] = {"reset": reset, "y_kind": y_kind}
     if is_path(X):
         return _file_data(estimator, X, y, sample_weight, **own)
     if is_dataset(X):
@@ -458,10 +472,11 @@ def resolve(
         return _batch_data(estimator, parts, n_rows, y, sample_weight, **own, held=X)
     if is_polars(X) or is_stream(X):
         parts, n_rows = parts_of(X, None if reset or isinstance(y, str) else _model_columns(estimator))
-        data = _batch_data(estimator, parts, n_rows, y, sample_weight, **own, held=X)
-        return data
+        return _batch_data(estimator, parts, n_rows, y, sample_weight, **own, held=X, again=parts_again(X))
     if is_pandas(X) and not hasattr(X, "sparse") and _takes_frame(X, reset, y_kind, encode):
         return _pandas_data(estimator, X, y, sample_weight, **own)
+    if isinstance(X, (list, tuple)) and len(X) > 0 and all(is_path(part) for part in X):
+        raise TypeError("X is a list of texts: several files are given as skimp.Dataset([...]), or as one glob")
     if isinstance(y, (str, os.PathLike)):
         raise TypeError("y: the name of a column is for data from a file or a frame")
     return array_data(estimator, X, y, sample_weight, reset=reset, y_kind=y_kind, allow_nan=allow_nan, **checks)

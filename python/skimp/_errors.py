@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class BudgetError(MemoryError):
     """The memory budget is too small for the work.
@@ -119,6 +121,11 @@ def make(
     code: str, requested: int, in_use: int, limit: int, minimum_bytes: int, row: int, column: str, file: str, message: str
 ) -> BaseException:
     """Make the exception of an error of the library; called by the extension module."""
+    from skimp._hints import in_python  # here, since it imports scikit-learn, which `import skimp` need not
+
+    if re.fullmatch(r"/proc/\d+/fd/\d+", file):  # the store of a Dataset has no name of its own
+        message, file = message.replace(file, "the Dataset"), ""
+    message = in_python(message)
     match code:
         case "budget":
             return BudgetError(message, requested, in_use, limit, minimum_bytes or None)

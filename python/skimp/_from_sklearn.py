@@ -9,31 +9,39 @@ from typing import Any
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer as TheirColumnTransformer
 from sklearn.pipeline import Pipeline as TheirPipeline
+from sklearn.preprocessing import OneHotEncoder as TheirOneHotEncoder
 
 from skimp import _registry
 from skimp._base import SkimpEstimator
 from skimp.compose import ColumnTransformer
 from skimp.pipeline import Pipeline
+from skimp.preprocessing import OneHotEncoder
 
 
 def _convert(estimator: Any, place: str, left: list[str]) -> Any:
-    if isinstance(estimator, (str, type(None), SkimpEstimator, Pipeline, ColumnTransformer)):
-        return estimator if isinstance(estimator, (str, type(None))) else clone(estimator)
+    if isinstance(estimator, (str, type(None))):
+        return estimator
+    if isinstance(estimator, (SkimpEstimator, Pipeline, ColumnTransformer, OneHotEncoder)):
+        return clone(estimator)
+    within = f"{place}__" if place else ""
     if type(estimator) is TheirPipeline:
-        steps = [(name, _convert(step, f"{place}{name}", left)) for name, step in estimator.steps]
+        steps = [(name, _convert(step, f"{within}{name}", left)) for name, step in estimator.steps]
         return Pipeline(steps, **_others(estimator, "steps"))
     if type(estimator) is TheirColumnTransformer:
-        parts = [(name, _convert(part, f"{place}{name}", left), columns) for name, part, columns in estimator.transformers]
-        return ColumnTransformer(parts, **_others(estimator, "transformers"))
-    own = _registry.ours(estimator)
+        parts = [
+            (name, _convert(part, f"{within}{name}", left), columns) for name, part, columns in estimator.transformers
+        ]
+        rest = _convert(estimator.remainder, f"{within}remainder", left)
+        return ColumnTransformer(parts, remainder=rest, **_others(estimator, "transformers", "remainder"))
+    own = OneHotEncoder if type(estimator) is TheirOneHotEncoder else _registry.ours(estimator)
     if own is None:
         left.append(f"{place or 'the estimator'} ({type(estimator).__name__})")
         return clone(estimator)
-    return own(**estimator.get_params(deep=False))
+    return own(**clone(estimator).get_params(deep=False))
 
 
-def _others(estimator: Any, parts: str) -> dict[str, Any]:
-    return {name: value for name, value in estimator.get_params(deep=False).items() if name != parts}
+def _others(estimator: Any, *parts: str) -> dict[str, Any]:
+    return {name: value for name, value in clone(estimator).get_params(deep=False).items() if name not in parts}
 
 
 def from_sklearn(estimator: BaseEstimator) -> Any:
@@ -62,5 +70,10 @@ def from_sklearn(estimator: BaseEstimator) -> Any:
     left: list[str] = []
     own = _convert(estimator, "", left)
     if left:
-        warnings.warn(f"skimp does not have, and leaves as they are: {', '.join(left)}", UserWarning, stacklevel=2)
+        warnings.warn(
+            f"skimp does not have, and leaves as they are: {', '.join(left)}; "
+            "with them, data is arrays and frames, not files",
+            UserWarning,
+            stacklevel=2,
+        )
     return own

@@ -9,10 +9,11 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from skimp._columns import Table, arrow_table
+from skimp._columns import Table, arrow_table, own_columns
 
 ARROW_ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow"}
 BATCH_BYTES = 4 << 20  # of numbers in a batch, about
+PARQUET_ROWS = 1 << 13  # of a batch: its columns stay in the caches
 
 
 def is_path(X: Any) -> bool:
@@ -84,18 +85,18 @@ def _arrow_batches(path: str) -> Iterator[Any]:
 
 
 def arrow_names(paths: tuple[str, ...], kind: str) -> list[str]:
-    """Return the names of the columns of Arrow or Parquet files."""
+    """Return the names of the columns of Arrow or Parquet files, without those of an index of pandas."""
     pa = pyarrow()
     if kind == "parquet":
         from pyarrow import parquet
 
-        return list(parquet.read_schema(paths[0]).names)
+        return own_columns(parquet.read_schema(paths[0]))
     with pa.OSFile(paths[0]) as source:
         try:
-            return list(pa.ipc.open_file(source).schema.names)
+            return own_columns(pa.ipc.open_file(source).schema)
         except pa.ArrowInvalid:
             source.seek(0)
-            return list(pa.ipc.open_stream(source).schema.names)
+            return own_columns(pa.ipc.open_stream(source).schema)
 
 
 def arrow_rows(paths: tuple[str, ...], kind: str) -> int:
@@ -114,7 +115,7 @@ def arrow_file_tables(paths: tuple[str, ...], kind: str, names: list[str]) -> It
         if kind == "parquet":
             from skimp._parquet import parquet_tables
 
-            yield from parquet_tables(path, names, rows_at_once(len(names)))
+            yield from parquet_tables(path, names, min(PARQUET_ROWS, rows_at_once(len(names))))
         else:
             for batch in short_batches(batch.select(names) for batch in _arrow_batches(path)):
                 yield arrow_table(batch)

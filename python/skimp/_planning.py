@@ -50,4 +50,5 @@ def plan(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> Pl
     """
     if not hasattr(estimator, "_plan"):
         raise TypeError(f"{type(estimator).__name__} is no estimator of skimp: skimp.from_sklearn makes one of it")
-    return clone(estimator)._plan(X, y, sample_weight)
+    found: Plan = clone(estimator)._plan(X, y, sample_weight)
+    return found

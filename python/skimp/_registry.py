@@ -18,7 +18,7 @@ def estimators() -> dict[str, type[Any]]:
         for item in module.__all__:
             estimator = getattr(module, item)
             if isinstance(estimator, type) and "_core_name" in vars(estimator):
-                found[estimator._core_name] = estimator
+                found[vars(estimator)["_core_name"]] = estimator
     return found
 
 
@@ -36,5 +36,9 @@ def ours(estimator: Any) -> type[Any] | None:
 
 def theirs(estimator: type[Any]) -> type[Any]:
     """Return scikit-learn's class of the same module and name."""
+    for base in estimator.__mro__:
+        if base.__name__ == estimator.__name__ and base.__module__.startswith("sklearn."):
+            return base
     module = importlib.import_module(estimator.__module__.replace("skimp", "sklearn", 1))
-    return getattr(module, estimator.__name__)
+    found: type[Any] = getattr(module, estimator.__name__)
+    return found

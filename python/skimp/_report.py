@@ -19,6 +19,11 @@ def _seconds(seconds: float) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
+def _at_least(size: int) -> str:
+    """Return MiB, rounded up: a budget of what is printed works."""
+    return f"{math.ceil(size / MIB * 10) / 10:.1f}"
+
+
 def _table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> str:
     columns = range(len(head))
     width = [max(len(row[k]) for row in [head, *rows]) for k in columns]
@@ -44,6 +49,11 @@ class Plan:
     """What a fit will take, said before it runs.
 
     `skimp.plan` returns it; it prints as a table, in a notebook too.
+
+    Parameters
+    ----------
+    values : mapping
+        The attributes, as a job gives them.
 
     Attributes
     ----------
@@ -82,6 +92,16 @@ class Plan:
     has_source : bool
         The rows come from a source of its own (a stream, an iterator, pyarrow): what that takes is not known, and not
         in the figures.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import skimp
+    >>> from skimp.linear_model import Ridge
+    >>> X = np.zeros((1000, 4))
+    >>> plan = skimp.plan(Ridge(), X, X[:, 0])
+    >>> plan.rows, plan.exact, plan.store
+    (1000, True, 'caller')
     """
 
     exact: bool
@@ -106,12 +126,13 @@ class Plan:
         self.__dict__.update(values)
 
     def _rows(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]]
         rows = [(f"  {tag}", f"{size / MIB:.1f}") for tag, size in self.memory.items() if size > 0]
         if self.has_source:
             rows.append(("  source, beside these", "unknown"))
-        rows.append(("peak, at most", f"{self.peak_bytes / MIB:.1f}"))
+        rows.append(("peak, at most", _at_least(self.peak_bytes)))
         rows.append(("budget", f"{self.budget_bytes / MIB:.1f}"))
-        rows.append(("smallest budget", f"{self.minimum_bytes / MIB:.1f}"))
+        rows.append(("smallest budget", _at_least(self.minimum_bytes)))
         rows.append(("disk", f"{self.disk_bytes / MIB:.1f}"))
         rows.append(("passes", f"{self.passes_expected:.1f}"))
         rows.append(("time, roughly", _seconds(self.seconds)))
@@ -129,6 +150,13 @@ class MemoryReport:
     """What a fit was planned to take, and what it took.
 
     It is the attribute `memory_report_` of what was fitted; it prints as a table, in a notebook too.
+
+    Parameters
+    ----------
+    plan : mapping
+        What was planned, as a job gives it.
+    report : mapping
+        What came of it, likewise.
 
     Attributes
     ----------
@@ -152,6 +180,15 @@ class MemoryReport:
         Threads that worked.
     source_bytes : int or None
         What a source of its own took beside these: growth that nothing was charged for.  None: there was none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimp.linear_model import Ridge
+    >>> X = np.arange(12.0).reshape(6, 2)
+    >>> report = Ridge().fit(X, X[:, 0]).memory_report_
+    >>> report.charged_peak_bytes <= report.plan.peak_bytes
+    True
     """
 
     plan: Plan

@@ -6,20 +6,19 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 
 from skimp import _config, _core
-from skimp._batches import Batches, file_parts, is_polars, is_stream, label_column, mapped_file, parts_of
-from skimp._columns import Table, is_pandas, table_names, texts
-from skimp._paths import arrow_format, is_path, paths_of
+from skimp._columns import Table, texts
+from skimp._encoder import Encoder, csr_table, narrow, values_of
+from skimp._progress import telling
+from skimp._sources import Reading, kept_store, source_of
 
 __all__ = ["Dataset"]
-
-MOST_DENSE = 4096  # encoded columns of a chunk that is an array
 
 
 def _close(fd: int, owner: int) -> None:
@@ -33,6 +32,9 @@ class Dataset:
 
     It stands for X wherever X may be given, and inside scikit-learn's meta-estimators: ``cross_val_score``,
     ``GridSearchCV`` and the like take rows of it by views, which copy nothing.
+
+    Transformers return it too, of files, streams and Datasets: such a one is lazy.  Its rows are computed, and kept on
+    disk, when something is first asked of them.
 
     Parameters
     ----------
@@ -48,6 +50,22 @@ class Dataset:
         ``"csv"``, ``"tsv"``, ``"svmlight"``, ``"npy"``, ``"parquet"``, ``"arrow"``; None: by name and first bytes.
     max_memory : str or int, default=None
         Budget for parsing and for `chunks`; None: that of `skimp.config_context`.
+    on_missing : {"error", "drop"}, default="error"
+        Rows that miss the target, the weight or (where no step imputes it) a value: kept as missing, and an error for the
+        estimator that cannot take them; or left out.
+    on_bad_row : {"error", "skip"}, default="error"
+        Rows of text files with too many or too few values, or text in a column of numbers.
+    delimiter : str, default=None
+        Of CSV, one character; None: found out.
+    header : bool, default=None
+        Whether the first row of CSV holds names; None: found out.
+    zero_based : bool, default=None
+        Whether indices of svmlight begin at 0; None: found out.
+    index64 : bool, default=False
+        Whether indices of svmlight may need 64 bits.
+    hash_bits : int, default=0
+        Text columns are hashed into ``2 ** hash_bits`` features, rather than one-hot encoded with a feature for each text;
+        `chunks` and `take` are not to be had then.
 
     Attributes
     ----------
@@ -84,6 +102,15 @@ class Dataset:
     >>> with skimp.Dataset(X, target=X.sum(axis=1)) as data:
     ...     cross_val_score(Ridge(alpha=1e-9), data, data.target, cv=2).round(3)
     array([1., 1.])
+
+    So do transformers, and return another:
+
+    >>> from skimp.preprocessing import MinMaxScaler
+    >>> with skimp.Dataset(X, target=X.sum(axis=1)) as data:
+    ...     scaled = MinMaxScaler().fit_transform(data)
+    ...     print(scaled.take([0, 5])[0])
+    [[0. 0.]
+     [1. 1.]]
     """
 
     _is_skimp_dataset = True
@@ -97,8 +124,17 @@ class Dataset:
         drop: Sequence[str] | None = None,
         format: str | None = None,
         max_memory: str | int | None = None,
+        on_missing: str = "error",
+        on_bad_row: str = "error",
+        delimiter: str | None = None,
+        header: bool | None = None,
+        zero_based: bool | None = None,
+        index64: bool = False,
+        hash_bits: int = 0,
     ) -> None:
+        reading = Reading(on_missing, on_bad_row, delimiter, header, zero_based, index64, hash_bits)
         self._max_memory = None if max_memory is None else _config.parse_size(max_memory)
+        self._carried: dict[str, Any] = {}
         self._owner: Dataset | None = None
         self._bits: np.ndarray | None = None
         self._order: np.ndarray | None = None
@@ -110,7 +146,9 @@ class Dataset:
         self._has_names = True
         self._closed = False
         self._target_text = target if isinstance(target, str) else None
-        kept = self._kept_store(files_or_data)
+        if getattr(type(files_or_data), "_is_skimp_dataset", False):
+            raise TypeError("a Dataset is one already: take rows of it by data[rows]")
+        kept = kept_store(files_or_data)
         if kept is not None:
             if target is not None or weight is not None or drop:
                 raise ValueError(
@@ -118,79 +156,30 @@ class Dataset:
                 )
             self._path = kept
         else:
-            self._convert(self._source(files_or_data, target, weight, tuple(drop or ()), format))
+            columns = (target, weight, tuple(drop or ()))
+            source = source_of(files_or_data, *columns, format, max_memory=self._max_memory, reading=reading)
+            self._has_names = source.has_names
+            self._convert(source.options)
         self._describe()
 
     # ---- making ----
 
-    @staticmethod
-    def _kept_store(given: Any) -> str | None:
-        if not is_path(given):
-            return None
-        paths = paths_of(given)
-        is_store = len(paths) == 1 and os.path.isfile(paths[0]) and _core.file_kind(paths[0]) == "store"
-        return paths[0] if is_store else None
-
     def _config(self) -> dict[str, Any]:
-        config = _config.effective({} if self._max_memory is None else {"max_memory": self._max_memory})
-        memory = self._max_memory if self._max_memory is not None else config["max_memory"]
-        return {"max_memory": memory or 0, "n_threads": config["n_threads"] or 0, "spill_dir": config["spill_dir"]}
+        return _config.job_options(self._carried, self._max_memory)
 
-    def _source(
-        self, given: Any, target: Any, weight: Any, drop: tuple[str, ...], format: str | None
-    ) -> dict[str, Any]:
-        """Return what a job reads."""
-        by_name = {
-            "target": target if isinstance(target, str) else None,
-            "weight": weight if isinstance(weight, str) else None,
-            "drop": drop,
-        }
-        arrays = (
-            None if target is None or isinstance(target, str) else label_column("y", np.asarray(target)),
-            None
-            if weight is None or isinstance(weight, str)
-            else ("sample_weight", np.asarray(weight, dtype=np.float64), None),
-        )
-        if getattr(type(given), "_is_skimp_dataset", False):
-            raise TypeError("a Dataset is one already: take rows of it by data[rows]")
-        is_list = isinstance(given, (list, tuple)) and len(given) > 0 and all(is_path(item) for item in given)
-        if is_path(given) or is_list:
-            paths = tuple(os.fspath(item) for item in given) if is_list else paths_of(given)
-            kind = arrow_format(paths, format)
-            if kind is not None:
-                batches = Batches(*file_parts(paths, kind, frozenset(drop)), *arrays)
-                return {**by_name, "drop": (), "data": batches.options()}
-            if arrays != (None, None):
-                with Dataset(list(paths), drop=drop, format=format, max_memory=self._max_memory) as plain:
-                    self._convert({**by_name, "drop": (), "data": _with_arrays(plain, arrays)})
-                return {}
-            self._has_names = format != "npy" and not all(path.endswith(".npy") for path in paths)
-            return {**by_name, "inputs": paths, "format": format}
-        if is_pandas(given) or is_polars(given) or mapped_file(given) or is_stream(given):
-            batches = Batches(*parts_of(given), *arrays)
-            self._has_names = table_names(batches.table) is not None
-            return {**by_name, "data": batches.options()}
-        if not sp.issparse(given):
-            given = np.asarray(given)
-        elif given.format not in ("csr", "csc"):
-            given = given.tocsr()
-        self._has_names = False
-        own: dict[str, Any] = {"kind": "matrix", "values": given, "names": None}
-        if sp.issparse(given):
-            own = {"kind": given.format, "shape": given.shape, "values": given.data}
-            own |= {"indices": given.indices, "indptr": given.indptr}
-        return {**by_name, "data": {**own, "target": arrays[0], "weight": arrays[1]}}
+    def _convert(self, options: dict[str, Any], write: Callable[[Any, str, Any], object] = _core.Job.convert) -> None:
+        """Have a job write what it reads into a store that only this holds.
 
-    def _convert(self, options: dict[str, Any]) -> None:
-        """Parse into a file that has no name once it is open here: whatever ends the process, it is gone."""
-        if not options:
-            return
+        The file has no name once it is open here: whatever ends the process, it is gone.
+        """
         config = self._config()
         directory = config["spill_dir"] or os.environ.get("TMPDIR") or "/var/tmp"
+        _core.spill_check(directory)
         with tempfile.TemporaryDirectory(prefix="skimp-", dir=directory) as own:
             path = os.path.join(own, "data.skimp")
-            progress = _config.effective({})["progress"]
-            _core.Job({**config, **options}).convert(path, progress if callable(progress) else None)
+            job = _core.Job({**config, **options})
+            with telling(_config.effective(self._carried)["progress"]) as tell:
+                write(job, path, tell)
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._path = f"/proc/{os.getpid()}/fd/{fd}"
         self._finalizer = weakref.finalize(self, _close, fd, os.getpid())
@@ -199,11 +188,12 @@ class Dataset:
         job = _core.Job({**self._config(), "inputs": (self._path,)})
         plan = job.plan()
         columns = job.columns()
-        self._n_all = self._n = plan["rows"]
+        self._n: int = plan["rows"]
+        self._n_all = self._n
         self._bytes = os.stat(self._path).st_size
         is_sparse = [kind for _, kind, _ in columns] == ["sparse"]
         self.columns: list[str] | None = None if is_sparse else [name for name, _, role in columns if role == "feature"]
-        self._n_columns = plan["features"] if self.columns is None else len(self.columns)
+        self._n_columns: int = plan["features"] if self.columns is None else len(self.columns)
         named = {role: name for name, _, role in columns}
         self.target_name: str | None = named.get("target")
         self.weight_name: str | None = named.get("weight")
@@ -333,21 +323,22 @@ class Dataset:
         targets, weights = np.empty(self._n), np.empty(self._n if self.weight_name is not None else 0)
         at = 0
         for chunk in self._chunks():
-            rows = slice(at, at + chunk["n_rows"])
-            at = rows.stop
+            part = slice(at, at + chunk["n_rows"])
+            at = part.stop
             labels = np.array([*chunk["labels"], None], dtype=object) if chunk.get("labels") is not None else labels
             if chunk["target"] is not None:
-                targets[rows] = _values(chunk["target"])
+                targets[part] = values_of(chunk["target"])
             if chunk["weight"] is not None:
-                weights[rows] = _values(chunk["weight"])
+                weights[part] = values_of(chunk["weight"])
         if self.target_name is not None:
-            self._target = labels[targets.astype(np.intp)] if labels is not None else _narrow(targets)
+            self._target = labels[targets.astype(np.intp)] if labels is not None else narrow(targets)
         self._weight = weights if self.weight_name is not None else None
         self._has_read = True
 
     @staticmethod
     def _next_chunk(job: Any, with_texts: bool = False) -> dict[str, Any] | None:
-        return job.next_chunk(with_texts)
+        chunk: dict[str, Any] | None = job.next_chunk(with_texts)
+        return chunk
 
     def _chunks(self) -> Iterator[dict[str, Any]]:
         """Yield the chunks of the rows in the store's order; the first one has the texts."""
@@ -368,10 +359,10 @@ class Dataset:
             if "texts" in chunk:
                 own_texts = [None if given is None else texts(given) for given in chunk["texts"]]
             if "indptr" in chunk:
-                yield _csr_table(chunk)
+                yield csr_table(chunk)
                 continue
             columns = [
-                (name, _values(pair), own_texts[i])
+                (name, values_of(pair), own_texts[i])
                 for i, (name, pair) in enumerate(zip(self.columns or [], chunk["columns"], strict=True))
             ]
             yield {"kind": "columns", "n_rows": chunk["n_rows"], "columns": tuple(columns)}
@@ -391,17 +382,17 @@ class Dataset:
         weight : ndarray or None
             Sample weights.
         """
-        encoder: _Encoder | None = None
+        encoder: Encoder | None = None
         labels: np.ndarray | None = None
         is_whole = self.target_name is not None and (self._owner or self)._is_whole()
         for chunk in self._chunks():
             if encoder is None:
-                encoder = _Encoder(chunk)
+                encoder = Encoder(chunk)
                 labels = None if chunk.get("labels") is None else np.array([*chunk["labels"], None], dtype=object)
-            y = None if chunk["target"] is None else _values(chunk["target"])
+            y = None if chunk["target"] is None else values_of(chunk["target"])
             if y is not None:
                 y = labels[y.astype(np.intp)] if labels is not None else y.astype(np.int64) if is_whole else y.copy()
-            yield encoder(chunk), y, None if chunk["weight"] is None else _values(chunk["weight"]).copy()
+            yield encoder(chunk), y, None if chunk["weight"] is None else values_of(chunk["weight"]).copy()
 
     def _is_whole(self) -> bool:
         target = self.target
@@ -474,71 +465,3 @@ class Dataset:
         if root is not None:
             self._owner = object.__new__(Dataset)
             self._owner.__setstate__(root)
-
-
-def _values(pair: tuple[str, bytes]) -> np.ndarray:
-    return np.frombuffer(pair[1], dtype=pair[0])
-
-
-def _narrow(values: np.ndarray) -> np.ndarray:
-    is_whole = np.isfinite(values).all() and bool((values == np.floor(values)).all())
-    return values.astype(np.int64) if is_whole else values
-
-
-def _csr_table(chunk: dict[str, Any]) -> Table:
-    indices, indptr = _values(chunk["indices"]), _values(chunk["indptr"])
-    values = None if chunk["values"] is None else _values(chunk["values"])
-    shape = (chunk["n_rows"], chunk["n_columns"])
-    return {"kind": "csr", "shape": shape, "values": values, "indices": indices, "indptr": indptr}
-
-
-def _with_arrays(data: Dataset, arrays: tuple[Any, Any]) -> dict[str, Any]:
-    parts = ((table, None, None) for table in data._tables())
-    return Batches(parts, len(data), *arrays).options()
-
-
-class _Encoder:
-    """Makes arrays of chunks: numbers as doubles, text one-hot, its texts in ascending order."""
-
-    def __init__(self, first: dict[str, Any]) -> None:
-        self.n_columns = first["n_columns"]
-        self.ranks: list[np.ndarray | None] = []
-        self.first: list[int] = []
-        at = 0
-        for given in first["texts"]:
-            self.first.append(at)
-            if given is None:
-                self.ranks.append(None)
-                at += 1
-            else:
-                rank = np.empty(len(given), dtype=np.int64)
-                rank[sorted(range(len(given)), key=lambda k, given=given: given[k].encode())] = np.arange(len(given))
-                self.ranks.append(rank)
-                at += len(given)
-        self.n_encoded = at
-
-    def __call__(self, chunk: dict[str, Any]) -> Any:
-        n = chunk["n_rows"]
-        if "indptr" in chunk:
-            table = _csr_table(chunk)
-            values = np.ones(len(table["indices"])) if table["values"] is None else table["values"].astype(np.float64)
-            return sp.csr_array((values, table["indices"].copy(), table["indptr"].copy()), shape=table["shape"])
-        rows = np.arange(n)
-        if self.n_encoded <= MOST_DENSE:
-            X = np.zeros((n, self.n_encoded))
-            for pair, rank, first in zip(chunk["columns"], self.ranks, self.first, strict=True):
-                values = _values(pair)
-                if rank is None:
-                    X[:, first] = values
-                else:
-                    known = values >= 0
-                    X[rows[known], first + rank[values[known]]] = 1
-            return X
-        parts = []
-        for pair, rank, first in zip(chunk["columns"], self.ranks, self.first, strict=True):
-            values = _values(pair)
-            known = values >= 0 if rank is not None else np.ones(n, dtype=bool)
-            places = first + (rank[values[known]] if rank is not None else np.zeros(n, dtype=np.int64))
-            parts.append((np.ones(len(places)) if rank is not None else values, rows[known], places))
-        data, row, column = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return sp.coo_array((data, (row, column)), shape=(n, self.n_encoded)).tocsr()

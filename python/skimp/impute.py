@@ -16,9 +16,11 @@ from sklearn.impute import MissingIndicator
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from skimp._arrays import strings
 from skimp._base import Fitted, float_type, like, plain_data
-from skimp._data import MOST_EXACT, PART, Data, is_path
-from skimp._transformer import FLOATS, Transformer
+from skimp._data import MOST_EXACT, PART, Data, is_data
+from skimp._outputs import framed, is_arrow_frame
+from skimp._transformer import FLOATS, Transformer, role_name
 
 __all__ = ["SimpleImputer"]
 
@@ -114,6 +116,12 @@ class SimpleImputer(Transformer):
     _core_name = "simple_imputer"
     _attributes = ("statistics_",)
     _allow_nan = True
+    _fills_texts = False  # what a job has learnt of text columns
+
+    statistics_: np.ndarray
+    indicator_: Any
+    _fit_dtype: np.dtype
+    _fill_dtype: np.dtype
 
     def __init__(
         self,
@@ -230,8 +238,8 @@ class SimpleImputer(Transformer):
         ----------
         X : array-like, sparse matrix, frame, path, stream or Dataset
             Shape (n_samples, n_features).
-        y : None
-            Ignored.
+        y : str, default=None
+            Name of the target's column, which is left out; anything else is ignored.
 
         Returns
         -------
@@ -239,9 +247,10 @@ class SimpleImputer(Transformer):
             Fitted.
         """
         self.__dict__.pop("_skimp", None)
-        if is_path(X):
+        self.__dict__.pop("_fills_texts", None)
+        if is_data(X) and not is_arrow_frame(X):
             self._fit_dtype = self._fill_dtype = np.dtype(np.float64)
-            self._fit(X, None, None)
+            self._fit(X, role_name(y), None)
             return self
         if self.strategy not in STRATEGIES and not callable(self.strategy):
             raise ValueError(f"strategy={self.strategy!r}: one of {', '.join(STRATEGIES)}, or a callable, is expected")
@@ -261,6 +270,15 @@ class SimpleImputer(Transformer):
             self._fit_dtype = self._fill_dtype = np.dtype(np.float64)
         features = own.get(f"{self._prefix}indicator_.features_")
         self._set_indicator(features, len(self.statistics_))
+
+    def _take_texts(self, own: dict[str, np.ndarray]) -> None:
+        """Take over what a job has learnt of text columns; with that, Python fills texts in."""
+        known = own["statistics_known"].astype(bool)
+        self.statistics_ = np.array(strings(own["statistics_"]), dtype=object)
+        self.statistics_[~known] = np.nan
+        self._fit_dtype = self._fill_dtype = np.dtype(object)
+        self._fills_texts = True
+        self._set_indicator(own.get("indicator_.features_"), len(known))
 
     def _set_indicator(self, features: np.ndarray | None, n: int) -> None:
         if features is None:
@@ -320,20 +338,22 @@ class SimpleImputer(Transformer):
 
         Returns
         -------
-        X_out : ndarray, sparse matrix or frame
-            Shape (n_samples, n_features_out).
+        X_out : ndarray, sparse matrix, frame or Dataset
+            Shape (n_samples, n_features_out); of a path, a stream or a Dataset a `skimp.Dataset`, computed when it is used.
         """
         check_is_fitted(self)
-        if is_path(X):
+        if (is_data(X) and not is_arrow_frame(X)) or self._has_text():
             return super().transform(X)
-        X = self._checked(X, in_fit=False)
+        return framed(self, self._transform_array(self._checked(X, in_fit=False)), X)
+
+    def _transform_array(self, X: Any) -> Any:
         left_out = self._left_out()
         if left_out.any() and not self.keep_empty_features:
             which = getattr(self, "feature_names_in_", np.arange(X.shape[1]))[left_out]
             warnings.warn(
                 f"Skipping features without any observed values: {which}. At least one non-missing value is needed"
                 f" for imputation with strategy='{self.strategy}'.",
-                stacklevel=2,
+                stacklevel=3,
             )
         if not hasattr(self, "_skimp") or not self._is_plain(X):
             return self._transform_columns(X, left_out)
@@ -350,6 +370,12 @@ class SimpleImputer(Transformer):
             own[i : i + PART] = result[i : i + PART].astype(dtype)
         return own
 
+    def _missing(self, column: np.ndarray) -> np.ndarray:
+        """Return where values are missing; where a job has learnt of text, however that is written."""
+        if self._fills_texts and column.dtype.kind == "O":
+            return np.fromiter((value is None or _is_na(value) or _is_nan(value) for value in column), dtype=bool, count=len(column))
+        return _mask(column, self.missing_values)
+
     def _left_out(self) -> np.ndarray:
         """Return which columns have nothing to be filled in, and go no further."""
         return _mask(self.statistics_, np.nan)
@@ -364,9 +390,9 @@ class SimpleImputer(Transformer):
         for k, j in enumerate(np.flatnonzero(is_kept)):
             column = X[:, j]
             out[:, k] = column
-            out[_mask(column, self.missing_values), k] = fills[k]
+            out[self._missing(column), k] = fills[k]
         for k, j in enumerate(marked):
-            out[:, len(fills) + k] = _mask(X[:, j], self.missing_values)
+            out[:, len(fills) + k] = self._missing(X[:, j])
         return out
 
     def _transform_sparse(self, X: Any, is_kept: np.ndarray, fills: np.ndarray, marked: np.ndarray) -> Any:
@@ -409,6 +435,13 @@ class SimpleImputer(Transformer):
 
     # ---- names ----
 
+    def _left_out_columns(self) -> np.ndarray | None:
+        return None if self.keep_empty_features else self._left_out()
+
+    def _added_names(self, names: list[str]) -> list[str]:
+        features = () if self.indicator_ is None else self.indicator_.features_
+        return [f"missingindicator_{names[i]}" for i in features]
+
     def _n_outputs(self) -> int:
         n = len(self.statistics_) if self.keep_empty_features else int((~self._left_out()).sum())
         return n + (len(self.indicator_.features_) if self.indicator_ is not None else 0)
@@ -428,6 +461,8 @@ class SimpleImputer(Transformer):
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
+        if self._has_text():
+            return self.encoded_feature_names_
         kept = names if self.keep_empty_features else names[~self._left_out()]
         return kept if self.indicator_ is None else np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -11,12 +12,14 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.metrics import check_scoring, r2_score
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skimp import _config
-from skimp._chunks import chunks, row_bytes
+from skimp._available import available_if
+from skimp._batches import is_called
+from skimp._chunks import Chunk, chunks, row_bytes
 from skimp._data import is_data
+from skimp._passes import Passes, in_chunks
 from skimp.dataset import Dataset
 
 __all__ = ["Incremental"]
@@ -27,7 +30,7 @@ FEWEST_ROWS = 256
 PREDICTED = 1 << 16  # rows predicted at once
 
 
-def _has(name: str) -> Any:
+def _has(name: str) -> Callable[[Any], bool]:
     def check(self: Any) -> bool:
         getattr(self.estimator_ if hasattr(self, "estimator_") else self.estimator, name)
         return True
@@ -40,6 +43,11 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
 
     The data may be larger than memory: files, streams, frames, arrays or a `skimp.Dataset`.  Chunks are as large as the
     memory budget allows; what the estimator itself takes is its own.
+
+    A function that returns an iterator of chunks ``X``, ``(X, y)`` or ``(X, y, sample_weight)`` is called once for each
+    pass, and nothing that it gives is kept: shuffled, its rows are mixed within a window of four chunks.  It is called
+    once more before the first pass for the classes of a classifier, unless y is given, and with early stopping after each
+    pass for the score.  (Where chunks have columns of text, its rows are kept on disk instead.)
 
     Parameters
     ----------
@@ -147,6 +155,10 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
             Fitted.
         """
         self._validate_params()
+        if is_called(X):
+            passes = Passes(X, y, sample_weight)
+            if passes.is_numbers:
+                return self._fit_passes(passes)
         if is_data(X) and not isinstance(X, Dataset):
             with Dataset(X, target=y, weight=sample_weight) as data:
                 return self._fit(data, None, None)
@@ -163,7 +175,7 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         self.estimator_ = clone(self.estimator)
         given = {}
         if is_classifier(self.estimator_):
-            self.classes_ = given["classes"] = np.unique(target)
+            self.classes_ = given["classes"] = np.unique(np.asarray(target))
         rows = np.arange(X.shape[0])
         kept_out = rows[:0]
         if self.early_stopping:
@@ -172,22 +184,64 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
             if len(rows) == 0 or len(kept_out) == 0:
                 raise ValueError(f"{X.shape[0]} rows are too few to keep a share of {self.validation_fraction} of them out")
         n_rows = self._rows_at_once(X)
+        mixing = random if self.shuffle else None
+        self._run(
+            given,
+            lambda: chunks(X, y, sample_weight, rows, n_rows, mixing),
+            lambda: chunks(X, y, sample_weight, kept_out, n_rows, None),
+        )
+        return self._describe(X)
+
+    def _fit_passes(self, passes: Passes) -> Self:
+        """Fit over a function of chunks: a call for each pass, one before for the classes, one after each for its score."""
+        random = check_random_state(0 if self.random_state is None else self.random_state)
+        self.estimator_ = clone(self.estimator)
+        given = {}
+        if is_classifier(self.estimator_):
+            labels = passes.target
+            if labels is None:
+                found = [np.unique(y) for _, y, _ in passes.rows() if y is not None]
+                if not found:
+                    raise ValueError(f"{type(self.estimator_).__name__} requires y: the function's chunks are (X, y)")
+                labels = np.concatenate(found)
+            self.classes_ = given["classes"] = np.unique(labels)
+        share = self.validation_fraction if self.early_stopping else 0.0
+        seed = random.randint(np.iinfo(np.int32).max)
+        n_rows = self._rows_at_once(passes.sample)
+        mixing = random if self.shuffle else None
+        self._run(
+            given,
+            lambda: in_chunks(passes.chosen(share, seed, False), n_rows, mixing),
+            lambda: in_chunks(passes.chosen(share, seed, True), n_rows, None),
+        )
+        return self._describe(passes.sample)
+
+    def _run(
+        self, given: dict[str, Any], trained: Callable[[], Iterator[Chunk]], kept_out: Callable[[], Iterator[Chunk]]
+    ) -> None:
+        """Learn from the rows pass by pass, and stop early where that is wanted."""
         self.validation_scores_: list[float] = []
         best, worse = -np.inf, 0
         for self.n_passes_ in range(1, self.n_passes + 1):
-            for own_X, own_y, own_weight in chunks(X, y, sample_weight, rows, n_rows, random if self.shuffle else None):
+            n_rows = 0
+            for own_X, own_y, own_weight in trained():
+                n_rows += own_X.shape[0]
                 weight = {} if own_weight is None else {"sample_weight": own_weight}
                 if own_y is None:
                     self.estimator_.partial_fit(own_X, **weight)
                 else:
                     self.estimator_.partial_fit(own_X, own_y, **given, **weight)
+            if n_rows == 0:
+                raise ValueError("no rows are left to learn from")
             if self.early_stopping:
-                score = self._score_rows(X, y, sample_weight, kept_out, n_rows)
+                score = self._score_chunks(kept_out())
                 self.validation_scores_.append(score)
                 worse = 0 if score > best + self.tol else worse + 1
                 best = max(best, score)
                 if worse >= self.n_iter_no_change:
                     break
+
+    def _describe(self, X: Any) -> Self:
         self.n_features_in_ = getattr(self.estimator_, "n_features_in_", X.shape[1])
         if hasattr(self.estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.estimator_.feature_names_in_
@@ -200,25 +254,27 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         size = min(LARGEST_CHUNK, budget // SHARE)
         return max(FEWEST_ROWS, int(size / max(row_bytes(X), 1)))
 
-    def _score_rows(self, X: Any, y: Any, sample_weight: Any, rows: np.ndarray, n_rows: int) -> float:
+    def _score_chunks(self, rows: Iterator[Chunk]) -> float:
         """Return the score of some rows: r2 of all of them, other scores as the mean over chunks."""
         scorer = check_scoring(self.estimator_, scoring=self.scoring)
         whole = is_regressor(self.estimator_) and self.scoring is None
         total = weight = 0.0
         truth, found, weights = [], [], []
-        for own_X, own_y, own_weight in chunks(X, y, sample_weight, rows, n_rows, None):
+        for own_X, own_y, own_weight in rows:
+            given = {} if own_weight is None else {"sample_weight": own_weight}
             own_weight = np.ones(own_X.shape[0]) if own_weight is None else own_weight
             if whole:
                 truth.append(own_y)
                 found.append(self.estimator_.predict(own_X))
                 weights.append(own_weight)
                 continue
-            given = {} if sample_weight is None else {"sample_weight": own_weight}
             total += own_weight.sum() * scorer(self.estimator_, own_X, own_y, **given)
             weight += own_weight.sum()
-        if whole:
-            return r2_score(np.concatenate(truth), np.concatenate(found), sample_weight=np.concatenate(weights))
-        return total / weight
+        if whole and truth:
+            return float(r2_score(np.concatenate(truth), np.concatenate(found), sample_weight=np.concatenate(weights)))
+        if weight == 0:
+            raise ValueError("no rows are kept out for a score: too few, or without weight")
+        return float(total / weight)
 
     # ---- using ----
 
@@ -227,6 +283,10 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         call = getattr(self.estimator_, method)
         if not is_data(X):
             return call(X)
+        if is_called(X):
+            passes = Passes(X)
+            if passes.is_numbers:
+                return np.concatenate([call(part) for part, _, _ in in_chunks(passes.rows(), PREDICTED, None)])
         if not isinstance(X, Dataset):
             with Dataset(X) as data:
                 return self._by_parts(method, data)
@@ -234,7 +294,7 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         return np.concatenate(parts)
 
     @available_if(_has("predict"))
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Any:
         """Return the estimator's prediction for each row.
 
         Parameters
@@ -250,7 +310,7 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         return self._by_parts("predict", X)
 
     @available_if(_has("predict_proba"))
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> Any:
         """Return the estimator's probabilities of each row.
 
         Parameters
@@ -266,7 +326,7 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         return self._by_parts("predict_proba", X)
 
     @available_if(_has("decision_function"))
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: Any) -> Any:
         """Return the estimator's scores of each row.
 
         Parameters
@@ -318,11 +378,27 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self, "estimator_")
         given = {} if sample_weight is None else {"sample_weight": sample_weight}
         if not is_data(X):
-            return self.estimator_.score(X, y, **given)
+            return float(self.estimator_.score(X, y, **given))
+        if is_called(X):
+            passes = Passes(X, y, sample_weight)
+            if passes.is_numbers:
+                return self._score_chunks(in_chunks(passes.rows(), PREDICTED, None))
         if not isinstance(X, Dataset):
             with Dataset(X, target=y, weight=sample_weight) as data:
                 return self.score(data)
-        return self._score_rows(X, y, sample_weight, np.arange(len(X)), PREDICTED)
+        return self._score_chunks(chunks(X, y, sample_weight, np.arange(len(X)), PREDICTED, None))
+
+    def to_sklearn(self) -> Any:
+        """Return the estimator that was fitted, which predicts alike on arrays: of skimp's the plain one of scikit-learn.
+
+        Returns
+        -------
+        estimator : estimator
+            Without anything of skimp.
+        """
+        check_is_fitted(self, "estimator_")
+        own = self.estimator_
+        return own.to_sklearn() if hasattr(own, "to_sklearn") else own
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import check_is_fitted
 
-from skimp._base import Fitted, SkimpEstimator, exchange
-from skimp._data import Data, is_data, resolve
+from skimp._available import available_if
+from skimp._base import Fitted, SkimpEstimator, exchange, is_in_place
+from skimp._data import Data, resolve
 from skimp._going_on import class_list, fitted_model, given_model, recode
 
 __all__ = ["LinearRegression", "LogisticRegression", "Ridge", "SGDClassifier", "SGDRegressor"]
@@ -33,7 +33,8 @@ class _Linear(SkimpEstimator):
         ----------
         X : array-like, sparse matrix, frame, path, stream or Dataset
             Shape (n_samples, n_features).  A path is a CSV, svmlight, NPY, Parquet, Arrow or chunk-store
-            file, or a glob of such.
+            file, or a glob of such.  Chunks are X, (X, y) or (X, y, sample_weight): those of an iterator are kept, in
+            memory or on disk; a function that returns an iterator is called once a pass, and nothing is kept.
         y : array-like or str, default=None
             Shape (n_samples,); or the name of the target's column; None: the target that the data have.
         sample_weight : array-like or str, default=None
@@ -123,6 +124,12 @@ class _LinearClassifier(ClassifierMixin, _Linear):
         scores = self._apply(X, "decision")
         return scores.reshape(-1) if scores.shape[1] == 1 else scores
 
+    @overload
+    def predict(self, X: Any, *, out: None = None) -> np.ndarray: ...
+
+    @overload
+    def predict(self, X: Any, *, out: str | os.PathLike[str]) -> None: ...
+
     def predict(self, X: Any, *, out: str | os.PathLike[str] | None = None) -> np.ndarray | None:
         """Return the class of each row.
 
@@ -139,10 +146,12 @@ class _LinearClassifier(ClassifierMixin, _Linear):
             None with `out`.
         """
         if out is not None:
-            return self._write(X, out, proba=False)
+            self._write(X, out, proba=False)
+            return None
         check_is_fitted(self)
         dtype = "int64" if self.classes_.dtype.itemsize == 8 else "int32"
-        return exchange(self._apply(X, "label", dtype).reshape(-1), self.classes_)
+        row_bytes = 0 if is_in_place(self.classes_, dtype) else self.classes_.dtype.itemsize
+        return exchange(self._apply(X, "label", dtype, row_bytes).reshape(-1), self.classes_)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean accuracy.
@@ -162,13 +171,19 @@ class _LinearClassifier(ClassifierMixin, _Linear):
         score : float
             Share of the rows whose class is predicted.
         """
-        if (isinstance(y, str) or (y is None and is_data(X))) and sample_weight is None:
+        if (isinstance(y, str) or (y is None and self._holds_target(X))) and sample_weight is None:
             return self._score_file(X, y, "accuracy")
-        return super().score(X, y, sample_weight)
+        return float(super().score(X, y, sample_weight))
 
 
 class _LinearRegressor(RegressorMixin, _Linear):
     _y_kind = "numbers"
+
+    @overload
+    def predict(self, X: Any, *, out: None = None) -> np.ndarray: ...
+
+    @overload
+    def predict(self, X: Any, *, out: str | os.PathLike[str]) -> None: ...
 
     def predict(self, X: Any, *, out: str | os.PathLike[str] | None = None) -> np.ndarray | None:
         """Return the prediction for each row.
@@ -186,7 +201,8 @@ class _LinearRegressor(RegressorMixin, _Linear):
             None with `out`.
         """
         if out is not None:
-            return self._write(X, out, proba=False)
+            self._write(X, out, proba=False)
+            return None
         return self._apply(X, "label").reshape(-1)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -207,9 +223,9 @@ class _LinearRegressor(RegressorMixin, _Linear):
         score : float
             R²: 1 is perfect, 0 what predicting the mean gives.
         """
-        if (isinstance(y, str) or (y is None and is_data(X))) and sample_weight is None:
+        if (isinstance(y, str) or (y is None and self._holds_target(X))) and sample_weight is None:
             return self._score_file(X, y, "r2")
-        return super().score(X, y, sample_weight)
+        return float(super().score(X, y, sample_weight))
 
 
 class LogisticRegression(_WarmStart, _LinearClassifier):
@@ -328,6 +344,12 @@ class LogisticRegression(_WarmStart, _LinearClassifier):
         self.warm_start = warm_start
         self.n_jobs = n_jobs
 
+    @overload
+    def predict_proba(self, X: Any, *, out: None = None) -> np.ndarray: ...
+
+    @overload
+    def predict_proba(self, X: Any, *, out: str | os.PathLike[str]) -> None: ...
+
     def predict_proba(self, X: Any, *, out: str | os.PathLike[str] | None = None) -> np.ndarray | None:
         """Return the probability of each class.
 
@@ -343,7 +365,10 @@ class LogisticRegression(_WarmStart, _LinearClassifier):
         proba : ndarray of shape (n_samples, n_classes) or None
             In the order of `classes_`; None with `out`.
         """
-        return self._write(X, out, proba=True) if out is not None else self._apply(X, "probability")
+        if out is not None:
+            self._write(X, out, proba=True)
+            return None
+        return self._apply(X, "probability")
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of the probability of each class.
@@ -358,8 +383,9 @@ class LogisticRegression(_WarmStart, _LinearClassifier):
         proba : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        proba = self.predict_proba(X)
-        return np.log(proba, out=proba)
+        proba = self._apply(X, "probability")
+        np.log(proba, out=proba)
+        return proba
 
 
 class _Closed(_LinearRegressor):
@@ -547,7 +573,9 @@ class _SGD(_WarmStart):
         ----------
         X : array-like, sparse matrix, frame, path, stream or Dataset
             Shape (n_samples, n_features).  A path is a CSV, svmlight, NPY, Parquet, Arrow or chunk-store
-            file, or a glob of such.
+            file, or a glob of such.  Chunks are X, (X, y) or (X, y, sample_weight): those of an iterator are kept, in
+            memory or on disk; a function that returns an iterator is called once a
+            pass, and nothing is kept (with ``shuffle``, it is called once and its chunks are kept).
         y : array-like or str, default=None
             Shape (n_samples,); or the name of the target's column; None: the target that the data have.
         coef_init : array-like, default=None
@@ -593,7 +621,7 @@ class _SGD(_WarmStart):
         super()._set_attribute(name, array.item() if name in ("n_iter_", "t_") else array)
 
 
-class SGDClassifier(_SGD, _LinearClassifier):
+class SGDClassifier(_SGD, _LinearClassifier):  # type: ignore[misc]  # `fit` is scikit-learn's: other arguments
     """Linear classifiers fitted by stochastic gradient descent.
 
     It takes its own path to scikit-learn's objective: columns need no scaling, and few passes are enough.
@@ -774,6 +802,12 @@ class SGDClassifier(_SGD, _LinearClassifier):
         self.classes_ = known
         return self
 
+    @overload
+    def predict_proba(self, X: Any, *, out: None = None) -> np.ndarray: ...
+
+    @overload
+    def predict_proba(self, X: Any, *, out: str | os.PathLike[str]) -> None: ...
+
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any, *, out: str | os.PathLike[str] | None = None) -> np.ndarray | None:
         """Return the probability of each class; for ``loss="log_loss"`` and ``"modified_huber"``.
@@ -790,7 +824,10 @@ class SGDClassifier(_SGD, _LinearClassifier):
         proba : ndarray of shape (n_samples, n_classes) or None
             In the order of `classes_`; None with `out`.
         """
-        return self._write(X, out, proba=True) if out is not None else self._apply(X, "probability")
+        if out is not None:
+            self._write(X, out, proba=True)
+            return None
+        return self._apply(X, "probability")
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -806,11 +843,12 @@ class SGDClassifier(_SGD, _LinearClassifier):
         proba : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        proba = self.predict_proba(X)
-        return np.log(proba, out=proba)
+        proba = self._apply(X, "probability")
+        np.log(proba, out=proba)
+        return proba
 
 
-class SGDRegressor(_SGD, _LinearRegressor):
+class SGDRegressor(_SGD, _LinearRegressor):  # type: ignore[misc]  # as above
     """Linear regression fitted by stochastic gradient descent.
 
     It takes its own path to scikit-learn's objective: columns need no scaling, and few passes are enough.

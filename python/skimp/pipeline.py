@@ -3,24 +3,26 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.pipeline import Pipeline as _Pipeline
 from sklearn.pipeline import make_pipeline as _make_pipeline
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skimp import _core
-from skimp._arrays import made_up_names, read
-from skimp._base import Fitted, SkimpEstimator
+from skimp import _core, _to_sklearn
+from skimp._available import available_if
+from skimp._base import SkimpEstimator
+from skimp._chain import Chain, NotOneJobError, bind, input_columns, is_columns, step_names
 from skimp._data import Data, is_data, planned, resolve
-from skimp._model import one_step, part, step_names, whole_model
+from skimp._going_on import holds_sparse, recode
+from skimp._hints import warn_of
+from skimp._lazy import through
+from skimp._model import ALONE, Steps, whole_model
+from skimp._outputs import is_lazy, is_once
 from skimp._params import settings
+from skimp._pipeline_model import FittedPipeline, inputs_of
 from skimp._report import MemoryReport, Plan
-from skimp._transformer import Transformer
+from skimp.dataset import Dataset
 
 __all__ = ["Pipeline", "make_pipeline"]
 
@@ -33,12 +35,28 @@ def _last_has(name: str) -> Any:
     return check
 
 
-class Pipeline(_Pipeline):
+def _carrier(chain: Chain) -> SkimpEstimator:
+    """Return the estimator whose settings of budget and threads, carried along, hold for the job."""
+    return chain.last or next((step for step, _ in reversed(chain.steps)), Steps())
+
+
+def _is_own(step: Any) -> bool:
+    return step in ("passthrough", None) if isinstance(step, (str, type(None))) else _is_skimp(step)
+
+
+def _is_skimp(step: Any) -> bool:
+    return isinstance(step, (SkimpEstimator, Pipeline)) or is_columns(step)
+
+
+class Pipeline(FittedPipeline):
     """A chain of transformers and an estimator, as scikit-learn's.
 
     Where every step is skimp's, `fit` reads the data once and runs as one job: text becomes a chunk store, whose chunks
     go through the steps on their way to the estimator, so that no transformed copy of the data is ever made; files,
     streams and `skimp.Dataset` may be given.  With any other step it is scikit-learn's Pipeline.
+
+    Steps work on the columns of numbers; columns of text of frames and files are one-hot encoded for what comes after
+    them.  A `skimp.compose.ColumnTransformer` or `skimp.preprocessing.OneHotEncoder` as the first step says otherwise.
 
     Parameters
     ----------
@@ -61,6 +79,8 @@ class Pipeline(_Pipeline):
         Number of input columns.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where they have any.
+    encoded_feature_names_ : ndarray of shape (n_features,)
+        Names of the features that the last step is given, or gives if it is a transformer: those of ``coef_``.
     memory_report_ : MemoryReport
         Planned and actual memory, of a fit in one job.
 
@@ -78,19 +98,7 @@ class Pipeline(_Pipeline):
     array([5.84, 3.06, 3.76, 1.2 ])
     """
 
-    _skimp: Fitted
-    memory_report_: MemoryReport
-
     # ---- which way ----
-
-    def _stages(self) -> list[Any]:
-        return [step for _, step in self.steps if step is not None and step != "passthrough"]
-
-    def _is_one_job(self) -> bool:
-        stages = self._stages()
-        if not stages or self.memory is not None or self.verbose or self.transform_input is not None:
-            return False
-        return all(isinstance(stage, Transformer) for stage in stages[:-1]) and isinstance(stages[-1], SkimpEstimator)
 
     def _weight(self, X: Any, params: dict[str, Any]) -> tuple[bool, Any]:
         """Return whether these are parameters that a job takes, and the weights among them.
@@ -101,35 +109,73 @@ class Pipeline(_Pipeline):
         weight = next(iter(params.values()), None)
         return set(params) <= {own} and (weight is None or is_data(X) or len(self._stages()) == 1), weight
 
-    def _need_one_job(self, X: Any) -> None:
-        if is_data(X):
-            others = [name for name, step in self.steps if not isinstance(step, SkimpEstimator) and step != "passthrough"]
-            what = f"steps of skimp only, which {', '.join(others)} is not" if others else "memory=None and verbose=False"
-            raise TypeError(f"a Pipeline over files, streams or a Dataset needs {what}")
+    def _need_one_job(self, X: Any, why: object = None) -> None:
+        if not is_data(X):
+            return
+        others = [] if why is not None else [name for name, step in self.steps if not _is_own(step)]
+        what = f"steps of skimp only, which {', '.join(others)} is not" if others else "memory=None and verbose=False"
+        if why is not None or not (others or self._has_no_settings()):
+            what = (
+                f"steps that are one job: {why}"
+                if why is not None
+                else "transformers of skimp, and a ColumnTransformer only first"
+            )
+        raise TypeError(f"a Pipeline over files, streams or a Dataset needs {what}")
 
     # ---- jobs ----
 
     def _resolve(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> Data:
         stages = self._stages()
-        kind = stages[-1]._y_kind if reset else None
-        return resolve(stages[0], X, y, sample_weight, reset=reset, y_kind=kind, allow_nan=stages[0]._allow_nan)
+        if reset:
+            self._inputs = inputs_of(stages[0])
+        elif is_columns(stages[0]):
+            X = stages[0]._chosen(X)
+        kind = getattr(stages[-1], "_y_kind", None) if reset else None
+        allow_nan = is_columns(stages[0]) or stages[0]._allow_nan
+        return resolve(self._inputs, X, y, sample_weight, reset=reset, y_kind=kind, allow_nan=allow_nan, encode=True)
 
-    def _job(self, data: Data) -> Any:
-        stages = self._stages()
-        is_model = not isinstance(stages[-1], Transformer)
-        steps = stages[:-1] if is_model else stages
-        names = step_names(steps)
-        params = settings(stages[-1]._job_params()) if is_model else ()
-        for name, step in zip(names, steps, strict=True):
+    def _data(self, chain: Chain, X: Any, y: Any, sample_weight: Any) -> Data:
+        """Return data for a fit, whose columns are known to the chain's head.
+
+        Raises
+        ------
+        NotOneJobError
+            What the head does is no job.
+        """
+        if chain.head is not None and not chain.head._may_be_job(X):
+            raise NotOneJobError("arrays of text are encoded by scikit-learn")
+        data = self._resolve(X, y, sample_weight, reset=True)
+        if chain.head is not None:
+            bind(chain, input_columns(data), X)
+        return data
+
+    def _job(self, chain: Chain, data: Data, going_on: dict[str, Any] | None = None) -> Any:
+        steps, last = [step for step, _ in chain.steps], chain.last
+        params = settings(last._job_params()) if last is not None else ()
+        for name, step in zip(step_names(steps), steps, strict=True):
             params += settings(step._job_params(), f"{name}__")
-        options = {"steps": tuple(names), "params": params, **stages[-1]._job_config(), **data.options}
-        return _core.Job({"estimator": stages[-1]._core_name, **options} if is_model else options)
+        options = {
+            "steps": chain.step_options(),
+            "params": params,
+            **_carrier(chain)._job_config(),
+            **data.options,
+            **(going_on or {}),
+        }
+        if last is not None or not steps:
+            options["estimator"] = ALONE if last is None else last._core_name
+        if chain.dropped:
+            options["drop"] = (*options.get("drop", ()), *chain.dropped)
+        return _core.Job(options)
 
     def _plan(self, X: Any, y: Any = None, sample_weight: Any = None) -> Plan:
-        if not self._is_one_job():
+        chain = self._chain()
+        if chain is None:
             raise TypeError("a plan is made of a Pipeline whose steps are all skimp's")
-        data = self._resolve(X, y, sample_weight, reset=True)
-        return Plan(planned(self._job(data), data))
+        try:
+            data = self._data(chain, X, y, sample_weight)
+        except NotOneJobError as why:
+            raise TypeError(f"a plan is made of a Pipeline that is one job: {why}") from None
+        return Plan(planned(self._job(chain, data), data))
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit the steps and the estimator.
@@ -138,7 +184,8 @@ class Pipeline(_Pipeline):
         ----------
         X : array-like, sparse matrix, frame, path, stream or Dataset
             Shape (n_samples, n_features).  A path is a CSV, svmlight, NPY, Parquet, Arrow or chunk-store
-            file, or a glob of such.
+            file, or a glob of such.  Chunks are X, (X, y) or (X, y, sample_weight): those of an iterator are kept, in
+            memory or on disk; a function that returns an iterator is called once a pass, and nothing is kept.
         y : array-like or str, default=None
             Shape (n_samples,); or the name of the target's column; None: the target that the data have.
         **params : dict
@@ -149,89 +196,79 @@ class Pipeline(_Pipeline):
         self : estimator
             Fitted.
         """
-        takes, weight = self._weight(X, params)
-        self.__dict__.pop("_skimp", None)
-        if not (takes and self._is_one_job()):
-            self._need_one_job(X)
-            return super().fit(X, y, **params)
-        data = self._resolve(X, y, weight, reset=True)
-        job = self._job(data)
-        plan = planned(job, data)
-        with self._stages()[-1]._telling() as tell:
-            model = job.fit(tell)
-        report = job.report()
-        self._take(model, data)
-        self.memory_report_ = MemoryReport(plan, report)
-        for text in report["warnings"]:
-            warnings.warn(text, ConvergenceWarning if "converge" in text else UserWarning, stacklevel=2)
+        if not self._fit_job(X, y, params):
+            super().fit(X, y, **params)
         return self
 
-    # ---- models ----
+    def _fit_job(self, X: Any, y: Any, params: dict[str, Any]) -> bool:
+        """Fit all steps in one job, and say whether they are one."""
+        takes, weight = self._weight(X, params)
+        chain = self._chain() if takes else None
+        before = self._before(chain)
+        self._forget()
+        try:
+            data = None if chain is None else self._data(chain, X, y, weight)
+        except NotOneJobError as why:
+            self._need_one_job(X, why)
+            data = None
+        if chain is None or data is None:
+            self._need_one_job(X)
+            self._forget()
+            return False
+        job = self._job(chain, data, self._warm(chain, data, before))
+        with _carrier(chain)._telling() as tell:
+            model = job.fit(tell)
+        report = job.report()
+        self._take(model, data, chain)
+        self.memory_report_ = MemoryReport(planned(job, data), report)
+        warn_of(report["warnings"], lambda text: "without any value" in text, stacklevel=3)
+        return True
 
-    def _take(self, model: Any, data: Data | None) -> None:
-        """Give each step what is its own of a model."""
-        whole, arrays = Fitted(model.meta(), model.arrays(), {}), read(model)
-        stages = self._stages()
-        is_model = not isinstance(stages[-1], Transformer)
-        steps = stages[:-1] if is_model else stages
-        names = step_names(steps)
-        taken: set[str] = set()
-        inputs = stages[0]
-        inputs._skimp = whole
-        if not hasattr(inputs, "n_features_in_"):
-            inputs._set_columns(arrays, data)
-        columns = list(map(str, getattr(inputs, "feature_names_in_", ()))) or None
-        n = inputs.n_features_in_
-        for i, (name, step) in enumerate(zip(names, steps, strict=True)):
-            prefix = f"{i}.{name}."
-            own = {key: array for key, array in arrays.items() if key.startswith(prefix)}
-            named = columns if columns is not None and len(columns) == n else made_up_names(n)
-            alone = {step._prefix + key.removeprefix(prefix): array for key, array in own.items()}
-            alone[f"{step._prefix}columns"] = np.arange(0 if whole.meta["data"] == "sparse" else n, dtype=np.uint32)
-            about = {"estimator": "pipeline", "params": "{}", "steps": one_step(whole, i, step._core_name)}
-            step._take_part(alone, part(whole, alone, about, named))
-            step.n_features_in_ = n
-            taken |= {key for key in own if key.removeprefix(prefix) in step._attributes}
-            if columns is not None:
-                columns = list(map(str, step.get_feature_names_out(np.array(named, dtype=object))))
-            n = step._n_outputs()
-        if is_model:
-            self._take_last(stages[-1], whole, arrays, data, columns)
-            taken |= {key for key in arrays if key in stages[-1]._attributes}
-        self._skimp = Fitted(whole.meta, whole.shapes, {key: array for key, array in arrays.items() if key not in taken})
+    def _before(self, chain: Chain | None) -> tuple[Any, ...] | None:
+        """Return what the last step has learnt already, if it goes on from that (`warm_start`)."""
+        if (
+            chain is None
+            or chain.last is None
+            or not getattr(chain.last, "warm_start", False)
+            or "_skimp" not in vars(self)
+        ):
+            return None
+        return self._skimp, self._named_stages(), self._order
 
-    def _take_last(
-        self, last: Any, whole: Fitted, arrays: dict[str, np.ndarray], data: Data | None, columns: list[str] | None
-    ) -> None:
-        n = int(whole.meta["n_features"])
-        own = {key: array for key, array in arrays.items() if key in last._attributes or key == "classes_"}
-        named = columns if columns is not None and len(columns) == n else made_up_names(n)
-        last._take_part(own, part(whole, own, {"steps": "[]"}, named), data)
-        last.n_features_in_ = n
+    def _warm(self, chain: Chain, data: Data, before: tuple[Any, ...] | None) -> dict[str, Any] | None:
+        """Return from which model the last step goes on; the steps before it are fitted anew."""
+        if before is None or chain.last is None:
+            return None
+        if chain.last._y_kind == "labels":
+            recode(data, chain.last.classes_)
+        fitted, stages, order = before
+        return {"start": whole_model(fitted, stages, holds_sparse(chain.last, data), order)}
 
-    def _model(self, sparse: bool | None = None) -> Any:
-        """Return the library's model, made of the steps' attributes as they are now."""
-        stages = self._stages()
-        is_model = not isinstance(stages[-1], Transformer)
-        steps = stages[:-1] if is_model else stages
-        named = [(f"{i}.{name}.", step) for i, (name, step) in enumerate(zip(step_names(steps), steps, strict=True))]
-        return whole_model(self._skimp, [*named, ("", stages[-1])] if is_model else named, sparse)
+    def _forget(self) -> None:
+        for name in ("_skimp", "_inputs", "_order", "_job_steps", "memory_report_"):
+            self.__dict__.pop(name, None)
+
+    # ---- the model of all steps ----
 
     def _whole(self, params: dict[str, Any]) -> Any:
-        """Return the last step with the model of all steps, which predicts in one pass; None: the steps are no such model."""
-        if params or "_skimp" not in vars(self) or not self._is_one_job():
+        """Return the last step with the model of all steps, which predicts in one pass; None: there is none."""
+        chain = self._chain()
+        if params or "_skimp" not in vars(self) or chain is None:
             return None
-        last = self._stages()[-1]
-        whole = object.__new__(type(last))
-        vars(whole).update(vars(last))
-        whole._model = self._model
-        whole._resolve = self._resolve
+        whole: Any = object.__new__(Steps if chain.last is None else type(chain.last))
+        vars(whole).update(vars(self._stages()[-1]))
+        for name in ("_model", "_resolve", "_check_report"):
+            setattr(whole, name, getattr(self, name))
+        if chain.last is None:
+            whole._order = self._order
+            whole.get_feature_names_out = self.get_feature_names_out
+            whole._library_names = self._library_names
         return whole
 
     def _use(self, method: str, X: Any, params: dict[str, Any]) -> Any:
-        whole = self._whole(params)
+        whole = self._whole({name: value for name, value in params.items() if name != "out"})
         if whole is not None:
-            return getattr(whole, method)(X)
+            return getattr(whole, method)(X, **params)
         self._need_one_job(X)
         return getattr(super(), method)(X, **params)
 
@@ -253,7 +290,8 @@ class Pipeline(_Pipeline):
         labels : ndarray of shape (n_samples,)
             Or values, of a regressor.
         """
-        return self._use("predict", X, params)
+        found: np.ndarray = self._use("predict", X, params)
+        return found
 
     @available_if(_last_has("predict_proba"))
     def predict_proba(self, X: Any, **params: Any) -> np.ndarray:
@@ -271,7 +309,8 @@ class Pipeline(_Pipeline):
         proba : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        return self._use("predict_proba", X, params)
+        found: np.ndarray = self._use("predict_proba", X, params)
+        return found
 
     @available_if(_last_has("predict_log_proba"))
     def predict_log_proba(self, X: Any, **params: Any) -> np.ndarray:
@@ -289,7 +328,8 @@ class Pipeline(_Pipeline):
         proba : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        return self._use("predict_log_proba", X, params)
+        found: np.ndarray = self._use("predict_log_proba", X, params)
+        return found
 
     @available_if(_last_has("decision_function"))
     def decision_function(self, X: Any, **params: Any) -> np.ndarray:
@@ -307,7 +347,8 @@ class Pipeline(_Pipeline):
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Of two classes one score, for the second of them.
         """
-        return self._use("decision_function", X, params)
+        found: np.ndarray = self._use("decision_function", X, params)
+        return found
 
     @available_if(_last_has("score"))
     def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:
@@ -332,9 +373,9 @@ class Pipeline(_Pipeline):
         """
         whole = self._whole(params)
         if whole is not None:
-            return whole.score(X, y, sample_weight)
+            return float(whole.score(X, y, sample_weight))
         self._need_one_job(X)
-        return super().score(X, y, sample_weight, **params)
+        return float(super().score(X, y, sample_weight, **params))
 
     @available_if(_last_has("transform"))
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
@@ -354,10 +395,11 @@ class Pipeline(_Pipeline):
         X_out : ndarray, sparse matrix or frame
             Shape (n_samples, n_features_out).
         """
-        if self._weight(X, params)[0] and self._is_one_job():
-            return self.fit(X, y, **params).transform(X)
-        self._need_one_job(X)
-        self.__dict__.pop("_skimp", None)
+        if is_data(X) and is_once(X):
+            X, y = Dataset(X, target=y), None
+        if self._fit_job(X, y, params):
+            whole = self._whole({}) if y is not None else None
+            return through(whole, X, y) if whole is not None and is_lazy(whole, X) else self.transform(X)
         return super().fit_transform(X, y, **params)
 
     @available_if(_last_has("transform"))
@@ -376,9 +418,9 @@ class Pipeline(_Pipeline):
         X_out : ndarray, sparse matrix or frame
             Shape (n_samples, n_features_out).
         """
-        whole = self._whole(params) if is_data(X) else None
+        whole = self._whole(params) if is_data(X) or self._has_text() else None
         if whole is not None:
-            return Transformer.transform(whole, X)
+            return whole.transform(X)
         self._need_one_job(X)
         return super().transform(X, **params)
 
@@ -393,10 +435,7 @@ class Pipeline(_Pipeline):
             Without anything of skimp.
         """
         check_is_fitted(self)
-        if "_skimp" in vars(self) and any(self._skimp.arrays.get("column_types", ())):
-            raise ValueError("to_sklearn(): scikit-learn's steps cannot follow what the library does with text columns")
-        steps = [(name, step.to_sklearn() if hasattr(step, "to_sklearn") else step) for name, step in self.steps]
-        return _Pipeline(steps, transform_input=self.transform_input, memory=self.memory, verbose=self.verbose)
+        return _to_sklearn.pipeline(self)
 
 
 def make_pipeline(*steps: Any, memory: Any = None, transform_input: Any = None, verbose: bool = False) -> Pipeline:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Scalers, by scikit-learn's names, parameters and attributes, inside a memory budget."""
+"""Scalers and an encoder, by scikit-learn's names, parameters and attributes, inside a memory budget."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.sparsefuncs import inplace_column_scale
 from sklearn.utils.validation import check_is_fitted
 
+from skimp._one_hot import OneHotEncoder
 from skimp._going_on import fitted_model
-from skimp._transformer import Transformer
+from skimp._transformer import Transformer, role_name
 
-__all__ = ["MaxAbsScaler", "MinMaxScaler", "StandardScaler"]
+__all__ = ["MaxAbsScaler", "MinMaxScaler", "OneHotEncoder", "StandardScaler"]
 
 
 class _Scaler(OneToOneFeatureMixin, Transformer):
@@ -42,20 +43,20 @@ class _Scaler(OneToOneFeatureMixin, Transformer):
         ----------
         X : array-like, sparse matrix, frame, path, stream or Dataset
             Shape (n_samples, n_features).
-        y : None
-            Ignored.
+        y : str, default=None
+            Name of the target's column, which is left out; anything else is ignored.
 
         Returns
         -------
         self : estimator
             Fitted.
         """
-        self._go_on(X, None)
+        self._go_on(X, y, None)
         return self
 
-    def _go_on(self, X: Any, sample_weight: Any) -> None:
+    def _go_on(self, X: Any, y: Any, sample_weight: Any) -> None:
         is_first = not hasattr(self, "n_samples_seen_")
-        data = self._resolve(X, None, sample_weight, reset=is_first)
+        data = self._resolve(X, role_name(y), sample_weight, reset=is_first)
         self._fit_job(data, None if is_first else {"start": fitted_model(self, data)})
 
     def _take_part(self, own: dict[str, np.ndarray], *args: Any) -> None:
@@ -63,6 +64,22 @@ class _Scaler(OneToOneFeatureMixin, Transformer):
         for name in self._attributes:
             if name not in self.__dict__:
                 setattr(self, name, None)  # what the parameters do without
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the features that come out: those of the columns, and of text columns one a category.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns that go in; by default those of the fit, else ``x0``, ``x1``, ….
+
+        Returns
+        -------
+        names : ndarray of str
+            One a feature.
+        """
+        names: np.ndarray = super().get_feature_names_out(input_features)
+        return self.encoded_feature_names_ if self._has_text() else names
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -139,8 +156,8 @@ class StandardScaler(_Scaler):
         X : array-like, sparse matrix, frame, path, stream or Dataset
             Shape (n_samples, n_features).  A path is a CSV, svmlight, NPY, Parquet, Arrow or chunk-store
             file, or a glob of such.
-        y : None
-            Ignored.
+        y : str, default=None
+            Name of the target's column, which is left out; anything else is ignored.
         sample_weight : array-like or str, default=None
             Shape (n_samples,); or the name of the weights' column.
 
@@ -150,7 +167,7 @@ class StandardScaler(_Scaler):
             Fitted.
         """
         self._check_centre(X)
-        self._fit(X, None, sample_weight)
+        self._fit(X, role_name(y), sample_weight)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -160,8 +177,8 @@ class StandardScaler(_Scaler):
         ----------
         X : array-like, sparse matrix, frame, path, stream or Dataset
             Shape (n_samples, n_features).
-        y : None
-            Ignored.
+        y : str, default=None
+            Name of the target's column, which is left out; anything else is ignored.
         sample_weight : array-like or str, default=None
             Shape (n_samples,); or the name of the weights' column.
 
@@ -171,7 +188,7 @@ class StandardScaler(_Scaler):
             Fitted.
         """
         self._check_centre(X)
-        self._go_on(X, sample_weight)
+        self._go_on(X, y, sample_weight)
         return self
 
     def _check_centre(self, X: Any) -> None:
@@ -193,8 +210,8 @@ class StandardScaler(_Scaler):
 
         Returns
         -------
-        X_out : ndarray, sparse matrix or frame
-            Shape (n_samples, n_features).
+        X_out : ndarray, sparse matrix, frame or Dataset
+            Shape (n_samples, n_features); of a path, a stream or a Dataset a `skimp.Dataset`, computed when it is used.
         """
         check_is_fitted(self)
         self._check_centre(X)
@@ -292,8 +309,8 @@ class MinMaxScaler(_Scaler):
         ----------
         X : array-like, frame, path, stream or Dataset
             Shape (n_samples, n_features).
-        y : None
-            Ignored.
+        y : str, default=None
+            Name of the target's column, which is left out; anything else is ignored.
 
         Returns
         -------
@@ -311,8 +328,8 @@ class MinMaxScaler(_Scaler):
         ----------
         X : array-like, frame, path, stream or Dataset
             Shape (n_samples, n_features).
-        y : None
-            Ignored.
+        y : str, default=None
+            Name of the target's column, which is left out; anything else is ignored.
 
         Returns
         -------
@@ -321,9 +338,9 @@ class MinMaxScaler(_Scaler):
         """
         if sp.issparse(X):
             raise TypeError("MinMaxScaler does not support sparse input. Consider using MaxAbsScaler instead.")
-        return super().partial_fit(X)
+        return super().partial_fit(X, y)
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any) -> Any:
         """Return X, scaled to the range.
 
         Parameters
@@ -333,8 +350,8 @@ class MinMaxScaler(_Scaler):
 
         Returns
         -------
-        X_out : ndarray or frame
-            Shape (n_samples, n_features).
+        X_out : ndarray, frame or Dataset
+            Shape (n_samples, n_features); of a path, a stream or a Dataset a `skimp.Dataset`, computed when it is used.
         """
         check_is_fitted(self)
         if sp.issparse(X):
@@ -357,10 +374,10 @@ class MinMaxScaler(_Scaler):
         X_out : ndarray of shape (n_samples, n_features)
             What it was before.
         """
-        X = self._inverse_input(X, sparse=False)
-        X -= self.min_.astype(X.dtype, copy=False)
-        X /= self.scale_.astype(X.dtype, copy=False)
-        return X
+        out: np.ndarray = self._inverse_input(X, sparse=False)
+        out -= self.min_.astype(out.dtype, copy=False)
+        out /= self.scale_.astype(out.dtype, copy=False)
+        return out
 
 
 class MaxAbsScaler(_Scaler):

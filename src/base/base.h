@@ -145,6 +145,8 @@ static inline uint64_t skimpi_mix64(uint64_t x)
  * others.  Nothing may reclaim for it, and no one else may use it meanwhile.
  */
 void skimpi_budget_detach(skimp_budget *budget);
+/* Another limit of its own, hard and soft: under what is in use, nothing more is given until that is less. */
+void skimpi_budget_set_limit(skimp_budget *budget, uint64_t limit);
 /* Gives pages of freed blocks, which malloc keeps, back to the system. */
 void skimpi_budget_trim(void);
 

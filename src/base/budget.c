@@ -40,8 +40,8 @@ typedef struct reclaimer {
 struct skimp_budget {
     skimp_budget *parent;
     skimp_budget *root;
-    uint64_t limit; /* UINT64_MAX: none */
-    uint64_t soft_limit;
+    atomic_uint_fast64_t limit; /* UINT64_MAX: none */
+    atomic_uint_fast64_t soft_limit;
     atomic_uint_fast64_t in_use;
     atomic_uint_fast64_t peak;
     atomic_uint_fast64_t tag_in_use[SKIMP_TAG_COUNT];
@@ -105,7 +105,7 @@ static void raise_by(atomic_uint_fast64_t *value, atomic_uint_fast64_t *peak, ui
 static skimp_budget *refusing_level(skimp_budget *budget, uint64_t bytes, bool soft)
 {
     for (skimp_budget *level = budget; level != NULL; level = level->parent) {
-        uint64_t limit = soft ? level->soft_limit : level->limit;
+        uint64_t limit = load(soft ? &level->soft_limit : &level->limit);
         uint64_t in_use = load(&level->in_use);
         if (in_use > limit || bytes > limit - in_use) {
             return level;
@@ -148,7 +148,7 @@ static uint64_t missing(skimp_budget *budget, uint64_t bytes, skimp_budget **lev
     pthread_mutex_lock(&budget->root->ledger);
     *level = refusing_level(budget, bytes, true);
     if (*level != NULL) {
-        wanted = skimpi_add_sat(load(&(*level)->in_use), bytes) - (*level)->soft_limit;
+        wanted = skimpi_add_sat(load(&(*level)->in_use), bytes) - load(&(*level)->soft_limit);
     }
     pthread_mutex_unlock(&budget->root->ledger);
     return wanted;
@@ -252,7 +252,7 @@ static skimp_status charge(skimp_budget *budget, skimp_tag tag, uint64_t bytes, 
         enter(budget, tag, bytes);
     } else {
         in_use = load(&level->in_use);
-        limit = level->limit;
+        limit = load(&level->limit);
     }
     pthread_mutex_unlock(ledger);
     return level == NULL ? SKIMP_OK : refuse(error, tag, bytes, in_use, limit);
@@ -447,8 +447,9 @@ skimp_status skimp_budget_create(skimp_budget **out, const skimp_budget_options 
     }
     budget->parent = options->parent;
     budget->root = options->parent != NULL ? options->parent->root : budget;
-    budget->limit = options->limit != 0 ? options->limit : UINT64_MAX;
-    budget->soft_limit = options->soft_limit != 0 ? skimpi_min_u64(options->soft_limit, budget->limit) : budget->limit;
+    const uint64_t limit = options->limit != 0 ? options->limit : UINT64_MAX;
+    store(&budget->limit, limit);
+    store(&budget->soft_limit, options->soft_limit != 0 ? skimpi_min_u64(options->soft_limit, limit) : limit);
     if (budget->root == budget) {
         pthread_mutex_init(&budget->ledger, NULL);
         pthread_mutex_init(&budget->round, NULL);
@@ -508,11 +509,19 @@ void skimpi_budget_detach(skimp_budget *budget)
     pthread_mutex_init(&budget->round, NULL);
 }
 
+void skimpi_budget_set_limit(skimp_budget *budget, uint64_t limit)
+{
+    pthread_mutex_lock(&budget->root->ledger);
+    store(&budget->limit, limit);
+    store(&budget->soft_limit, limit);
+    pthread_mutex_unlock(&budget->root->ledger);
+}
+
 uint64_t skimp_budget_limit(const skimp_budget *budget)
 {
     uint64_t limit = UINT64_MAX;
     for (; budget != NULL; budget = budget->parent) {
-        limit = skimpi_min_u64(limit, budget->limit);
+        limit = skimpi_min_u64(limit, load(&budget->limit));
     }
     return limit;
 }

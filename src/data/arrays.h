@@ -11,6 +11,7 @@
  *   reader_arrays.c   the reader; CSC, by a cursor for each column
  *   batches.c         batches: one after the other takes the arrays' place, and must be like the first
  *   reader_batches.c  their reader, and what the first batch says of the others
+ *   source.c          batches read anew for each pass
  *
  * Of batches the arrays are, at any time, the batch that was fetched last.
  *
@@ -87,6 +88,25 @@ extern const skimpi_reader_class skimpi_reader_batches;
 SKIMP_CHECKED skimp_status skimpi_batches_reader(skimpi_reader **out, skimpi_arrays *arrays,
                                                  const skimpi_reader_options *options, skimpi_sample *sample,
                                                  skimp_error *error);
+/*
+ * For passes after the first over batches that can begin again.  take: the unit that comes next, one caller at a time,
+ * into `raw`, which was cleared (then read_unit makes the rest of it); or skipped; n_rows 0: there is none.
+ */
+SKIMP_CHECKED skimp_status skimpi_batches_again(skimpi_reader *reader, const skimpi_schema *schema, skimp_error *error);
+SKIMP_CHECKED skimp_status skimpi_batches_take(skimpi_reader *reader, const skimpi_schema *schema, skimpi_raw *raw,
+                                               bool skip, uint32_t *n_rows, skimp_error *error);
+/* Of sparse batches, the most that a unit of those that were read has had, where an index that repeats counts each time. */
+uint64_t skimpi_batches_nonzeros(const skimpi_reader *reader);
+/* Can they begin again, and shall they for each pass? */
+bool skimpi_batches_each_pass(const skimpi_arrays *arrays);
+/* Is a batch being asked for now?  *n: how many there have been.  NULL, and other arrays: no. */
+bool skimpi_batches_are_awaited(const skimpi_arrays *arrays, uint64_t *n);
+/* Does this thread run code of the caller that was asked for a batch? */
+bool skimpi_batches_within_caller(void);
+/* Asking for further batches ends once this is not 0; NULL: never. */
+void skimpi_batches_watch(skimpi_arrays *arrays, const volatile int *cancel);
+/* Bound: are they one matrix of floats or doubles whose rows lie in one piece each, and nothing else? */
+bool skimpi_arrays_has_rows(const skimpi_arrays *arrays);
 /* Bound, and the sample settled: how many distinct targets there are (about, where there are many), by looking at all that is there. */
 SKIMP_CHECKED skimp_status skimpi_arrays_survey(const skimpi_arrays *arrays, skimpi_sample *sample, skimp_error *error);
 

@@ -51,12 +51,15 @@ struct skimpi_arrays {
     const skimp_data *data;
     skimpi_schema *schema; /* its maker's */
     /* batches */
-    const skimp_data *source; /* where they come from; NULL: all of the data is there */
-    skimp_data batch;         /* the one that is there now: `data` points to it */
-    uint64_t rows_before;     /* of the batches before it */
-    uint64_t names_hash;      /* of its columns, where they have names; 0: they have none */
-    uint64_t n_sparse;        /* columns, of sparse data */
-    bool target_is_text;      /* of sparse data */
+    const skimp_data *source;   /* where they come from; NULL: all of the data is there */
+    skimp_data batch;           /* the one that is there now: `data` points to it */
+    uint64_t rows_before;       /* of the batches before it */
+    uint64_t names_hash;        /* of its columns, where they have names; 0: they have none */
+    uint64_t n_sparse;          /* columns, of sparse data */
+    const volatile int *cancel; /* the caller's wish to stop, or NULL */
+    _Atomic int awaited;        /* a batch is being asked for */
+    _Atomic uint64_t n_batches; /* that were asked for */
+    bool target_is_text;        /* of sparse data */
     bool has_target, has_weight;
     uint32_t n_columns; /* of a table, its own */
 
@@ -157,6 +160,8 @@ void skimpi_arrays_drop_missing(const skimpi_reader_options *options, const skim
 
 /* Fetches the next batch, in place of the one that was there. *end: there is none, and no more will be asked for. */
 skimp_status skimpi_batches_next(skimpi_arrays *arrays, bool *end, skimp_error *error);
+/* Begins again: the next batch is the first. */
+skimp_status skimpi_batches_rewind(skimpi_arrays *arrays, skimp_error *error);
 /* Of CSR: how large chunks are follows from all batches, not from this one, so any may be read from it. */
 void skimpi_batches_allow_any(skimpi_arrays *arrays);
 

@@ -2,7 +2,8 @@
 /*
  * The caller's arrays as a store: chunks are made when they are read, into the decoder's area, and nothing is stored.
  *
- * Tables are copied, column by column of the chunk: the kernels want columns, aligned, that steps may change.  Of CSR only
+ * Tables are copied, column by column of the chunk: the kernels want columns, aligned, that steps may change.  (A matrix in
+ * C order is handed out as it lies to a pass that takes rows: decision 0013.)  Of CSR only
  * the row ends are; values and indices are used where they lie when they are of a type that chunks have, nothing will
  * change them, and no row names a column twice.
  */
@@ -124,6 +125,32 @@ out:
     return status;
 }
 
+bool skimpi_arrays_has_rows(const skimpi_arrays *arrays)
+{
+    const skimpi_schema *schema = arrays->schema;
+    if (schema->sparse || schema->n_category > 0 || arrays->n_runs != 1 || arrays->source != NULL) {
+        return false;
+    }
+    const skimpi_array_run *run = arrays->runs;
+    const skimp_dtype dtype = run->first.dtype;
+    return (dtype == SKIMP_DTYPE_F32 || dtype == SKIMP_DTYPE_F64) && run->n > 1 && run->first.validity == NULL &&
+           run->column_stride == skimp_dtype_bytes(dtype);
+}
+
+static void read_rows(const skimpi_arrays *arrays, skimpi_decoder *decoder, uint64_t first)
+{
+    const skimpi_array_run *run = arrays->runs;
+    const uint64_t *features = decoder->options.features;
+    decoder->chunk.n_dense = decoder->chunk.n_codes = 0;
+    decoder->chunk.rows = (skimpi_row_block){
+        .values = (const uint8_t *)run->first.values + (int64_t)first * run->first.stride,
+        .stride = run->first.stride,
+        .feature = features != NULL ? features[0] : 0,
+        .n_columns = run->n,
+        .is_f32 = run->first.dtype == SKIMP_DTYPE_F32,
+    };
+}
+
 /* Do values of this type, from here on, serve as they lie? */
 static bool serves(const void *values, skimp_dtype dtype, uint64_t begin, skimp_dtype as)
 {
@@ -211,8 +238,11 @@ skimp_status skimpi_arrays_read(skimpi_store *store, skimpi_decoder *decoder, ui
     chunk->n_rows = n;
     chunk->target = chunk->weight = NULL;
     chunk->row_state = NULL;
+    chunk->rows.values = NULL;
     decoder->area_used = 0;
-    if (arrays->schema->sparse) {
+    if (decoder->takes_rows && decoder->options.read_only && skimpi_arrays_has_rows(arrays)) {
+        read_rows(arrays, decoder, first);
+    } else if (arrays->schema->sparse) {
         SKIMPI_TRY(read_sparse(arrays, decoder, first, n, error));
     } else {
         SKIMPI_TRY(read_table(arrays, decoder, first, n, error));

@@ -70,10 +70,59 @@ static skimp_status check_alike(const skimpi_arrays *arrays, skimp_error *error)
     return SKIMP_OK;
 }
 
+bool skimpi_batches_each_pass(const skimpi_arrays *arrays)
+{
+    return arrays->source != NULL && arrays->source->each_pass && arrays->source->rewind != NULL;
+}
+
+void skimpi_batches_watch(skimpi_arrays *arrays, const volatile int *cancel)
+{
+    arrays->cancel = cancel;
+}
+
 void skimpi_batches_allow_any(skimpi_arrays *arrays)
 {
     arrays->chunk_rows = SKIMPI_ARRAYS_CHUNK_SPAN / SKIMPI_ARRAYS_ROW_SPAN + 1;
     arrays->chunk_nonzeros = arrays->nonzeros;
+}
+
+/* ---- code of the caller ---------------------------------------------------------------------------------------------- */
+
+static _Thread_local unsigned within_caller;
+
+static void begin_caller(skimpi_arrays *arrays)
+{
+    within_caller++;
+    atomic_store(&arrays->awaited, 1);
+}
+
+static void end_caller(skimpi_arrays *arrays)
+{
+    atomic_store(&arrays->awaited, 0);
+    atomic_fetch_add(&arrays->n_batches, 1);
+    within_caller--;
+}
+
+bool skimpi_batches_are_awaited(const skimpi_arrays *arrays, uint64_t *n)
+{
+    *n = arrays != NULL ? atomic_load(&arrays->n_batches) : 0;
+    return arrays != NULL && atomic_load(&arrays->awaited) != 0;
+}
+
+bool skimpi_batches_within_caller(void)
+{
+    return within_caller > 0;
+}
+
+skimp_status skimpi_batches_rewind(skimpi_arrays *arrays, skimp_error *error)
+{
+    const skimp_data *source = arrays->source;
+    arrays->rows_before = 0;
+    arrays->batch = (skimp_data)SKIMP_DATA_INIT;
+    begin_caller(arrays);
+    const skimp_status status = source->rewind(source->context, error);
+    end_caller(arrays);
+    return status;
 }
 
 skimp_status skimpi_batches_next(skimpi_arrays *arrays, bool *end, skimp_error *error)
@@ -84,7 +133,13 @@ skimp_status skimpi_batches_next(skimpi_arrays *arrays, bool *end, skimp_error *
     arrays->rows_before += arrays->batch.n_rows;
     arrays->batch = (skimp_data)SKIMP_DATA_INIT;
     *end = false;
-    SKIMPI_TRY(source->next(source->context, &arrays->batch, end, error));
+    if (arrays->cancel != NULL && *arrays->cancel != 0) { /* of small batches, many make a unit */
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_CANCELLED, "interrupted"));
+    }
+    begin_caller(arrays);
+    status = source->next(source->context, &arrays->batch, end, error);
+    end_caller(arrays);
+    SKIMPI_TRY(status);
     if (*end) {
         arrays->batch = (skimp_data)SKIMP_DATA_INIT;
         return SKIMP_OK;

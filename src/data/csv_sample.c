@@ -25,6 +25,7 @@
 #define WHOLE_BYTES (1u << 20) /* inputs up to this are read whole */
 #define MAX_HEAD (16u << 20)   /* the first rows must end within this */
 #define DIALECT_ROWS 64u
+#define SPACED_FIELDS 64u  /* those that are looked at for numbers */
 #define WINDOW (64u << 10) /* find_start looks this far */
 #define WINDOW_ROWS 16u
 #define BITMAP_BITS 4096u   /* distinct numbers are counted by their hashes (linear counting) */
@@ -196,9 +197,44 @@ static unsigned agreement(const survey *s, size_t from, char delimiter, size_t *
     return best;
 }
 
+/*
+ * Do spaces separate the fields?  Text has spaces too: so all rows must have as many fields (the first, of names, may have one
+ * less, if it has two: row names have none), and one of them must be a number in every row but that.
+ */
+static bool is_spaced(const survey *s, size_t from)
+{
+    skimpi_csv_field fields[SPACED_FIELDS];
+    size_t n_fields = 0, n_names = 0, n_like = 0, begin, at = from;
+    unsigned n_rows = 0;
+    uint64_t numbers = 0, seen = 0; /* columns without text; those of them that have numbers */
+    while (n_rows < DIALECT_ROWS &&
+           next_row(s->data, s->pieces[0].end, s->whole, ' ', &at, fields, SPACED_FIELDS, &n_fields, &begin)) {
+        if (is_blank(s->data, begin, at - 1)) {
+            continue;
+        }
+        if (n_rows < 2) {
+            n_names = n_rows == 0 ? n_fields : n_names;
+            n_like = n_fields;
+            numbers = UINT64_MAX;
+            seen = 0;
+        } else if (n_fields != n_like) {
+            return false;
+        }
+        for (size_t i = 0; i < n_fields && i < SPACED_FIELDS; i++) {
+            double value;
+            const skimpi_csv_kind kind =
+                skimpi_csv_number(s->data + fields[i].begin, fields[i].end - fields[i].begin, &value);
+            seen |= (uint64_t)(kind == SKIMPI_CSV_NUMBER) << i;
+            numbers &= ~((uint64_t)(kind != SKIMPI_CSV_NUMBER && kind != SKIMPI_CSV_MISSING) << i);
+        }
+        n_rows++;
+    }
+    return n_like > 1 && (n_names == n_like || (n_names + 1 == n_like && n_names > 1)) && (numbers & seen) != 0;
+}
+
 static char guess_delimiter(const survey *s, size_t from)
 {
-    static const char candidates[] = { '\t', ';', ',', '|', ' ' };
+    static const char candidates[] = { '\t', ';', ',', '|' };
     char best = ',';
     double best_share = 0;
     for (size_t i = 0; i < sizeof(candidates); i++) {
@@ -210,7 +246,7 @@ static char guess_delimiter(const survey *s, size_t from)
             best_share = share;
         }
     }
-    return best;
+    return best_share == 0 && is_spaced(s, from) ? ' ' : best;
 }
 
 /* ---- header ---------------------------------------------------------------------------------------------------------------- */

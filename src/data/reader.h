@@ -33,6 +33,7 @@ typedef struct skimpi_reader_options {
     bool index64;          /* svmlight: indices may need 64 bits, even if the sample shows none that does */
     bool fixed_categories; /* predict: unknown texts get SKIMPI_CODE_UNKNOWN, dictionaries do not grow */
     bool target_optional;  /* predict: a missing target is not an error (NaN) */
+    bool target_grows;     /* with fixed_categories: texts of the target are entered all the same */
 } skimpi_reader_options;
 
 /* Bytes that a value of a numeric column is expected to take in a decoder: beside a store in memory, or in a file. */

@@ -40,7 +40,8 @@ typedef struct batches_reader {
     bool at_end;
     pthread_mutex_t lock;
     pthread_cond_t is_idle;
-    unsigned n_busy; /* workers that make units of this batch */
+    unsigned n_busy;                /* workers that make units of this batch */
+    _Atomic uint64_t most_nonzeros; /* of a unit, indices that repeat counted */
 } batches_reader;
 
 static void batches_close(skimpi_reader *opaque)
@@ -314,7 +315,8 @@ static skimp_status find_code(const batches_reader *reader, const skimpi_schema 
             strlen(schema->comparison_text) == length && memcmp(schema->comparison_text, text, length) == 0;
         *code = is_equal == (schema->comparison == SKIMPI_CMP_EQ);
     } else {
-        SKIMPI_TRY(skimpi_raw_code(raw, schema, slot, text, length, reader->options->fixed_categories, code, error));
+        const bool is_fixed = reader->options->fixed_categories && !(is_target && reader->options->target_grows);
+        SKIMPI_TRY(skimpi_raw_code(raw, schema, slot, text, length, is_fixed, code, error));
     }
     /* What is new is numbered by this unit alone, until its turn has come. */
     if (*code < SKIMPI_CODE_FRESH || *code == SKIMPI_CODE_UNKNOWN) {
@@ -439,6 +441,17 @@ out:
     return status;
 }
 
+static void note_nonzeros(batches_reader *reader, uint64_t nonzeros)
+{
+    uint64_t most = atomic_load(&reader->most_nonzeros);
+    while (nonzeros > most && !atomic_compare_exchange_weak(&reader->most_nonzeros, &most, nonzeros)) {}
+}
+
+uint64_t skimpi_batches_nonzeros(const skimpi_reader *reader)
+{
+    return atomic_load(&((const batches_reader *)reader)->most_nonzeros);
+}
+
 /* The next batch, once no one is at this one. */
 static skimp_status next_batch(batches_reader *reader, const skimpi_schema *schema, skimp_error *error)
 {
@@ -467,17 +480,15 @@ static void go_on(batches_reader *reader, const skimpi_schema *schema, uint32_t 
     reader->at += n;
 }
 
-static skimp_status batches_take_unit(skimpi_reader *opaque, const skimpi_schema *schema, uint64_t index,
-                                      skimpi_raw *raw, bool *got, skimp_error *error)
+skimp_status skimpi_batches_take(skimpi_reader *opaque, const skimpi_schema *schema, skimpi_raw *raw, bool skip,
+                                 uint32_t *n_rows, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     batches_reader *reader = (batches_reader *)opaque;
     const uint64_t span = reader->position / SKIMPI_ARRAYS_CHUNK_SPAN;
     bool ends = false;
+    *n_rows = 0;
     raw->piece_rows = 0;
-    if (index == 0) {
-        SKIMPI_TRY(begin_batch(reader, schema, error));
-    }
     while (!ends) {
         if (reader->at == reader->arrays->data->n_rows) {
             if (!reader->at_end) {
@@ -488,8 +499,10 @@ static skimp_status batches_take_unit(skimpi_reader *opaque, const skimpi_schema
             }
             continue;
         }
-        const uint32_t n = rows_of_unit(reader, schema, raw->n_rows, span, &ends);
-        if (raw->n_rows == 0 && ends) {
+        const uint32_t n = rows_of_unit(reader, schema, *n_rows, span, &ends);
+        if (skip) {
+            /* of rows that no one wants nothing is made */
+        } else if (*n_rows == 0 && ends) {
             raw->piece = reader->at;
             raw->piece_rows = n;
             pthread_mutex_lock(&reader->lock);
@@ -499,8 +512,34 @@ static skimp_status batches_take_unit(skimpi_reader *opaque, const skimpi_schema
             SKIMPI_TRY(make_rows(reader, schema, reader->at, n, raw, error));
         }
         go_on(reader, schema, n);
+        *n_rows += n;
     }
-    *got = raw->n_rows > 0 || raw->piece_rows > 0;
+out:
+    return status;
+}
+
+static skimp_status batches_take_unit(skimpi_reader *opaque, const skimpi_schema *schema, uint64_t index,
+                                      skimpi_raw *raw, bool *got, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    uint32_t n_rows = 0;
+    if (index == 0) {
+        SKIMPI_TRY(begin_batch((batches_reader *)opaque, schema, error));
+    }
+    SKIMPI_TRY(skimpi_batches_take(opaque, schema, raw, false, &n_rows, error));
+    *got = n_rows > 0;
+out:
+    return status;
+}
+
+skimp_status skimpi_batches_again(skimpi_reader *opaque, const skimpi_schema *schema, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    batches_reader *reader = (batches_reader *)opaque;
+    reader->at = reader->position = 0;
+    reader->at_end = false;
+    SKIMPI_TRY(skimpi_batches_rewind(reader->arrays, error));
+    SKIMPI_TRY(next_batch(reader, schema, error));
 out:
     return status;
 }
@@ -522,6 +561,7 @@ static skimp_status batches_read_unit(skimpi_reader *opaque, const skimpi_schema
         SKIMPI_TRY(status);
     }
     if (schema->sparse) {
+        note_nonzeros(reader, raw->nonzeros);
         skimpi_arrays_raw_distinct(raw);
     }
     raw->lines = raw->n_rows;

@@ -435,7 +435,7 @@ static skimp_status parse_all_texts(work *w)
     if (text_target) {
         t = (text_column){ .column = (uint32_t)schema->target,
                            .slot = schema->n_category,
-                           .fixed = t.fixed,
+                           .fixed = t.fixed && !w->reader->options->target_grows,
                            .compared = schema->comparison_text != NULL };
         t.memos = w->memos + (size_t)schema->n_category * (w->memo_mask + 1);
         SKIMPI_TRY(parse_texts(w, &t, w->slow)); /* the list of slow fields is free now */

@@ -124,6 +124,8 @@ skimp_status skimpi_store_create(skimpi_store **out, skimp_budget *budget, const
     } else if (options->place == SKIMPI_PLACE_SPILL) {
         SKIMPI_TRY(open_spill(store, &store->fd, error));
         store->place = SKIMPI_PLACE_SPILL;
+    } else {
+        store->place = options->place;
     }
     *out = store;
     store = NULL;
@@ -187,6 +189,11 @@ skimpi_place skimpi_store_place(const skimpi_store *store)
     skimpi_place place = store->place;
     pthread_rwlock_unlock(&locked->content);
     return place;
+}
+
+bool skimpi_store_is_finished(const skimpi_store *store)
+{
+    return store->finished;
 }
 
 void skimpi_store_index_add(skimpi_store *store, uint64_t number, uint64_t offset)

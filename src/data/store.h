@@ -60,7 +60,8 @@ typedef enum skimpi_place {
     SKIMPI_PLACE_MEMORY,
     SKIMPI_PLACE_SPILL,
     SKIMPI_PLACE_FILE,
-    SKIMPI_PLACE_CALLER /* arrays that the caller holds (arrays.h): nothing is stored */
+    SKIMPI_PLACE_CALLER, /* arrays that the caller holds (arrays.h): nothing is stored */
+    SKIMPI_PLACE_SOURCE /* chunks are encoded anew for each pass (source.h): nothing is stored but what tells them apart */
 } skimpi_place;
 
 typedef struct skimpi_store_options {
@@ -93,6 +94,7 @@ uint64_t skimpi_store_bytes(const skimpi_schema *schema, uint64_t encoded, skimp
 uint64_t skimpi_store_writing_bytes(void);
 const skimpi_summary *skimpi_store_summary(const skimpi_store *store);
 skimpi_place skimpi_store_place(const skimpi_store *store); /* now */
+bool skimpi_store_is_finished(const skimpi_store *store);   /* it is complete, and so is its summary */
 
 /* Moves an in-memory store to a spill file (the soft limit's first measure). Appends may go on. */
 SKIMP_CHECKED skimp_status skimpi_store_spill(skimpi_store *store, skimp_error *error);
@@ -127,6 +129,8 @@ uint64_t skimpi_encoder_bytes(const skimpi_schema *schema, uint32_t rows, uint64
 /* Encodes a committed raw chunk (no FRESH codes) and gathers its summary. Parallel. first_line: line number of the unit's first line. */
 SKIMP_CHECKED skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *raw, uint64_t first_line,
                                                  skimp_error *error);
+/* The bytes of the chunk that was encoded, as number `index` of the store. */
+const uint8_t *skimpi_encoder_chunk(skimpi_encoder *encoder, uint64_t index, uint64_t first_row);
 /* Takes the chunk's place (in order, one caller at a time). */
 SKIMP_CHECKED skimp_status skimpi_store_place_chunk(skimpi_store *store, skimpi_encoder *encoder, uint64_t index,
                                                     skimp_error *error);
@@ -156,6 +160,8 @@ typedef struct skimpi_decoder_options {
 SKIMP_CHECKED skimp_status skimpi_decoder_create(skimpi_decoder **out, skimpi_store *store,
                                                  const skimpi_decoder_options *options, skimp_error *error);
 void skimpi_decoder_destroy(skimpi_decoder *decoder);
+/* From here on chunks may be row blocks, and are where skimpi_arrays_has_rows and the decoder is read_only. */
+void skimpi_decoder_take_rows(skimpi_decoder *decoder, bool takes_rows);
 /*
  * Exactly what create charges for chunks of at most these sizes, read from `place`. (A store that is spilled later:
  * encoded_bytes more, once it is read from.) options: NULL, or what weights and values are wanted.

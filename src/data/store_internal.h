@@ -75,7 +75,7 @@ struct skimpi_store {
     uint8_t **extents[SKIMPI_EXTENT_FANOUT];
 
     unsigned index_shift;
-    uint64_t index[SKIMPI_INDEX_ENTRIES];
+    uint64_t index[SKIMPI_INDEX_ENTRIES]; /* SOURCE: the checksums of these chunks' headers */
 
     skimpi_summary summary;
     skimpi_target_set targets;
@@ -88,9 +88,10 @@ struct skimpi_decoder {
     skimpi_store *store;
     skimpi_decoder_options options;
     skimpi_chunk chunk;
-    uint64_t total; /* bytes of this block */
-    uint8_t *keep;  /* of a selection: the chunk's rows that are in it */
-    uint8_t *area;  /* decoded columns */
+    uint64_t total;  /* bytes of this block */
+    bool takes_rows; /* where they can be had */
+    uint8_t *keep;   /* of a selection: the chunk's rows that are in it */
+    uint8_t *area;   /* decoded columns */
     uint64_t area_bytes, area_used;
     uint8_t *file;       /* the chunk as it is in a file; NULL while the store is in memory */
     uint64_t file_bytes; /* of a block of its own, for a store that moved to disk later; else 0 */
@@ -138,6 +139,11 @@ static inline uint32_t skimpi_summary_spreads(const skimpi_schema *schema) /* an
 {
     return schema->sparse ? 0 : schema->n_numeric;
 }
+
+/* SOURCE: a chunk as the encoder has it, which is no larger than those of the store, decoded. */
+SKIMP_CHECKED skimp_status skimpi_decoder_take(skimpi_decoder *decoder, const uint8_t *bytes, skimp_error *error);
+/* SOURCE: is a chunk, by its header and what it decodes to, one that decoders of this store have room for? */
+bool skimpi_store_has_room(const skimpi_store *store, const uint8_t *bytes);
 
 /* Chunk `index` of a store of the caller's arrays (arrays_store.c). */
 SKIMP_CHECKED skimp_status skimpi_arrays_read(skimpi_store *store, skimpi_decoder *decoder, uint64_t index,

@@ -4,7 +4,8 @@
  *
  * From a file, a chunk is read into the decoder's buffer, and the chunk handed out points straight into it wherever a
  * column is stored as it is needed; the rest is decoded beside it.  From memory, all columns are decoded (or copied: the
- * chunk may be changed in place, the store may not).  Of a store of the caller's arrays, chunks are made by arrays_store.c.
+ * chunk may be changed in place, the store may not).  Of a store of the caller's arrays, chunks are made by arrays_store.c;
+ * those of a source come as bytes from source.c, and go on as if they had been read from a file.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -123,6 +124,11 @@ void skimpi_decoder_destroy(skimpi_decoder *decoder)
         }
         skimp_free(budget, SKIMP_TAG_CHUNKS, decoder, decoder->total, 1);
     }
+}
+
+void skimpi_decoder_take_rows(skimpi_decoder *decoder, bool takes_rows)
+{
+    decoder->takes_rows = takes_rows;
 }
 
 /* A store that was spilled after the decoder was made: it needs a buffer to read into. (Its area is more than large enough.) */
@@ -545,12 +551,61 @@ static skimp_status check_csr(const skimpi_store *store, const skimpi_chunk *chu
     return sound ? SKIMP_OK : damaged(store, chunk->index, "its sparse rows or indices are out of bounds", error);
 }
 
+/* What lies in `from`, which is sound, as the decoder's chunk. */
+static skimp_status decode(skimpi_decoder *decoder, const skimpi_chunk_header *header, const source *from,
+                           skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    const skimpi_store *store = decoder->store;
+    skimpi_chunk *chunk = &decoder->chunk;
+    if (store->schema->sparse && header->nonzeros << decoder->options.csr_doublings > UINT32_MAX) {
+        return skimpi_fail(error, SKIMP_ERROR_DATA, "chunk %" PRIu64 " is too large for what the steps add to it",
+                           header->index);
+    }
+    decoder->area_used = 0;
+    chunk->index = header->index;
+    chunk->first_row = header->first_row;
+    chunk->n_rows = header->n_rows;
+    chunk->row_state = NULL;
+    uint64_t at = skimpi_chunk_head_bytes(header->n_columns);
+    uint32_t next;
+    if (store->schema->sparse) {
+        at = decode_sparse(decoder, from, header->nonzeros, at);
+        next = 3;
+        if (from->file != NULL && store->place != SKIMPI_PLACE_SOURCE) {
+            SKIMPI_TRY(check_csr(store, chunk, header->nonzeros, error));
+        }
+    } else {
+        at = decode_table(decoder, from, at);
+        next = store->schema->n_numeric + store->schema->n_category;
+    }
+    chunk->target = NULL;
+    chunk->weight = NULL;
+    if (store->schema->target >= 0) {
+        const skimpi_chunk_column *column = descriptor(from, next++);
+        chunk->target = doubles_of(decoder, from, at, column, header->n_rows);
+        at += skimpi_column_encoded_bytes(column, header->n_rows);
+    }
+    if (store->schema->weight >= 0) {
+        chunk->weight = doubles_of(decoder, from, at, descriptor(from, next), header->n_rows);
+    } else if (decoder->options.with_weight) {
+        chunk->weight = take(decoder, header->n_rows, sizeof(double));
+        for (uint32_t i = 0; i < header->n_rows; i++) {
+            chunk->weight[i] = 1;
+        }
+    }
+    if (store->selection != NULL) {
+        skimpi_selection_apply(store, decoder);
+    }
+out:
+    return status;
+}
+
 /* Reads, checks and decodes the chunk at an offset. Needs `content`, and the file buffer unless the store is in memory. */
 static skimp_status read_at(skimpi_store *store, skimpi_decoder *decoder, const skimpi_chunk_header *header,
                             uint64_t offset, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    skimpi_chunk *chunk = &decoder->chunk;
     source from = { .store = store,
                     .file = store->place == SKIMPI_PLACE_MEMORY ? NULL : decoder->file,
                     .chunk = offset };
@@ -570,47 +625,27 @@ static skimp_status read_at(skimpi_store *store, skimpi_decoder *decoder, const 
         }
         SKIMPI_TRY(check_columns(store, &from, header, error));
     }
-    if (store->schema->sparse && header->nonzeros << decoder->options.csr_doublings > UINT32_MAX) {
-        return skimpi_fail(error, SKIMP_ERROR_DATA, "chunk %" PRIu64 " is too large for what the steps add to it",
-                           header->index);
-    }
-    decoder->area_used = 0;
-    chunk->index = header->index;
-    chunk->first_row = header->first_row;
-    chunk->n_rows = header->n_rows;
-    chunk->row_state = NULL;
-    uint64_t at = skimpi_chunk_head_bytes(header->n_columns);
-    uint32_t next;
-    if (store->schema->sparse) {
-        at = decode_sparse(decoder, &from, header->nonzeros, at);
-        next = 3;
-        if (from.file != NULL) {
-            SKIMPI_TRY(check_csr(store, chunk, header->nonzeros, error));
-        }
-    } else {
-        at = decode_table(decoder, &from, at);
-        next = store->schema->n_numeric + store->schema->n_category;
-    }
-    chunk->target = NULL;
-    chunk->weight = NULL;
-    if (store->schema->target >= 0) {
-        const skimpi_chunk_column *column = descriptor(&from, next++);
-        chunk->target = doubles_of(decoder, &from, at, column, header->n_rows);
-        at += skimpi_column_encoded_bytes(column, header->n_rows);
-    }
-    if (store->schema->weight >= 0) {
-        chunk->weight = doubles_of(decoder, &from, at, descriptor(&from, next), header->n_rows);
-    } else if (decoder->options.with_weight) {
-        chunk->weight = take(decoder, header->n_rows, sizeof(double));
-        for (uint32_t i = 0; i < header->n_rows; i++) {
-            chunk->weight[i] = 1;
-        }
-    }
-    if (store->selection != NULL) {
-        skimpi_selection_apply(store, decoder);
-    }
+    SKIMPI_TRY(decode(decoder, header, &from, error));
 out:
     return status;
+}
+
+skimp_status skimpi_decoder_take(skimpi_decoder *decoder, const uint8_t *bytes, skimp_error *error)
+{
+    const skimpi_chunk_header *header = (const skimpi_chunk_header *)bytes;
+    const source from = { .store = decoder->store, .file = decoder->file };
+    memcpy(decoder->file, bytes, header->bytes);
+    return decode(decoder, header, &from, error);
+}
+
+bool skimpi_store_has_room(const skimpi_store *store, const uint8_t *bytes)
+{
+    const skimpi_chunk_header *header = (const skimpi_chunk_header *)bytes;
+    const skimpi_chunk_column *columns = (const skimpi_chunk_column *)(header + 1);
+    const skimpi_area area = skimpi_chunk_area(store->schema, header, columns), most = store->summary.largest_area;
+    return header->bytes <= store->summary.largest_chunk_bytes && header->n_rows <= store->summary.largest_chunk_rows &&
+           header->nonzeros <= store->summary.largest_chunk_nonzeros && area.file <= most.file &&
+           area.ones <= most.ones;
 }
 
 /* ---- scans --------------------------------------------------------------------------------------------------------- */

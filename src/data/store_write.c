@@ -187,7 +187,9 @@ static skimp_status encode_numbers(skimpi_encoder *encoder, uint32_t i, skimpi_c
     *column = chosen;
     uint64_t bytes = 0;
     if (spread != NULL) {
-        skimpi_column_spread_find(values, raw->n_rows, scan.n_missing, are_floats, spread); /* as they are kept */
+        if (!encoder->store->finished) {
+            skimpi_column_spread_find(values, raw->n_rows, scan.n_missing, are_floats, spread); /* as they are kept */
+        }
         bytes = are_floats ? skimpi_decimal_encode(values, raw->n_rows, &scan, column, to) : 0;
     }
     *at += bytes > 0 ? bytes : (uint64_t)(skimpi_encode_numbers(column, values, raw->n_rows, to));
@@ -293,7 +295,9 @@ skimp_status skimpi_encoder_encode(skimpi_encoder *encoder, const skimpi_raw *ra
         const uint64_t from = at;
         SKIMPI_TRY(
             encode_numbers(encoder, next, &encoder->target, NULL, raw, raw->target, first_line, true, &at, error));
-        SKIMPI_TRY(count_targets(encoder, raw, descriptor(encoder, next), encoder->bytes + from, error));
+        if (!encoder->store->finished) {
+            SKIMPI_TRY(count_targets(encoder, raw, descriptor(encoder, next), encoder->bytes + from, error));
+        }
         next++;
     }
     if (schema->weight >= 0) {
@@ -314,10 +318,19 @@ out:
 
 /* ---- placing and writing ------------------------------------------------------------------------------------------- */
 
+const uint8_t *skimpi_encoder_chunk(skimpi_encoder *encoder, uint64_t index, uint64_t first_row)
+{
+    skimpi_chunk_header *header = (skimpi_chunk_header *)encoder->bytes;
+    header->index = index;
+    header->first_row = first_row;
+    header->header_checksum = skimpi_checksum(header, offsetof(skimpi_chunk_header, header_checksum));
+    return encoder->bytes;
+}
+
 skimp_status skimpi_store_place_chunk(skimpi_store *store, skimpi_encoder *encoder, uint64_t index, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    skimpi_chunk_header *header = (skimpi_chunk_header *)encoder->bytes;
+    const skimpi_chunk_header *header = (const skimpi_chunk_header *)encoder->bytes;
     skimpi_summary *summary = &store->summary;
     uint64_t end = store->end + header->bytes;
     if (index != summary->n_chunks || store->finished) {
@@ -326,12 +339,10 @@ skimp_status skimpi_store_place_chunk(skimpi_store *store, skimpi_encoder *encod
     }
     SKIMPI_TRY(skimpi_store_grow(store, end, error));
     SKIMPI_TRY(skimpi_store_reserve(store, end, error));
-    header->index = index;
-    header->first_row = summary->n_rows;
-    header->header_checksum = skimpi_checksum(header, offsetof(skimpi_chunk_header, header_checksum));
+    (void)skimpi_encoder_chunk(encoder, index, summary->n_rows);
     summary->data_hash += skimpi_mix64(header->header_checksum); /* which covers the bytes and the place */
     encoder->offset = store->end;
-    skimpi_store_index_add(store, index, store->end);
+    skimpi_store_index_add(store, index, store->place == SKIMPI_PLACE_SOURCE ? header->header_checksum : store->end);
     summary->n_chunks++;
     summary->n_rows += header->n_rows;
     summary->nonzeros += header->nonzeros;
@@ -379,7 +390,7 @@ skimp_status skimpi_store_write_chunk(skimpi_store *store, skimpi_encoder *encod
             memcpy(to, encoder->bytes + done, n);
             done += n;
         }
-    } else {
+    } else if (store->place != SKIMPI_PLACE_SOURCE) {
         uint64_t at = skimpi_store_base(store) + encoder->offset;
         status = skimpi_os_pwrite(store->fd, skimpi_store_name(store), encoder->bytes, bytes, at, error);
         if (status == SKIMP_OK && store->write_back_early) {

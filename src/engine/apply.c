@@ -29,12 +29,15 @@ static uint64_t shape_cost(const into_state *state, const skimp_apply_shape *sha
 {
     const uint64_t value = skimp_dtype_bytes(state->options->dtype);
     const uint64_t index = skimp_dtype_bytes(state->options->indices_dtype);
+    const uint64_t made = skimpi_mul_sat(shape->n_rows, state->options->row_bytes);
+    const uint64_t beside = made > 0 ? skimp_alloc_cost(made) : 0;
     if (!shape->is_sparse) {
-        return skimp_alloc_cost(skimpi_mul_sat(skimpi_mul_sat(shape->n_rows, shape->n_columns), value));
+        return skimpi_add_sat(skimp_alloc_cost(skimpi_mul_sat(skimpi_mul_sat(shape->n_rows, shape->n_columns), value)),
+                              beside);
     }
-    return skimpi_add_sat(skimp_alloc_cost(skimpi_mul_sat(shape->nonzeros, value)) +
-                              skimp_alloc_cost(skimpi_mul_sat(shape->nonzeros, index)),
-                          skimp_alloc_cost(skimpi_mul_sat(shape->n_rows + 1, index)));
+    const uint64_t entries = skimpi_add_sat(skimp_alloc_cost(skimpi_mul_sat(shape->nonzeros, value)),
+                                            skimp_alloc_cost(skimpi_mul_sat(shape->nonzeros, index)));
+    return skimpi_add_sat(skimpi_add_sat(entries, beside), skimp_alloc_cost(skimpi_mul_sat(shape->n_rows + 1, index)));
 }
 
 /* What would do, where the data turned out to be more than its sample said: if the rest is like what was seen. */

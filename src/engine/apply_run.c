@@ -139,7 +139,7 @@ unsigned skimpi_apply_columns(const skimpi_apply *apply, skimpi_predict_kind kin
 }
 
 /* Chunks may have some more rows than the sample says. */
-static uint32_t chunk_rows(const skimp_job *job)
+uint32_t skimpi_apply_rows(const skimp_job *job)
 {
     const uint64_t rows = (uint64_t)job->forecast.unit_rows + (job->stored != NULL ? 0 : job->forecast.unit_rows / 4);
     return (uint32_t)skimpi_min_u64(rows, UINT32_MAX - 64);
@@ -151,9 +151,10 @@ skimp_status skimpi_apply_prepare(skimpi_apply *apply, const skimpi_apply_cost *
     skimp_job *job = apply->job;
     const skimpi_applied *applied = &apply->applied;
     const skimpi_stage *estimator = &applied->pipeline.estimator;
-    const uint32_t rows = chunk_rows(job);
+    const uint32_t rows = skimpi_apply_rows(job);
     uint64_t worker = skimpi_outputs_bytes(estimator, &applied->problem, &apply->wanted, rows);
     worker = skimpi_add_sat(worker, sizeof(skimpi_apply_worker) + skimpi_applied_worker_bytes(applied));
+    worker = skimpi_add_sat(worker, cost->worker);
     worker = skimpi_add_sat(worker, skimp_alloc_cost(skimpi_mul_sat(cost->row, rows)));
     worker = skimpi_add_sat(worker, skimp_alloc_cost(skimpi_mul_sat(sizeof(uint32_t), (uint64_t)rows + 1)));
     worker = skimpi_add_sat(worker, skimp_alloc_cost(skimpi_mul_sat(skimpi_applied_row_bytes(applied), rows)));

@@ -78,7 +78,10 @@ unsigned skimpi_apply_columns(const skimpi_apply *apply, skimpi_predict_kind kin
 /* What the user of the chunks takes: in all; for each row of a worker's chunk; for text, of one worker alone and of several. */
 typedef struct skimpi_apply_cost {
     uint64_t fixed, row, text_alone, text;
+    uint64_t worker; /* for each worker, costs of blocks included */
 } skimpi_apply_cost;
+/* Rows of a chunk, about: of a kept store at most. */
+uint32_t skimpi_apply_rows(const skimp_job *job);
 /* Workers, as many as the budget allows; what is wanted is set.  Their text has its room, which it need not outgrow. */
 skimp_status skimpi_apply_prepare(skimpi_apply *apply, const skimpi_apply_cost *cost, skimp_error *error);
 skimp_status skimpi_apply_run(skimpi_apply *apply, skimp_error *error);

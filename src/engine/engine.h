@@ -13,7 +13,9 @@
  *   checkpoint.c  state at a pass boundary, in a file
  *   model.c       fitted arrays and metadata; model_apply.c: a model over new data
  *   cursor.c      a kept store's chunks given back as arrays
+ *   share.c       one budget for jobs of the process that run at the same time
  *   apply_run.c   inputs through a model, by all workers: predict.c: predict and score; apply.c: into memory; metrics.c
+ *   through.c     the same into a kept store; through_schema.c: what its columns are
  */
 #ifndef SKIMPI_ENGINE_H
 #define SKIMPI_ENGINE_H
@@ -22,6 +24,7 @@
 #include "data/dictionary.h"
 #include "data/ingest.h"
 #include "data/row_state.h"
+#include "data/source.h"
 #include "estimator/estimator.h"
 #include "skimp/job.h"
 
@@ -72,6 +75,7 @@ typedef struct skimpi_pipeline {
     unsigned n_steps;
     skimpi_stage steps[SKIMPI_MAX_STEPS];
     skimpi_stage estimator; /* class NULL: none (convert; steps alone) */
+    bool is_alone;          /* steps alone were asked for by name: there may be none, and text is only encoded */
     skimpi_frame frame;     /* after the steps that are fitted */
     bool keeps_missing;     /* of steps alone: a value that every step bears missing may stay so */
 } skimpi_pipeline;
@@ -81,7 +85,7 @@ typedef struct skimpi_pipeline {
 /* Is there something to fit: an estimator, or steps alone? */
 static inline bool skimpi_pipeline_fits(const skimpi_pipeline *pipeline)
 {
-    return pipeline->estimator.class != NULL || pipeline->n_steps > 0;
+    return pipeline->estimator.class != NULL || pipeline->n_steps > 0 || pipeline->is_alone;
 }
 static inline bool skimpi_pipeline_classifies(const skimpi_pipeline *pipeline)
 {
@@ -285,6 +289,8 @@ void skimpi_design_forecast(const skimp_job *job, skimpi_forecast *f, bool is_kn
 skimp_status skimpi_forecast_steps(skimp_job *job, skimpi_forecast *f, skimp_error *error);
 /* Features that the estimator gets, at most. */
 uint64_t skimpi_forecast_features(const skimpi_forecast *f);
+/* What a store takes to count the distinct targets, of which there are so many. */
+uint64_t skimpi_plan_targets(uint64_t distinct);
 
 /* How a job will run: what plan computes and fit does. */
 typedef struct skimpi_layout {
@@ -310,6 +316,28 @@ skimpi_problem skimpi_plan_shape(const skimpi_forecast *f, skimpi_problem proble
 
 /* ---- job ------------------------------------------------------------------------------------------------------------ */
 
+/* A job's part of the budget that the jobs of the process share (share.c). */
+typedef struct skimpi_seat {
+    struct skimpi_seat *next;
+    skimp_budget *budget;
+    const skimpi_arrays *arrays; /* NULL: none */
+    uint64_t limit;              /* of its own */
+    uint64_t reserved;
+    bool is_taken;
+} skimpi_seat;
+
+/*
+ * Before a job runs that was planned within its own limit, and needs at least `minimum`: waits for room.  *is_less: there is
+ * less than its limit, by which it is to be planned again.  Nothing to do for a job that does not share.
+ */
+skimp_status skimpi_share_enter(skimp_job *job, uint64_t minimum, bool *is_less, skimp_error *error);
+/* It is planned: what it does not need is for others. */
+void skimpi_share_settle(skimp_job *job, uint64_t peak, bool is_exact);
+/* To be planned anew, in all that there is now; to be settled again. */
+void skimpi_share_reopen(skimp_job *job);
+void skimpi_share_leave(skimp_job *job);
+uint64_t skimpi_share_in_use(void); /* by all that share */
+
 typedef struct skimpi_cursor skimpi_cursor; /* of skimp_job_next_chunk */
 void skimpi_cursor_destroy(skimpi_cursor *cursor);
 
@@ -318,6 +346,7 @@ struct skimp_job {
     skimp_job_options options; /* deep copy */
     void *options_block;       /* what the copy points into */
     size_t options_bytes;
+    uint64_t cgroup;        /* the smallest limit of the control groups then; UINT64_MAX: none */
     uint64_t base_resident; /* resident set when the job was created */
     uint64_t base_peak;     /* what the kernel's mark stood at */
     uint64_t beside;        /* held in this process by others than the job: by one that failed, by a model */
@@ -342,11 +371,16 @@ struct skimp_job {
     skimpi_schema
         *stored; /* a kept store that a model runs over: its own schema, of which `schema` is a view; else NULL */
 
+    skimpi_seat seat;
+    bool is_nested; /* it was made by code of the caller that another job waits for */
+
     skimpi_cursor *cursor; /* NULL: no chunk was asked for */
     skimpi_pipeline pipeline;
     skimpi_forecast forecast;
     skimpi_layout layout;
     bool has_roles, is_planned, is_spent, is_settled; /* settled: the sample is by slot, not by column */
+    bool
+        keeps_roles; /* a model runs over the inputs whose own target and weight are wanted with what it makes of them */
     skimp_plan plan;
     skimp_assumption assumed[8];
 
@@ -408,8 +442,12 @@ skimp_status skimpi_job_open_data(skimp_job *job, skimp_error *error);
 skimp_status skimpi_job_assign(const skimp_job *job, const skimpi_roles *roles, bool is_fit, skimp_error *error);
 /* Once the roles are known: binds the arrays, and makes them the store where the job can read them so. */
 skimp_status skimpi_job_take_arrays(skimp_job *job, skimp_error *error);
+/* Do chunks of the fit's arrays come as rows, to a pass of the estimator that takes them and asks for no shifts? */
+bool skimpi_job_has_rows(const skimp_job *job);
 /* May a store that the arrays are turned into be in memory? */
 bool skimpi_job_may_hold_arrays(const skimp_job *job);
+/* Does the fit read batches anew for each pass, and keep nothing of them? */
+bool skimpi_job_each_pass(const skimp_job *job);
 /* Looks at every value, in place of an ingest, where the store is arrays or some rows of a file: completes its summary. */
 bool skimpi_job_wants_look(const skimp_job *job);
 skimp_status skimpi_job_look(skimp_job *job, skimp_error *error);
@@ -447,6 +485,7 @@ typedef struct skimpi_reading {
     double holdout;
     uint64_t holdout_seed;
     skimpi_row_state *row_state; /* of the stage that is being fitted; NULL: it keeps none */
+    skimpi_source *source;       /* batches are read anew for each pass; NULL: the chunks are in the store */
 } skimpi_reading;
 
 skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skimpi_store *store,
@@ -455,6 +494,9 @@ skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skim
 void skimpi_reading_destroy(skimpi_reading *reading);
 uint64_t skimpi_reading_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place,
                               unsigned workers);
+/* And, where batches are read anew, what making chunks of them takes, under "parse". */
+uint64_t skimpi_reading_source_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place,
+                                     unsigned workers);
 
 typedef enum skimpi_rows { SKIMPI_ROWS_TRAIN, SKIMPI_ROWS_HELD_OUT } skimpi_rows;
 
@@ -464,6 +506,7 @@ typedef struct skimpi_pass_options {
     uint64_t chunk_stride; /* 0, 1: all chunks */
     unsigned lanes;
     const double *shifts;     /* per feature, taken off the dense columns at last; NULL: nothing */
+    bool takes_rows;          /* chunks may be rows as the caller has them */
     void *const *lane_data;   /* `lanes` of them */
     void *const *worker_data; /* scratch, per worker */
     skimp_status (*consume)(void *context, const skimpi_chunk *chunk, void *lane, void *worker, skimp_error *error);
@@ -589,6 +632,8 @@ typedef struct skimpi_applied {
 skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, const skimp_model *model, bool with_target,
                                    skimp_error *error);
 void skimpi_applied_destroy(skimpi_applied *applied);
+/* The column of weights that is read, where the roles of the inputs are wanted; else NULL. (A kept store has its own.) */
+const char *skimpi_applied_weight(const skimp_job *job);
 /* The part of create that finds the model's columns. */
 skimp_status skimpi_applied_columns(skimpi_applied *applied, const skimpi_tensors *tensors, const char *target,
                                     skimp_error *error);

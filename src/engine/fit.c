@@ -75,8 +75,10 @@ skimp_status skimpi_job_ingest(skimp_job *job, const skimpi_store_options *store
     job->report.first_bad_row = result.first_bad_line;
     job->report.disk_bytes = result.spooled;
     /* The inputs are done with: their buffers go before those of the passes come. */
-    job->reader_class->close(job->reader);
-    job->reader = NULL;
+    if (store_options->place != SKIMPI_PLACE_SOURCE) {
+        job->reader_class->close(job->reader);
+        job->reader = NULL;
+    }
     skimpi_input_close(job->input);
     job->input = NULL;
 out:
@@ -367,6 +369,7 @@ static skimp_status run_passes(skimpi_reading *reading, skimpi_stage *stage, uns
                 .n_steps = n_steps,
                 .chunk_stride = pass.chunk_stride,
                 .shifts = pass.shifts,
+                .takes_rows = pass.takes_rows,
                 .lanes = needs->lanes,
                 .lane_data = lanes,
                 .worker_data = (void *const *)workers,
@@ -641,6 +644,7 @@ static skimp_status fit_estimator(skimp_job *job, fit_state *fit, skimp_error *e
         .weighted = job->schema->weight >= 0 || (fit->classes.weights != NULL && !weighs_classes),
         .class_weights = weighs_classes ? fit->classes.weights : NULL,
         .n_threads = job->layout.workers,
+        .has_rows = skimpi_job_has_rows(job),
         .partial = job->options.partial,
         .feature_names = (const char *const *)fit->names,
         .code_features = skimpi_design_code_features(&fit->design),
@@ -698,7 +702,9 @@ skimp_status skimp_job_fit(skimp_job *job, skimp_model **model, skimp_error *err
     SKIMPI_TRY(skimpi_job_check_disk(job, error));
     if (!job->store_is_input) {
         const skimpi_store_options options = {
-            .place = job->layout.in_memory ? SKIMPI_PLACE_MEMORY : SKIMPI_PLACE_SPILL,
+            .place = skimpi_job_each_pass(job) ? SKIMPI_PLACE_SOURCE
+                     : job->layout.in_memory   ? SKIMPI_PLACE_MEMORY
+                                               : SKIMPI_PLACE_SPILL,
             .spill_directory = job->options.spill_dir,
             .allow_tmpfs = job->options.spill_to_memory,
             .expected_bytes = job->forecast.store_bytes,

@@ -22,6 +22,7 @@ skimp_status skimpi_job_open_data(skimp_job *job, skimp_error *error)
     }
     SKIMPI_TRY(skimpi_arrays_create(&job->arrays, job->budget, options->data, &job->schema, error));
     const bool are_batches = skimpi_arrays_are_batches(job->arrays);
+    skimpi_batches_watch(job->arrays, options->cancel);
     job->reader_class = are_batches ? &skimpi_reader_batches : &skimpi_reader_arrays;
     job->reader_options.on_missing = options->drop_missing ? SKIMPI_MISSING_DROP : SKIMPI_MISSING_KEEP;
     SKIMPI_TRY(skimpi_input_open_caller(&job->input, job->budget, skimpi_job_data_name,
@@ -72,6 +73,22 @@ skimp_status skimpi_job_take_arrays(skimp_job *job, skimp_error *error)
     job->sample = (skimpi_sample){ 0 }; /* it was the reader's */
 out:
     return status;
+}
+
+bool skimpi_job_has_rows(const skimp_job *job)
+{
+    return job->store_is_input && job->arrays != NULL && job->pipeline.n_steps == 0 && job->options.holdout == 0 &&
+           skimpi_arrays_has_rows(job->arrays);
+}
+
+/* SGD reads chunks in a shuffled order, which a source cannot give; and which chunk a row is in is known once none is dropped. */
+bool skimpi_job_each_pass(const skimp_job *job)
+{
+    const skimpi_stage *estimator = &job->pipeline.estimator;
+    const bool is_shuffled = estimator->class != NULL && estimator->class->consume_window != NULL &&
+                             skimpi_params_number(estimator->params, "shuffle") != 0;
+    return job->arrays != NULL && skimpi_batches_each_pass(job->arrays) && skimpi_pipeline_fits(&job->pipeline) &&
+           !job->options.drop_missing && !is_shuffled;
 }
 
 bool skimpi_job_may_hold_arrays(const skimp_job *job)

@@ -44,7 +44,8 @@ skimp_status skimpi_job_check_disk(const skimp_job *job, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     const skimpi_layout *layout = &job->layout;
-    const uint64_t store = layout->in_memory || job->store_is_input ? 0 : job->forecast.store_bytes;
+    const uint64_t store =
+        layout->in_memory || job->store_is_input || skimpi_job_each_pass(job) ? 0 : job->forecast.store_bytes;
     if (layout->row_bytes == 0) {
         return SKIMP_OK; /* a store alone looks after itself */
     }

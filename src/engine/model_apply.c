@@ -224,9 +224,6 @@ static skimp_status load_pipeline(skimpi_applied *applied, const skimpi_tensors 
         SKIMPI_TRY(skimpi_model_damaged(error, "its params"));
     }
     if (skimpi_model_is_steps(tensors)) {
-        if (applied->pipeline.n_steps == 0) {
-            SKIMPI_TRY(skimpi_model_damaged(error, "its steps: there are none, and no estimator"));
-        }
         if (skimpi_json_kind_of(params) != SKIMPI_JSON_OBJECT || skimpi_json_count(params) > 0) {
             SKIMPI_TRY(skimpi_model_damaged(error, "its params: there is no estimator"));
         }
@@ -291,7 +288,7 @@ static skimp_status load_class_text(skimpi_applied *applied, const skimpi_tensor
     const char *text = NULL;
     uint64_t bytes = 0;
     const bool is_text = schema->target_type == SKIMPI_TYPE_CATEGORY;
-    if (schema->target >= 0 && is_text != applied->classes.is_text) {
+    if (schema->target >= 0 && is_text != applied->classes.is_text && !applied->job->keeps_roles) {
         return skimpi_fail_at(error, SKIMP_ERROR_DATA, applied->job->options.inputs[0], 0,
                               schema->sparse ? "label" : schema->columns[schema->target].name,
                               "this target holds %s, but the model was trained on %s", is_text ? "text" : "numbers",
@@ -331,6 +328,11 @@ out:
     return status;
 }
 
+const char *skimpi_applied_weight(const skimp_job *job)
+{
+    return job->keeps_roles && !job->store_is_input ? job->options.weight : NULL;
+}
+
 skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, const skimp_model *model, bool with_target,
                                    skimp_error *error)
 {
@@ -356,13 +358,16 @@ skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, cons
                                    "the model does not say what its target was: name the column (--target)"));
         }
     }
+    if (job->keeps_roles && !job->store_is_input) {
+        target = job->options.target != NULL ? job->options.target : sparse && job->arrays == NULL ? "label" : NULL;
+    }
     if (job->store_is_input) {
         SKIMPI_TRY(skimpi_stored_view(job, error));
     }
     SKIMPI_TRY(load_classes(applied, tensors, error));
     if (sparse) {
-        const skimpi_roles roles = { .target = target };
-        SKIMPI_TRY(skimpi_job_assign(job, &roles, false, error));
+        const skimpi_roles roles = { .target = target, .weight = skimpi_applied_weight(job) };
+        SKIMPI_TRY(skimpi_job_assign(job, &roles, job->keeps_roles, error));
         SKIMPI_TRY(skimpi_model_number(tensors, "n_features_in", SKIMPI_MAX_FEATURES, &applied->n_sparse_in, error));
     } else {
         SKIMPI_TRY(skimpi_applied_columns(applied, tensors, target, error));
@@ -373,6 +378,7 @@ skimp_status skimpi_applied_create(skimpi_applied *applied, skimp_job *job, cons
     }
     job->reader_options.fixed_categories = true;
     job->reader_options.target_optional = !with_target;
+    job->reader_options.target_grows = job->keeps_roles;
     SKIMPI_TRY(skimpi_frame_begin(&applied->pipeline.frame, job->budget, applied->design.n_numeric,
                                   applied->design.n_category, applied->n_sparse_in, error));
     SKIMPI_TRY(load_pipeline(applied, tensors, error));

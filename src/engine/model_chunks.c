@@ -238,7 +238,8 @@ skimp_status skimpi_applied_chunk(const skimpi_applied *applied, skimpi_applied_
                                     .n_codes = design->n_category,
                                     .dense = worker->dense,
                                     .codes = worker->codes,
-                                    .target = raw->target };
+                                    .target = raw->target,
+                                    .weight = raw->weight };
     for (uint32_t k = 0; k < design->n_numeric; k++) {
         const uint32_t slot = applied->numeric_slots[k], c = schema->numeric[slot];
         double *values = raw->numeric + (size_t)slot * raw->capacity;

@@ -182,12 +182,19 @@ static skimp_status assign_roles(const skimpi_applied *applied, const uint8_t *k
     if (column >= 0 && schema->delimited) {
         schema->columns[column].type = SKIMPI_TYPE_CATEGORY;
     }
-    const skimpi_roles roles = { .target = target, .keep = keep, .hash_bits = hash_bits };
-    SKIMPI_TRY(skimpi_job_assign(job, &roles, false, error));
+    const skimpi_roles roles = {
+        .target = target, .weight = skimpi_applied_weight(job), .keep = keep, .hash_bits = hash_bits
+    };
+    SKIMPI_TRY(skimpi_job_assign(job, &roles, job->keeps_roles, error));
     if (schema->target >= 0 && keep[schema->target]) {
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM,
                                "'%.100s' is one of the columns that the model predicts from: it cannot be the target",
                                target));
+    }
+    if (schema->weight >= 0 && keep[schema->weight]) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM,
+                               "'%.100s' is one of the columns that the model was fitted on: it cannot be the weight",
+                               roles.weight));
     }
 out:
     return status;

@@ -51,6 +51,14 @@ uint64_t skimpi_reading_bytes(const skimp_job *job, const skimpi_forecast *forec
            skimp_alloc_cost(workers * sizeof(skimpi_view));
 }
 
+uint64_t skimpi_reading_source_bytes(const skimp_job *job, const skimpi_forecast *forecast, skimpi_place place,
+                                     unsigned workers)
+{
+    return place != SKIMPI_PLACE_SOURCE ? 0
+                                        : skimpi_source_bytes(job->schema, forecast->unit_rows, forecast->unit_nonzeros,
+                                                              skimpi_encoded_hint(forecast), workers);
+}
+
 void skimpi_reading_decoder_options(const skimpi_reading *reading, skimpi_decoder_options *options)
 {
     skimpi_design_decoder(reading->design, options);
@@ -80,6 +88,15 @@ skimp_status skimpi_reading_create(skimpi_reading *reading, skimp_job *job, skim
     const unsigned workers = reading->workers;
     skimpi_decoder_options options;
     skimpi_reading_decoder_options(reading, &options);
+    if (skimpi_store_place(store) == SKIMPI_PLACE_SOURCE) {
+        const skimpi_source_options own = { .reader = job->reader,
+                                            .schema = job->schema,
+                                            .workers = workers,
+                                            .rows = job->forecast.unit_rows,
+                                            .nonzeros = job->forecast.unit_nonzeros,
+                                            .encoded = skimpi_encoded_hint(&job->forecast) };
+        SKIMPI_TRY(skimpi_source_create(&reading->source, reading->budget, store, &own, error));
+    }
     SKIMPI_TRY(
         skimp_alloc(reading->budget, SKIMP_TAG_CHUNKS, workers, sizeof(void *), (void **)&reading->decoders, error));
     SKIMPI_TRY(
@@ -103,6 +120,7 @@ out:
 
 void skimpi_reading_destroy(skimpi_reading *reading)
 {
+    skimpi_source_destroy(reading->source);
     for (unsigned w = 0; w < reading->workers; w++) {
         if (reading->decoders != NULL) {
             skimpi_decoder_destroy(reading->decoders[w]);
@@ -133,7 +151,14 @@ skimp_status skimpi_reading_finish_chunk(const skimpi_reading *reading, unsigned
     }
     const skimpi_classes *classes = reading->classes;
     if (classes != NULL && classes->n_classes > 0 && chunk->target != NULL) {
-        if (!skimpi_classes_map(classes, chunk->n_rows, chunk->target)) {
+        const bool are_known = skimpi_classes_map(classes, chunk->n_rows, chunk->target);
+        if (!are_known && reading->source != NULL) {
+            return skimpi_fail(error, SKIMP_ERROR_DATA,
+                               "rows %llu to %llu of the batches have a target that they did not have the first time",
+                               (unsigned long long)chunk->first_row,
+                               (unsigned long long)chunk->first_row + chunk->n_rows - 1);
+        }
+        if (!are_known) {
             return skimpi_fail_at(error, SKIMP_ERROR_DATA, reading->job->options.inputs[0], 0, NULL,
                                   "chunk %llu holds a target that the store does not list: the store is damaged",
                                   (unsigned long long)chunk->index);
@@ -177,6 +202,9 @@ static skimp_status claim(pass_state *state, unsigned worker, skimpi_chunk **chu
     skimp_status status = SKIMP_OK;
     skimpi_reading *reading = state->reading;
     const uint64_t stride = state->options->chunk_stride;
+    if (reading->source != NULL) {
+        return skimpi_source_next(reading->source, worker, reading->decoders[worker], chunk, ordinal, done, error);
+    }
     if (stride <= 1) {
         SKIMPI_TRY(skimpi_scan_next(reading->store, &state->scan, reading->decoders[worker], chunk, done, error));
         if (!*done) {
@@ -255,8 +283,22 @@ skimp_status skimpi_reading_pass(skimpi_reading *reading, const skimpi_pass_opti
     for (unsigned lane = 0; lane < options->lanes; lane++) {
         SKIMPI_TRY(skimpi_turns_create(&state.turns[lane], reading->budget, error));
     }
+    if (reading->source != NULL) {
+        SKIMPI_TRY(skimpi_source_begin(reading->source, options->chunk_stride, error));
+    }
+    for (unsigned w = 0; w < reading->workers; w++) {
+        skimpi_decoder_take_rows(reading->decoders[w], options->takes_rows && options->shifts == NULL);
+    }
     skimpi_scan_begin(reading->store, &state.scan);
-    SKIMPI_TRY(skimpi_pool_run(reading->pool, pass_worker, &state, error));
+    status = skimpi_pool_run(reading->pool, pass_worker, &state, error);
+    if (reading->source != NULL && status != SKIMP_OK) {
+        skimpi_source_first_failure(reading->source, error);
+        status = error != NULL ? (skimp_status)error->code : status;
+    }
+    SKIMPI_TRY(status);
+    if (reading->source != NULL) {
+        SKIMPI_TRY(skimpi_source_end(reading->source, error));
+    }
 out:
     for (unsigned lane = 0; lane < options->lanes; lane++) {
         skimpi_turns_destroy(state.turns[lane]);

@@ -126,7 +126,8 @@ skimp_status skimpi_pipeline_create(skimpi_pipeline *pipeline, skimp_budget *bud
     for (size_t i = 0; i < n_steps; i++) {
         SKIMPI_TRY(add_step(pipeline, steps[i], error));
     }
-    if (estimator != NULL) {
+    pipeline->is_alone = estimator != NULL && strcmp(estimator, SKIMPI_STEPS_ALONE) == 0;
+    if (estimator != NULL && !pipeline->is_alone) {
         SKIMPI_TRY(find_class(estimator, strlen(estimator), false, &pipeline->estimator.class, error));
         snprintf(pipeline->estimator.name, sizeof pipeline->estimator.name, "%s", pipeline->estimator.class->info.name);
         SKIMPI_TRY(skimpi_params_create(&pipeline->estimator.params, budget, &pipeline->estimator.class->info, error));

@@ -149,7 +149,7 @@ static double padding(double width, double rows)
  * Counting so many distinct targets: the set grows in steps, the last two of which are held at once; at the end the last
  * one and the list that is made of it (target_set.c).
  */
-static uint64_t target_set_bytes(uint64_t distinct)
+uint64_t skimpi_plan_targets(uint64_t distinct)
 {
     uint64_t last = 0;
     const uint64_t set = skimpi_target_set_bytes(distinct, &last);
@@ -238,7 +238,7 @@ static skimp_status forecast_sample(skimp_job *job, skimpi_forecast *f, skimp_er
         clamp_u64((row_store * (double)f->rows + overhead * (double)f->chunks) * (f->exact ? 1 : SAMPLE_SLACK));
     const bool is_counted = sample->classes < 2048 && (sample->classes > 0 || schema->target < 0);
     const uint64_t distinct = is_counted ? 4 * (uint64_t)sample->classes : f->rows;
-    f->target_bytes = target_set_bytes(skimpi_min_u64(distinct, f->rows));
+    f->target_bytes = skimpi_plan_targets(skimpi_min_u64(distinct, f->rows));
     f->classes = sample->classes > 2 ? sample->classes : 2;
 out:
     return status;
@@ -261,7 +261,7 @@ static void forecast_store(skimp_job *job, skimpi_forecast *f)
         2 * skimp_alloc_cost(summary->n_target_values * sizeof(double)); /* distinct targets and their counts */
     if ((skimpi_store_place(job->store) == SKIMPI_PLACE_CALLER || are_bounds) && summary->n_target_values > 0) {
         f->target_bytes =
-            skimpi_max_u64(f->target_bytes, target_set_bytes(summary->n_target_values)); /* counted for the plan */
+            skimpi_max_u64(f->target_bytes, skimpi_plan_targets(summary->n_target_values)); /* counted for the plan */
     }
     f->store_bytes = summary->store_bytes;
     f->n_sparse = schema->sparse ? schema->n_sparse_features : 0;
@@ -303,6 +303,7 @@ static skimpi_problem expected_problem(const skimp_job *job, const skimpi_foreca
         .n_chunks = f->chunks,
         .weighted = job->schema->weight >= 0,
         .n_threads = workers,
+        .has_rows = skimpi_job_has_rows(job),
         .partial = job->options.partial,
         .code_features = job->code_features,
         .code_sizes = job->code_sizes,
@@ -368,6 +369,15 @@ static bool nth_way(unsigned i, unsigned most, bool may_hold, bool may_hold_rows
     return i < first + fewer + last;
 }
 
+/* Where the chunks are between passes. */
+static skimpi_place store_place(const skimp_job *job, bool in_memory)
+{
+    return job->store_is_input         ? skimpi_store_place(job->store)
+           : skimpi_job_each_pass(job) ? SKIMPI_PLACE_SOURCE
+           : in_memory                 ? SKIMPI_PLACE_MEMORY
+                                       : SKIMPI_PLACE_SPILL;
+}
+
 /* What the job takes in a way. */
 static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, const way *chosen, skimpi_layout *layout,
                             skimp_error *error)
@@ -377,7 +387,7 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
     const bool in_memory = chosen->in_memory;
     const skimpi_schema *schema = job->schema;
     const skimpi_problem problem = expected_problem(job, f, workers);
-    const bool reads = job->reader != NULL; /* else the data is in the store already */
+    const bool reads = job->store == NULL; /* else the data is in it, or has gone through it, already */
     double step_passes = 0;
     uint64_t names = 0; /* of features, while the estimator is fitted */
     *layout = (skimpi_layout){ .workers = workers,
@@ -389,12 +399,12 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
         f->step_memory;
     layout->threads = skimpi_pool_bytes(workers);
     layout->categories = f->category_memory;
-    const skimpi_place where = job->store_is_input ? skimpi_store_place(job->store)
-                               : in_memory         ? SKIMPI_PLACE_MEMORY
-                                                   : SKIMPI_PLACE_SPILL;
+    const skimpi_place where = store_place(job, in_memory);
+    const bool is_spilled = where == SKIMPI_PLACE_SPILL;
+    uint64_t source = 0, source_input = 0; /* what it takes to read the batches once more */
     layout->store = skimpi_store_bytes(schema, f->store_bytes, where) + f->target_bytes;
     layout->store += skimpi_pipeline_fits(&job->pipeline) ? 0 : skimpi_store_writing_bytes();
-    layout->disk = skimpi_add_sat(job->store_is_input || in_memory ? 0 : f->store_bytes, spool_bytes(job, f));
+    layout->disk = skimpi_add_sat(is_spilled ? f->store_bytes : 0, spool_bytes(job, f));
     if (reads) {
         const skimpi_ingest_cost cost =
             skimpi_ingest_plan(schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row, f->unit_rows,
@@ -416,6 +426,8 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
         }
         layout->model = models;
         layout->chunks = skimpi_reading_bytes(job, f, where, workers);
+        source = skimpi_reading_source_bytes(job, f, where, workers);
+        source_input = source > 0 ? skimp_budget_tag_in_use(job->budget, SKIMP_TAG_INPUT) : 0;
         if (layout->needs.window > 0) {
             layout->chunks += skimpi_windows_bytes(job, f, where, workers, layout->needs.window);
         }
@@ -439,10 +451,13 @@ static skimp_status lay_out(const skimp_job *job, const skimpi_forecast *f, cons
     layout->model = skimpi_pipeline_fits(&job->pipeline) ? skimpi_model_bytes(job, f, arrays) : 0;
     const uint64_t always = layout->program + layout->threads + layout->other + layout->categories + layout->store;
     const uint64_t reading = skimpi_add_sat(always, layout->input + layout->parse);
-    const uint64_t fitting = skimpi_add_sat(skimpi_add_sat(skimpi_add_sat(always, layout->row_state),
-                                                           skimpi_add_sat(layout->chunks, layout->statistics + arrays)),
-                                            skimpi_add_sat(layout->accumulators, layout->solver) + names);
+    const uint64_t fitting =
+        skimpi_add_sat(skimpi_add_sat(skimpi_add_sat(always, layout->row_state),
+                                      skimpi_add_sat(layout->chunks, layout->statistics + arrays)),
+                       skimpi_add_sat(layout->accumulators, layout->solver) + names + source + source_input);
     layout->categories += names;
+    layout->parse = skimpi_max_u64(layout->parse, source);
+    layout->input = skimpi_max_u64(layout->input, source_input);
     /* The model is made when chunks, row state and accumulators are gone. */
     const uint64_t making =
         skimpi_add_sat(skimpi_add_sat(always, layout->statistics), skimpi_add_sat(layout->solver, layout->model));
@@ -452,14 +467,13 @@ out:
 }
 
 /* In a container whose limit is the budget, page tables, kernel stacks and cache count too: keep room for them. */
-static uint64_t usable_budget(uint64_t limit)
+static uint64_t usable_budget(const skimp_job *job, uint64_t limit)
 {
-    skimpi_os_limits limits;
-    if (skimpi_os_limits_now(&limits, NULL) == SKIMP_OK && limits.cgroup <= limit) {
-        const uint64_t reserve = skimpi_max_u64(4u << 20, limits.cgroup / 16);
-        return limits.cgroup > reserve ? limits.cgroup - reserve : 0;
+    if (job->cgroup > limit) {
+        return limit;
     }
-    return limit;
+    const uint64_t reserve = skimpi_max_u64(4u << 20, job->cgroup / 16);
+    return job->cgroup > reserve ? job->cgroup - reserve : 0;
 }
 
 /* What is less than a unit goes to the worker before: a further worker would cost more than it saves. */
@@ -476,12 +490,12 @@ static skimp_status choose_layout(skimp_job *job, const skimpi_forecast *f, uint
                                   skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    const uint64_t budget = usable_budget(limit);
+    const uint64_t budget = usable_budget(job, limit);
     const uint64_t reserve = limit - skimpi_min_u64(limit, budget);
     unsigned most = job->options.n_threads > 0 ? job->options.n_threads : skimpi_os_cpu_count();
     most = useful_workers(job, f, most);
     /* A store to keep (convert) is never held in memory; one that was given is a file. */
-    const bool may_hold = !job->store_is_input && skimpi_pipeline_fits(&job->pipeline) &&
+    const bool may_hold = !job->store_is_input && !skimpi_job_each_pass(job) && skimpi_pipeline_fits(&job->pipeline) &&
                           (job->arrays == NULL || skimpi_job_may_hold_arrays(job));
     skimpi_layout least;
     way one = { .workers = 1 };
@@ -528,6 +542,7 @@ static void fill_plan(skimp_job *job, uint64_t limit)
     const double cores = layout->workers;
     const bool in_place = job->store_is_input && job->arrays != NULL;
     const bool is_looked_at = skimpi_job_wants_look(job); /* once, before the passes */
+    const bool is_source = skimpi_job_each_pass(job);
     const double read_seconds = is_looked_at ? (double)f->store_bytes / (5e9 * cores)
                                 : job->store_is_input
                                     ? 0
@@ -535,12 +550,13 @@ static void fill_plan(skimp_job *job, uint64_t limit)
     const unsigned first_pass = !job->store_is_input || is_looked_at;
     const double pass_seconds = skimpi_max_u64((uint64_t)(layout->needs.seconds_per_pass * 1e6), 0) / 1e6 / cores +
                                 (double)f->store_bytes / (2.5e9 * cores) +
-                                2 * (double)skimpi_mul_sat(f->rows, layout->row_bytes) / (2.5e9 * cores);
+                                2 * (double)skimpi_mul_sat(f->rows, layout->row_bytes) / (2.5e9 * cores) +
+                                (is_source ? read_seconds : 0);
     job->plan = (skimp_plan){
         .exact = f->exact, .assumed = job->assumed, .n_assumed = n, .budget_bytes = limit, .peak_bytes = layout->peak, .minimum_bytes = layout->minimum,
         .disk_bytes = layout->disk, .passes_expected = first_pass + layout->needs.passes_expected,
         .passes_max = first_pass + layout->needs.passes_max, .seconds = read_seconds + layout->needs.passes_expected * pass_seconds,
-        .chunk_rows = f->unit_rows, .store = in_place ? "caller" : job->store_is_input ? "file" : layout->in_memory ? "memory" : "disk", .threads = layout->workers,
+        .chunk_rows = f->unit_rows, .store = in_place ? "caller" : job->store_is_input ? "file" : is_source ? "source" : layout->in_memory ? "memory" : "disk", .threads = layout->workers,
         .rows = f->rows, .features = skimpi_forecast_features(f), .nonzeros = f->nonzeros,
         .memory = {
             [SKIMP_TAG_PROGRAM] = layout->program, [SKIMP_TAG_THREADS] = layout->threads, [SKIMP_TAG_INPUT] = layout->input,
@@ -551,11 +567,21 @@ static void fill_plan(skimp_job *job, uint64_t limit)
     };
 }
 
-/* The program's own share: what is resident now, and the code that it has yet to touch; and what others hold beside the job. */
+/*
+ * The program's own share: what is resident now, and the code that it has yet to touch; and what others hold beside the job.
+ *
+ * A process that is not the job's alone, and had more such code than a job touches, is not measured again: that takes
+ * milliseconds, and what it would say is less at most.
+ */
 static skimp_status measure_program(const skimp_job *job, uint64_t *bytes, skimp_error *error)
 {
+    static atomic_bool is_large = false;
     skimp_status status = SKIMP_OK;
     skimpi_os_memory memory;
+    if (!job->options.whole_process && atomic_load(&is_large)) {
+        *bytes = PROGRAM_GROWTH_MAX;
+        return SKIMP_OK;
+    }
     if (job->options.whole_process) {
         skimpi_budget_trim(); /* what was freed is no one's: how much of it is still there differs with what went before */
     }
@@ -580,6 +606,7 @@ static skimp_status measure_program(const skimp_job *job, uint64_t *bytes, skimp
         *bytes = skimpi_max_u64(*bytes, was_more ? job->base_peak : 0);
     } else {
         *bytes = growth;
+        atomic_store(&is_large, growth == PROGRAM_GROWTH_MAX);
     }
 out:
     return status;
@@ -696,7 +723,7 @@ skimp_status skimpi_job_prepare(skimp_job *job, skimp_error *error)
     const skimp_plan *plan;
     SKIMPI_TRY(skimp_job_plan(job, &plan, error));
     const uint64_t limit = skimp_budget_limit(job->budget);
-    if (plan->peak_bytes > usable_budget(limit)) {
+    if (plan->peak_bytes > usable_budget(job, limit)) {
         status = SKIMP_ERROR_BUDGET;
         refuse_budget(plan->minimum_bytes, limit, error);
         if (error != NULL) {
@@ -708,6 +735,13 @@ skimp_status skimpi_job_prepare(skimp_job *job, skimp_error *error)
     if (job->is_spent) {
         SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "a job runs once: make another"));
     }
+    bool is_less = false;
+    SKIMPI_TRY(skimpi_share_enter(job, plan->minimum_bytes, &is_less, error));
+    if (is_less) {
+        job->is_planned = false;
+        SKIMPI_TRY(skimp_job_plan(job, &plan, error));
+    }
+    skimpi_share_settle(job, plan->peak_bytes, plan->exact);
     job->is_spent = true;
     SKIMPI_TRY(make_pool(job, job->layout.workers, error));
 out:
@@ -730,11 +764,15 @@ out:
 skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    const uint64_t limit = skimp_budget_limit(job->budget), budget = usable_budget(limit);
+    skimpi_share_reopen(job);
+    const uint64_t limit = skimp_budget_limit(job->budget), budget = usable_budget(job, limit);
     const bool held = skimpi_store_place(job->store) == SKIMPI_PLACE_MEMORY;
     skimpi_forecast f = { .text_bytes = job->forecast.text_bytes };
     skimpi_layout now, least = { .peak = UINT64_MAX };
     forecast_store(job, &f);
+    if (skimpi_job_each_pass(job)) {
+        f.unit_nonzeros = skimpi_max_u64(f.unit_nonzeros, skimpi_batches_nonzeros(job->reader));
+    }
     SKIMPI_TRY(skimpi_start_forecast(job, &f, false, error));
     SKIMPI_TRY(skimpi_forecast_steps(job, &f, error));
     place_codes(job);
@@ -763,6 +801,7 @@ skimp_status skimpi_job_replan(skimp_job *job, skimp_error *error)
     now.workers = skimpi_pool_size(job->pool);
     now.minimum = job->layout.minimum;
     now.in_container = job->layout.in_container;
+    skimpi_share_settle(job, now.peak, true);
     job->layout = now;
     job->forecast = f;
     job->report.disk_bytes += skimpi_store_place(job->store) == SKIMPI_PLACE_SPILL ? f.store_bytes : 0;
@@ -793,33 +832,53 @@ out:
     return status;
 }
 
+/* What running a model over inputs takes, for 1 … workers workers: of what is there before, at all, of each. */
+typedef struct apply_terms {
+    uint64_t before, looked, fixed, alone, per_worker;
+} apply_terms;
+
+static uint64_t apply_takes(const skimp_job *job, const apply_terms *t, unsigned n)
+{
+    const skimpi_forecast *f = &job->forecast;
+    skimpi_ingest_cost cost = { 0 };
+    if (job->stored == NULL) {
+        cost = skimpi_ingest_plan(job->schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row,
+                                  f->unit_rows, f->unit_nonzeros, 0, n, false);
+    }
+    const uint64_t takes = t->before + SMALL_BLOCKS + skimpi_pool_bytes(n) + cost.input + cost.parse + t->fixed +
+                           (n == 1 ? t->alone : skimpi_mul_sat(n, t->per_worker));
+    return skimpi_max_u64(takes, t->looked);
+}
+
+/* As many workers as a budget has room for, one at least. */
+static unsigned apply_workers(const skimp_job *job, const apply_terms *t, uint64_t budget)
+{
+    const unsigned wanted = job->options.n_threads > 0 ? job->options.n_threads : skimpi_os_cpu_count();
+    const unsigned most = useful_workers(job, &job->forecast, wanted);
+    unsigned n = 1;
+    while (n < most && apply_takes(job, t, n + 1) <= budget) {
+        n++;
+    }
+    return n;
+}
+
 skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t alone, uint64_t per_worker,
                                       skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    const uint64_t limit = skimp_budget_limit(job->budget), budget = usable_budget(limit);
-    const skimpi_forecast *f = &job->forecast;
-    uint64_t program = 0, least = 0, peak = 0;
+    const uint64_t limit = skimp_budget_limit(job->budget), budget = usable_budget(job, limit);
+    uint64_t program = 0;
+    bool is_less = false;
     SKIMPI_TRY(measure_program(job, &program, error));
-    const uint64_t looked = skimpi_max_u64(job->looked, skimp_budget_peak(job->budget) + job->model_bytes) + program;
-    const uint64_t before = skimp_budget_in_use(job->budget) + program + job->model_bytes;
-    unsigned workers = job->options.n_threads > 0 ? job->options.n_threads : skimpi_os_cpu_count();
-    workers = useful_workers(job, f, workers);
-    for (unsigned n = 1; n <= workers; n++) {
-        skimpi_ingest_cost cost = { 0 };
-        if (job->stored == NULL) {
-            cost = skimpi_ingest_plan(job->schema, f->text_hint > 0 ? f->text_hint : f->unit_bytes, f->longest_row,
-                                      f->unit_rows, f->unit_nonzeros, 0, n, false);
-        }
-        const uint64_t takes = before + SMALL_BLOCKS + skimpi_pool_bytes(n) + cost.input + cost.parse + fixed +
-                               (n == 1 ? alone : skimpi_mul_sat(n, per_worker));
-        if (n > 1 && takes > budget) {
-            workers = n - 1;
-            break;
-        }
-        peak = skimpi_max_u64(takes, looked);
-        least = n == 1 ? peak : least;
-    }
+    const apply_terms terms = {
+        .before = skimp_budget_in_use(job->budget) + program + job->model_bytes,
+        .looked = skimpi_max_u64(job->looked, skimp_budget_peak(job->budget) + job->model_bytes) + program,
+        .fixed = fixed,
+        .alone = alone,
+        .per_worker = per_worker,
+    };
+    const uint64_t least = apply_takes(job, &terms, 1);
+    job->layout.in_container = budget < limit;
     job->layout.minimum = skimpi_round_up(least + (limit - budget), skimpi_os_page_size());
     if (least > budget) {
         status = SKIMP_ERROR_BUDGET;
@@ -830,8 +889,11 @@ skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t a
         }
         goto out;
     }
+    SKIMPI_TRY(skimpi_share_enter(job, job->layout.minimum, &is_less, error));
+    const unsigned workers = apply_workers(job, &terms, usable_budget(job, skimp_budget_limit(job->budget)));
+    job->layout.peak = apply_takes(job, &terms, workers);
+    skimpi_share_settle(job, job->layout.peak, job->forecast.exact);
     SKIMPI_TRY(charge_program(job, program + job->model_bytes, error));
-    job->layout.peak = peak;
     SKIMPI_TRY(make_pool(job, workers, error));
 out:
     return status;

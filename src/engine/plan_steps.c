@@ -47,8 +47,7 @@ static bool was_filled(const skimp_job *job, const skimpi_stage *stage, uint32_t
 /* What is known of the data, once it has been read; NULL before: a store that is still to be filled has none of it. */
 static const skimpi_summary *known_summary(const skimp_job *job)
 {
-    const bool is_read = job->store != NULL && (job->store_is_input || job->reader == NULL);
-    return is_read ? skimpi_store_summary(job->store) : NULL;
+    return job->store != NULL && skimpi_store_is_finished(job->store) ? skimpi_store_summary(job->store) : NULL;
 }
 
 bool skimpi_job_has_spreads(const skimp_job *job, unsigned step)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What kind of file is this? */
+/* What kind of file is this, and is a directory one to spill to? */
 #include <string.h>
 
+#include "data/spill.h"
 #include "engine/engine.h"
 #include "os/os.h"
 
@@ -34,4 +35,10 @@ out:
         skimpi_os_close(fd);
     }
     return status;
+}
+
+skimp_status skimp_spill_check(const char *directory, skimp_error *error)
+{
+    uint64_t free_bytes = 0;
+    return skimpi_spill_disk(directory, false, &free_bytes, error);
 }

@@ -25,7 +25,14 @@ static const char *class_name(const skimp_job *job)
 {
     const skimpi_pipeline *pipeline = &job->pipeline;
     return pipeline->estimator.class != NULL ? pipeline->estimator.class->info.class_name
-                                             : pipeline->steps[pipeline->n_steps - 1].class->info.class_name;
+           : pipeline->n_steps > 0           ? pipeline->steps[pipeline->n_steps - 1].class->info.class_name
+                                             : SKIMPI_STEPS_ALONE;
+}
+
+/* Do steps go on from the start's?  Before an estimator that begins at its coefficients they are fitted anew. */
+static bool steps_go_on(const skimp_job *job)
+{
+    return job->options.partial || job->pipeline.estimator.class == NULL;
 }
 
 /* ---- before the data ------------------------------------------------------------------------------------------------------ */
@@ -90,7 +97,8 @@ static skimp_status check_stages(const skimp_job *job, skimp_error *error)
     const bool has_start = job->options.start != NULL, has_estimator = pipeline->estimator.class != NULL;
     for (unsigned i = 0; i < pipeline->n_steps + has_estimator; i++) {
         const skimpi_stage *stage = i < pipeline->n_steps ? &pipeline->steps[i] : &pipeline->estimator;
-        if (has_start && stage->class->start == NULL) {
+        const bool starts = has_start && (i == pipeline->n_steps || steps_go_on(job));
+        if (starts && stage->class->start == NULL) {
             return skimpi_fail(error, SKIMP_ERROR_PARAM, "%s cannot go on from a model: it is fitted anew each time",
                                stage->name);
         }
@@ -407,6 +415,9 @@ skimp_status skimpi_start_stage(const skimp_job *job, skimpi_stage *stage, unsig
     skimp_status status = SKIMP_OK;
     char prefix[96] = "";
     if (start_of(job) == NULL) {
+        return SKIMP_OK;
+    }
+    if (number < job->pipeline.n_steps && !steps_go_on(job)) {
         return SKIMP_OK;
     }
     if (number < job->pipeline.n_steps) {

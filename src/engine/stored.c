@@ -235,6 +235,17 @@ static skimp_status check_summary(const skimpi_stored *own, const source *from, 
                : SKIMP_OK;
 }
 
+/* Where the store's own target and weight are wanted, neither can be one of the model's columns. */
+static skimp_status check_role(const skimpi_stored *own, const source *from, const char *name, skimp_error *error)
+{
+    if (!own->job->keeps_roles || (from->kind != SOURCE_TARGET && from->kind != SOURCE_WEIGHT)) {
+        return SKIMP_OK;
+    }
+    return skimpi_fail(error, SKIMP_ERROR_PARAM,
+                       "'%.100s' is one of the columns that the model was fitted on: it cannot be the %s", name,
+                       from->kind == SOURCE_TARGET ? "target" : "weight");
+}
+
 static skimp_status find_columns(skimpi_stored *own, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
@@ -244,6 +255,7 @@ static skimp_status find_columns(skimpi_stored *own, skimp_error *error)
     for (uint32_t k = 0; k < applied->design.n_numeric; k++) {
         const uint32_t c = schema->numeric[applied->numeric_slots[k]];
         own->numeric[k] = source_of(stored, c);
+        SKIMPI_TRY(check_role(own, &own->numeric[k], schema->columns[c].name, error));
         SKIMPI_TRY(check_summary(own, &own->numeric[k], may_miss[c] != 0, schema->columns[c].name, error));
     }
     if (schema->sparse) {
@@ -252,6 +264,7 @@ static skimp_status find_columns(skimpi_stored *own, skimp_error *error)
     for (uint32_t k = 0; k < applied->design.n_category; k++) {
         const uint32_t slot = applied->category_slots[k];
         own->category[k] = source_of(stored, schema->category[slot]);
+        SKIMPI_TRY(check_role(own, &own->category[k], schema->columns[schema->category[slot]].name, error));
         SKIMPI_TRY(make_table(own->job, &own->category[k], schema->dictionaries[slot], error));
     }
     SKIMPI_TRY(find_target(own, error));
@@ -459,11 +472,13 @@ skimp_status skimpi_stored_chunk(skimpi_stored *own, unsigned number, skimpi_chu
     const skimpi_design *design = &applied->design;
     const skimpi_schema *schema = own->job->schema;
     const uint8_t *may_miss = own->job->may_miss;
-    double *target = NULL;
+    double *target = own->job->keeps_roles ? from->target : NULL;
     if (own->job->options.drop_missing) {
         drop_rows(own, worker, from);
     }
-    SKIMPI_TRY(take_target(own, worker, from, &target, error));
+    if (!own->job->keeps_roles) {
+        SKIMPI_TRY(take_target(own, worker, from, &target, error));
+    }
     out->chunk = (skimpi_chunk){ .index = from->index,
                                  .first_row = from->first_row,
                                  .n_rows = from->n_rows,
@@ -471,7 +486,8 @@ skimp_status skimpi_stored_chunk(skimpi_stored *own, unsigned number, skimpi_chu
                                  .n_codes = design->n_category,
                                  .dense = out->dense,
                                  .codes = out->codes,
-                                 .target = target };
+                                 .target = target,
+                                 .weight = own->job->keeps_roles ? from->weight : NULL };
     for (uint32_t k = 0; k < design->n_numeric; k++) {
         const uint32_t c = schema->numeric[applied->numeric_slots[k]];
         double *values = numbers_of(from, &own->numeric[k]);

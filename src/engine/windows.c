@@ -49,6 +49,39 @@ struct skimpi_windows {
 };
 typedef struct skimpi_windows window_state;
 
+/* A source gives chunks in its own order, and is asked in no other: skimpi_job_each_pass. */
+static skimp_status read_chunk(const window_state *state, skimpi_decoder *decoder, uint64_t index, skimpi_chunk **chunk,
+                               skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_source *source = state->reading->source;
+    uint64_t found = index;
+    bool is_done = false;
+    if (source == NULL) {
+        return skimpi_store_read_chunk(state->reading->store, decoder, index, chunk, error);
+    }
+    SKIMPI_TRY(skimpi_source_next(source, 0, decoder, chunk, &found, &is_done, error));
+    if (is_done || found != index) {
+        SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_INTERNAL, "chunk %llu of a source is asked for out of its order",
+                               (unsigned long long)index));
+    }
+out:
+    return status;
+}
+
+/* After the last chunk of a source there must be none. */
+static skimp_status end_source(const window_state *state, skimp_error *error)
+{
+    skimp_status status = SKIMP_OK;
+    skimpi_chunk *chunk = NULL;
+    uint64_t found = 0;
+    bool is_done = false;
+    SKIMPI_TRY(skimpi_source_next(state->reading->source, 0, state->decoders[0], &chunk, &found, &is_done, error));
+    SKIMPI_TRY(skimpi_source_end(state->reading->source, error));
+out:
+    return status;
+}
+
 static skimp_status fill_window(window_state *state, uint64_t which, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
@@ -65,7 +98,7 @@ static skimp_status fill_window(window_state *state, uint64_t which, skimp_error
         const uint64_t index =
             state->pass->shuffle ? permute(ordinal, state->n_chunks, state->pass->shuffle_seed) : ordinal;
         skimpi_chunk *chunk = NULL;
-        SKIMPI_TRY(skimpi_store_read_chunk(state->reading->store, state->decoders[at], index, &chunk, error));
+        SKIMPI_TRY(read_chunk(state, state->decoders[at], index, &chunk, error));
         SKIMPI_TRY(skimpi_reading_finish_chunk(state->reading, 0, chunk, state->reading->pipeline->n_steps,
                                                SKIMPI_ROWS_TRAIN, error));
         if (state->reading->row_state != NULL && chunk->n_rows > 0) {
@@ -231,5 +264,14 @@ skimp_status skimpi_windows_pass(skimpi_windows *state, skimpi_stage *stage, con
     atomic_store(&state->failed, 0);
     skimpi_turns_reset(state->filled);
     skimpi_turns_reset(state->emptied);
-    return skimpi_pool_run(state->reading->pool, window_worker, state, error);
+    skimp_status status = SKIMP_OK;
+    if (state->reading->source != NULL) {
+        SKIMPI_TRY(skimpi_source_begin(state->reading->source, 1, error));
+    }
+    SKIMPI_TRY(skimpi_pool_run(state->reading->pool, window_worker, state, error));
+    if (state->reading->source != NULL) {
+        SKIMPI_TRY(end_source(state, error));
+    }
+out:
+    return status;
 }

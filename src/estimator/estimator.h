@@ -80,6 +80,7 @@ typedef struct skimpi_problem {
     const char *const *feature_names; /* n_features (NULL before the data is read, and when too many): for warnings */
     const double *dense_mean,
         *dense_scale; /* per feature, of the rows as they arrive (after steps), when known; else NULL: hints for conditioning only */
+    bool has_rows;    /* to a pass that takes_rows, and has no shifts, chunks come as rows; else they never do */
     bool partial;     /* one part of a longer fit: for a class that learns_in_parts */
     bool has_spreads; /* steps: `spreads` will be there, so that a pass for them is not needed */
     const skimpi_column_spread
@@ -128,6 +129,7 @@ typedef struct skimpi_pass {
     bool sequential; /* this pass uses consume_window; else lanes (a sequential class has both kinds of pass) */
     uint64_t
         chunk_stride; /* lanes: 0 or 1: all chunks; k: only every k-th (a subsample that is read at a k-th of the cost) */
+    bool takes_rows;      /* lanes: chunks may be rows where the caller has them (chunk->rows) in place of columns */
     const double *shifts; /* lanes: n_features, taken off the dense columns before they are consumed; NULL: nothing */
     bool shuffle;         /* sequential: chunk order is a permutation from shuffle_seed; else file order */
     uint64_t shuffle_seed;

@@ -121,6 +121,7 @@ static skimp_status find_shape(const skimpi_problem *problem, const skimpi_param
     };
     shape->narrow = p <= LEAST_SQUARES_NARROW || shape->positive;
     shape->is_ridge = ridge;
+    shape->has_rows = problem->has_rows && !shape->narrow;
     shape->has_singular = shape->narrow && !ridge && !shape->positive;
     /* A Gram matrix a lane where it is small; beyond, as many as a modest budget holds. */
     shape->lanes = shape->narrow ? (p <= 64     ? 16
@@ -135,6 +136,10 @@ static skimp_status find_shape(const skimpi_problem *problem, const skimpi_param
                                                    : 1);
     uint64_t rows = 32768 / (problem->n_dense == 0 ? 1 : problem->n_dense) / 16 * 16;
     shape->tile_rows = rows < 64 ? 64 : rows > 1024 ? 1024 : (uint32_t)rows;
+    if (problem->chunk_rows > 0) { /* a chunk that is shorter is one tile: the same sums in less room */
+        shape->tile_rows =
+            (uint32_t)skimpi_min_u64(shape->tile_rows, skimpi_round_up((uint64_t)problem->chunk_rows, 16));
+    }
     shape->max_iter = skimpi_min_u64(skimpi_mul_sat(p, 10), ITERATIONS_AT_MOST);
     if (!isfinite(shape->alpha)) {
         return skimpi_fail(error, SKIMP_ERROR_PARAM, "alpha must be finite");
@@ -285,6 +290,7 @@ static skimp_status next_pass(void *opaque, skimpi_pass *pass, skimp_error *erro
     least_squares *self = opaque;
     uint64_t p = self->shape.n_features;
     *pass = (skimpi_pass){ .is_done = self->progress.next == 0, .kind = self->progress.next };
+    pass->takes_rows = self->shape.has_rows;
     if (pass->kind == PASS_RESIDUAL || pass->kind == PASS_PRODUCT) {
         size_t header = skimpi_round_up(sizeof(least_squares_point), 64),
                vector = (least_squares_point_bytes(&self->shape) - header) / 2;
@@ -306,6 +312,9 @@ static skimp_status consume(const void *opaque, const skimpi_pass *pass, const s
     const least_squares *self = opaque;
     if (chunk->target == NULL && pass->kind != PASS_PRODUCT) {
         return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "least squares was given no target");
+    }
+    if (self->shape.has_rows && chunk->rows.values == NULL && chunk->n_rows > 0) {
+        return skimpi_fail(error, SKIMP_ERROR_INTERNAL, "least squares was promised rows, and was given columns");
     }
     least_squares_consume(&self->shape, pass->kind, pass->parameters, chunk, lane, scratch);
     return SKIMP_OK;

@@ -33,6 +33,7 @@ typedef struct least_squares_shape {
     uint64_t n_features, n_dense, n_code_columns;
     uint32_t tile_rows;
     bool narrow, fit_intercept, positive;
+    bool has_rows;               /* wide: all passes get the caller's rows */
     bool is_ridge, has_singular; /* has_singular: singular values are part of the model */
     double alpha, tolerance;
     uint64_t max_iter; /* of conjugate gradients */

@@ -13,7 +13,7 @@
  *
  * Residual and product.  Dense columns are centred before anything is multiplied by them: with x = 1e9 + u, x·w and Σ r
  * x have no digits left for u.  A chunk is therefore gone through in tiles of rows, whose dense columns are centred
- * copies.
+ * copies.  The caller's rows are centred as they are read, value by value in registers.
  */
 #include <math.h>
 #include <string.h>
@@ -79,31 +79,29 @@ typedef struct scratch {
     skimpi_dense_column *columns;   /* n_dense + 2 */
     skimpi_code_column *codes;      /* n_code_columns */
     double *target, *ones, *margin; /* tile_rows */
-    double *means;                  /* n_features + 2 */
-    void *gram;                     /* skimpi_gram_scratch_bytes, or n_dense × tile_rows doubles */
+    void *gram;                     /* skimpi_gram_scratch_bytes, or n_dense × tile_rows doubles (rows need none) */
 } scratch;
 
 static uint64_t lay_out(const least_squares_shape *shape, void *block, scratch *s)
 {
     uint64_t at = 0, p = shape->n_features;
     char *base = block;
-    uint64_t sizes[7] = {
-        round_64(skimpi_mul_sat(shape->n_dense + 2, sizeof(skimpi_dense_column))),
+    uint64_t sizes[6] = {
+        shape->has_rows ? 0 : round_64(skimpi_mul_sat(shape->n_dense + 2, sizeof(skimpi_dense_column))),
         round_64(skimpi_mul_sat(shape->n_code_columns, sizeof(skimpi_code_column))),
         doubles(shape->tile_rows),
         doubles(shape->tile_rows),
         doubles(shape->tile_rows),
-        doubles(p + 2),
         skimpi_max_u64(shape->narrow ? skimpi_gram_scratch_bytes(shape->n_dense + 2, p + 2) : 0,
-                       doubles(skimpi_mul_sat(shape->n_dense, shape->tile_rows))),
+                       shape->has_rows ? 0 : doubles(skimpi_mul_sat(shape->n_dense, shape->tile_rows))),
     };
-    void *places[7] = { NULL };
-    for (unsigned i = 0; i < 7; i++) {
+    void *places[6] = { NULL };
+    for (unsigned i = 0; i < 6; i++) {
         places[i] = base == NULL ? NULL : base + at;
         at = skimpi_add_sat(at, round_64(sizes[i]));
     }
     if (s != NULL) {
-        *s = (scratch){ places[0], places[1], places[2], places[3], places[4], places[5], places[6] };
+        *s = (scratch){ places[0], places[1], places[2], places[3], places[4], places[5] };
     }
     return at;
 }
@@ -142,10 +140,37 @@ static void fill(double *x, uint32_t n, double value)
     }
 }
 
+/* Margins of a tile whose columns are centred (rows: as they are read). */
+static void tile_margins(const least_squares_shape *shape, const skimpi_chunk *tile, const double *centre,
+                         const double *at, const double *intercept, double *out)
+{
+    const skimpi_kernels *kernels = skimpi_kernels_get();
+    if (tile->rows.values != NULL) {
+        kernels->row_margins(&tile->rows, tile->n_rows, centre, 1, at, shape->n_features, NULL, out, shape->tile_rows);
+    } else {
+        kernels->margins(tile, 1, at, shape->n_features, intercept, out, shape->tile_rows);
+    }
+}
+
+static void tile_scatter(const least_squares_shape *shape, const skimpi_chunk *tile, const double *centre,
+                         const double *r, double *gradient)
+{
+    const skimpi_kernels *kernels = skimpi_kernels_get();
+    if (tile->rows.values != NULL) {
+        kernels->row_scatter(&tile->rows, tile->n_rows, centre, 1, r, shape->tile_rows, gradient, shape->n_features);
+    } else {
+        kernels->scatter(tile, 1, r, shape->tile_rows, gradient, shape->n_features);
+    }
+}
+
 /* The lane's centre: the first chunk's mean of each dense column (and of the target), and which features are dense. */
 static void set_centre(const least_squares_shape *shape, const skimpi_chunk *chunk, double *centre, uint8_t *marks,
                        double *target_centre)
 {
+    const skimpi_row_block *rows = &chunk->rows;
+    if (rows->values != NULL) {
+        memset(marks + rows->feature, rows->is_f32 ? LEAST_SQUARES_FLOATS : 1, rows->n_columns);
+    }
     for (uint32_t j = 0; j < chunk->n_dense; j++) {
         marks[chunk->dense[j].feature] = chunk->dense[j].f32 != NULL ? LEAST_SQUARES_FLOATS : 1;
     }
@@ -160,6 +185,10 @@ static void set_centre(const least_squares_shape *shape, const skimpi_chunk *chu
             mean += (column->f32 != NULL ? (double)column->f32[i] : column->f64[i]) * inverse;
         }
         centre[column->feature] = mean;
+    }
+    for (uint32_t i = 0; i < chunk->n_rows && rows->values != NULL; i++) {
+        const skimpi_chunk row = skimpi_row_view(chunk, i, 1, NULL, NULL);
+        skimpi_kernels_get()->row_scatter(&row.rows, 1, NULL, 1, &inverse, 1, centre, shape->n_features);
     }
     double mean = 0;
     for (uint32_t i = 0; i < chunk->n_rows; i++) {
@@ -241,8 +270,12 @@ static void consume_scales(const least_squares_shape *shape, const skimpi_chunk 
         } else {
             fill(s->ones, n, 1);
         }
-        kernels->scatter(&tile, 1, s->ones, shape->tile_rows, sums, shape->n_features);
-        kernels->squares(&tile, tile.weight, squares);
+        if (tile.rows.values != NULL) {
+            kernels->row_moments(&tile.rows, n, centre, tile.weight, sums, squares);
+        } else {
+            kernels->scatter(&tile, 1, s->ones, shape->tile_rows, sums, shape->n_features);
+            kernels->squares(&tile, tile.weight, squares);
+        }
         double weight = 0, sum = 0, square = 0;
         for (uint32_t i = 0; i < n; i++) {
             double y = tile.target[i] - head->target_centre;
@@ -296,7 +329,6 @@ static void merge_scales(const least_squares_shape *shape, void *into, const voi
 static void consume_point(const least_squares_shape *shape, bool is_product, const void *parameters,
                           const skimpi_chunk *chunk, void *lane, const scratch *s)
 {
-    const skimpi_kernels *kernels = skimpi_kernels_get();
     const least_squares_point *point = parameters;
     const double *at = point_array(shape, parameters, 0), *centre = point_array(shape, parameters, 1);
     least_squares_lane *head = lane;
@@ -313,7 +345,7 @@ static void consume_point(const least_squares_shape *shape, bool is_product, con
         uint32_t n = chunk->n_rows - first < shape->tile_rows ? chunk->n_rows - first : shape->tile_rows;
         skimpi_chunk tile = skimpi_row_view(chunk, first, n, s->columns, s->codes);
         centre_tile(shape, &tile, centre, s->gram);
-        kernels->margins(&tile, 1, at, shape->n_features, &intercept, s->margin, shape->tile_rows);
+        tile_margins(shape, &tile, centre, at, &intercept, s->margin);
         double sum = 0, squares = 0;
         for (uint32_t i = 0; i < n; i++) {
             double r = is_product ? s->margin[i] : (tile.target[i] - point->target_centre) - s->margin[i];
@@ -324,7 +356,7 @@ static void consume_point(const least_squares_shape *shape, bool is_product, con
         }
         head->residual_sum += sum;
         head->residual_squares += squares;
-        kernels->scatter(&tile, 1, s->margin, shape->tile_rows, gradient, shape->n_features);
+        tile_scatter(shape, &tile, centre, s->margin, gradient);
     }
     head->n_rows += (double)chunk->n_rows;
 }

@@ -80,6 +80,10 @@ static double sum_of(size_t n, const double *x)
 static void centred_squares(const logistic *self, const skimpi_chunk *tile, const double *d, double *sums)
 {
     skimpi_chunk rest = *tile;
+    if (self->has_centres && tile->rows.values != NULL) {
+        self->kernels->row_moments(&tile->rows, tile->n_rows, self->centre, d, NULL, sums);
+        return;
+    }
     if (self->has_centres) {
         rest.n_dense = 0;
         for (uint32_t j = 0; j < tile->n_dense; j++) {

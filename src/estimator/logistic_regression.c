@@ -20,6 +20,7 @@
 #define NEWTON_ROWS 512          /* of a sample, for each parameter; and a chunk, lest its rows are alike */
 #define NEWTON_STRIDE 256        /* of the smallest sample: 2^(SKIMPI_MAX_LEVELS - 1) */
 #define MOMENTS_PASSES 2         /* at most */
+#define ROWS_FROM 256            /* features from where on rows of the caller are wanted as they lie */
 #define LANES_BYTES (1u << 20)   /* larger lanes are two, lanes of an eighth of it are eight, others four */
 
 static const skimp_param logistic_params[] = {
@@ -443,6 +444,12 @@ static void user_coordinates(const logistic *self, const double *parameters, dou
     }
 }
 
+/* Narrower rows gain little, and then sums stay those of a file's columns; no Hessian is made of rows. */
+static bool takes_rows(const logistic_shape *shape)
+{
+    return shape->solver == &skimpi_solver_quasi && shape->p >= ROWS_FROM;
+}
+
 static void describe_pass(logistic *self, skimpi_pass *pass)
 {
     const logistic_shape *shape = &self->shape;
@@ -452,6 +459,7 @@ static void describe_pass(logistic *self, skimpi_pass *pass)
     if (needs_moments(self)) {
         pass->kind = LOGISTIC_MOMENTS;
         pass->shifts = self->has_shifts ? self->shift : NULL;
+        pass->takes_rows = takes_rows(shape);
         pass->chunk_stride = shape->options.stride[0];
         *parameters = (logistic_pass){ .kind = LOGISTIC_MOMENTS };
         pass->parameter_bytes = sizeof *parameters;
@@ -467,6 +475,7 @@ static void describe_pass(logistic *self, skimpi_pass *pass)
     bool is_product = request.kind == SKIMPI_REQUEST_PRODUCT;
     pass->kind = kinds[request.kind];
     pass->shifts = self->has_shifts ? self->shift : NULL;
+    pass->takes_rows = takes_rows(shape);
     pass->chunk_stride = request.stride;
     *parameters = (logistic_pass){
         .kind = kinds[request.kind],

@@ -22,6 +22,9 @@ skimpi_chunk skimpi_row_view(const skimpi_chunk *chunk, uint32_t first, uint32_t
     if (chunk->has_csr) {
         view.csr.indptr += first;
     }
+    if (chunk->rows.values != NULL) {
+        view.rows.values += (int64_t)first * chunk->rows.stride;
+    }
     view.target = chunk->target != NULL ? chunk->target + first : NULL;
     view.weight = chunk->weight != NULL ? chunk->weight + first : NULL;
     view.row_state = view.spare = NULL;

@@ -387,7 +387,7 @@ static void end_statistics(skimpi_sgd_fit *fit, const skimpi_sgd_moments *lane)
         skimpi_sgd_column *column = &fit->columns[c];
         double spread = m->n > 0 ? sqrt(m->m2 / m->n) : 0;
         if (!fit->plan.options.fit_intercept) {
-            column->scale = hypot(spread, m->mean); /* nothing could take up a shift */
+            column->scale = skimpi_hypot(spread, m->mean); /* nothing could take up a shift */
         } else {
             column->mean = m->mean;
             column->scale = spread > 1e-13 * fabs(m->mean) ? spread : 0;

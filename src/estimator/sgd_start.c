@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "estimator/sgd_fit.h"
+#include "kernel/kernel.h"
 
 #define FEW 50.0 /* rows: measured, 20 to 200 do as well */
 
@@ -326,7 +327,7 @@ static double shrinking(const skimpi_sgd_fit *fit, uint64_t c)
 {
     const skimpi_sgd_moments *m = fit->start.moments != NULL ? &fit->start.moments[c] : NULL;
     const double spread = m != NULL && m->n > 0 ? sqrt(m->m2 / m->n) : 0,
-                 before = fit->plan.options.fit_intercept || m == NULL ? spread : hypot(spread, m->mean);
+                 before = fit->plan.options.fit_intercept || m == NULL ? spread : skimpi_hypot(spread, m->mean);
     const double growth = before > 0 ? fit->columns[c].scale / before : 1;
     return growth > 1 ? pow(growth, -2 * FEW / (FEW + m->n)) : 1;
 }

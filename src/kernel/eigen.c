@@ -30,9 +30,9 @@ static void tridiagonalise(size_t n, double *a, size_t ld, double *values, doubl
             continue;
         }
         /* H v = (0, …, 0, s): u = v - s e, with the sign that does not cancel; normalised to uᵀu = 2. */
-        double length = hypot(rest, last), s = last > 0 ? -length : length;
+        double length = skimpi_hypot(rest, last), s = last > 0 ? -length : length;
         double u_last = last - s;
-        double norm = hypot(rest, u_last) / sqrt(2);
+        double norm = skimpi_hypot(rest, u_last) / sqrt(2);
         for (size_t k = 0; k + 1 < i; k++) {
             v[k] /= norm;
         }
@@ -104,13 +104,13 @@ static bool diagonalise(size_t n, double *a, size_t ld, double *d, double *off)
                 return false;
             }
             double g = (d[l + 1] - d[l]) / (2 * off[l]);
-            double r = hypot(g, 1);
+            double r = skimpi_hypot(g, 1);
             g = d[m] - d[l] + off[l] / (g + (g >= 0 ? r : -r));
             double s = 1, c = 1, p = 0;
             size_t i = m;
             while (i-- > l) {
                 double f = s * off[i], b = c * off[i];
-                r = hypot(f, g);
+                r = skimpi_hypot(f, g);
                 off[i + 1] = r;
                 if (r == 0) { /* deflated on the way */
                     d[i + 1] -= p;

@@ -6,9 +6,14 @@
  *
  * Feature space: vectors over features have n_features entries (ld ≥ n_features apart for several outputs).  Sums are
  * accumulated in double.  None of these allocates.
+ *
+ * Rows of the caller (skimpi_row_block) are margins', scatter's and squares' too; those that begin with row_ take a centre
+ * off each value before anything is multiplied by it: with x = 1e9 + u, x·w has no digits left for u.
  */
 #ifndef SKIMPI_KERNEL_H
 #define SKIMPI_KERNEL_H
+
+#include <math.h>
 
 #include "data/chunk.h"
 
@@ -32,6 +37,15 @@ typedef struct skimpi_kernels {
      */
     void (*gram)(const skimpi_chunk *chunk, const double *d, const double *centre, double *gram, size_t ld, bool exact,
                  void *scratch);
+
+    /* Of n rows, x being a value less its column's centre; centre may be NULL, and is indexed by feature as coef is. */
+    void (*row_margins)(const skimpi_row_block *rows, uint32_t n, const double *centre, unsigned n_outputs,
+                        const double *coef, size_t ld, const double *intercept, double *out, size_t stride);
+    void (*row_scatter)(const skimpi_row_block *rows, uint32_t n, const double *centre, unsigned n_outputs,
+                        const double *r, size_t stride, double *gradient, size_t ld);
+    /* sums[j] += Σ_i d_i x_ij, squares[j] += Σ_i d_i x_ij²      (d and sums may be NULL) */
+    void (*row_moments)(const skimpi_row_block *rows, uint32_t n, const double *centre, const double *d, double *sums,
+                        double *squares);
 } skimpi_kernels;
 
 const skimpi_kernels *skimpi_kernels_get(void);                 /* the fastest this CPU runs; fixed for the process */
@@ -58,6 +72,12 @@ double skimpi_dot(size_t n, const double *x, const double *y);
 double skimpi_norm2(size_t n, const double *x);
 double skimpi_norm_inf(size_t n, const double *x);
 void skimpi_axpy(size_t n, double a, const double *x, double *y);
+/* sqrt(a² + b²) without overflow: the C library's hypot gives other bits from one version to the next. */
+static inline double skimpi_hypot(double a, double b)
+{
+    const double x = fabs(a), y = fabs(b), most = x > y ? x : y, ratio = (x > y ? y : x) / most;
+    return most > 0 && most < (double)INFINITY ? most * sqrt(1 + ratio * ratio) : x + y;
+}
 
 /* ---- dense symmetric matrices: n × n, row-major, lower triangle, leading dimension ld ---- */
 

@@ -22,6 +22,7 @@
 #define VFL 8
 #define WIDE_VECTORS 2
 #define WIDE_COLUMNS 2
+#define WIDE_ROWS 2
 #define RANK_ROWS 4
 #define TILE_ROWS 4
 
@@ -160,7 +161,10 @@ const skimpi_family skimpi_family_avx2 = {
                  .margins = avx2_margins,
                  .scatter = avx2_scatter,
                  .squares = avx2_squares,
-                 .gram = gram },
+                 .gram = gram,
+                 .row_margins = avx2_row_margins,
+                 .row_scatter = avx2_row_scatter,
+                 .row_moments = avx2_row_moments },
     .rank_update = avx2_rank_update,
     .rotate = avx2_rotate,
     .moments = avx2_moments,

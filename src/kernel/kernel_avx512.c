@@ -22,6 +22,7 @@
 #define VFL 16
 #define WIDE_VECTORS 4
 #define WIDE_COLUMNS 4
+#define WIDE_ROWS 4
 #define RANK_ROWS 8
 #define TILE_ROWS 8
 
@@ -219,7 +220,10 @@ const skimpi_family skimpi_family_avx512 = {
                  .margins = avx512_margins,
                  .scatter = avx512_scatter,
                  .squares = avx512_squares,
-                 .gram = gram },
+                 .gram = gram,
+                 .row_margins = avx512_row_margins,
+                 .row_scatter = avx512_row_scatter,
+                 .row_moments = avx512_row_moments },
     .rank_update = avx512_rank_update,
     .rotate = avx512_rotate,
     .moments = avx512_moments,

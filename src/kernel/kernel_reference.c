@@ -3,6 +3,7 @@
  * The reference family: every kernel in plain C, for any machine.  The faster families are tested against it.
  */
 #include <math.h>
+#include <string.h>
 
 #include "kernel/kernel_internal.h"
 
@@ -11,9 +12,74 @@ static inline double dense_value(const skimpi_dense_column *column, size_t i)
     return column->f32 != NULL ? (double)column->f32[i] : column->f64[i];
 }
 
+/* ---- rows of the caller ------------------------------------------------------------------------------------------- */
+
+static inline double row_value(const skimpi_row_block *rows, uint32_t i, size_t j, const double *centre)
+{
+    const uint8_t *row = rows->values + (int64_t)i * rows->stride;
+    double value;
+    if (rows->is_f32) {
+        float narrow;
+        memcpy(&narrow, row + j * sizeof narrow, sizeof narrow);
+        value = (double)narrow;
+    } else {
+        memcpy(&value, row + j * sizeof value, sizeof value);
+    }
+    return centre == NULL ? value : value - centre[rows->feature + j];
+}
+
+static void row_margins(const skimpi_row_block *rows, uint32_t n, const double *centre, unsigned n_outputs,
+                        const double *coef, size_t ld, const double *intercept, double *out, size_t stride)
+{
+    for (unsigned k = 0; k < n_outputs; k++) {
+        const double *w = coef + k * ld + rows->feature;
+        for (uint32_t i = 0; i < n; i++) {
+            double s[4] = { 0 };
+            for (size_t j = 0; j < rows->n_columns; j++) {
+                s[j % 4] += w[j] * row_value(rows, i, j, centre);
+            }
+            out[k * stride + i] = (intercept == NULL ? 0 : intercept[k]) + ((s[0] + s[1]) + (s[2] + s[3]));
+        }
+    }
+}
+
+static void row_scatter(const skimpi_row_block *rows, uint32_t n, const double *centre, unsigned n_outputs,
+                        const double *r, size_t stride, double *gradient, size_t ld)
+{
+    for (unsigned k = 0; k < n_outputs; k++) {
+        double *g = gradient + k * ld + rows->feature;
+        for (uint32_t i = 0; i < n; i++) {
+            for (size_t j = 0; j < rows->n_columns; j++) {
+                g[j] += r[k * stride + i] * row_value(rows, i, j, centre);
+            }
+        }
+    }
+}
+
+static void row_moments(const skimpi_row_block *rows, uint32_t n, const double *centre, const double *d, double *sums,
+                        double *squares)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const double weight = d == NULL ? 1 : d[i];
+        for (size_t j = 0; j < rows->n_columns; j++) {
+            const double x = row_value(rows, i, j, centre);
+            squares[rows->feature + j] += weight * x * x;
+            if (sums != NULL) {
+                sums[rows->feature + j] += weight * x;
+            }
+        }
+    }
+}
+
+/* ---- chunks -------------------------------------------------------------------------------------------------------- */
+
 static void margins(const skimpi_chunk *chunk, unsigned n_outputs, const double *coef, size_t ld,
                     const double *intercept, double *out, size_t stride)
 {
+    if (chunk->rows.values != NULL) {
+        row_margins(&chunk->rows, chunk->n_rows, NULL, n_outputs, coef, ld, intercept, out, stride);
+        return;
+    }
     for (unsigned k = 0; k < n_outputs; k++) {
         double *m = out + k * stride;
         for (uint32_t i = 0; i < chunk->n_rows; i++) {
@@ -36,6 +102,10 @@ static void margins(const skimpi_chunk *chunk, unsigned n_outputs, const double 
 static void scatter(const skimpi_chunk *chunk, unsigned n_outputs, const double *r, size_t stride, double *gradient,
                     size_t ld)
 {
+    if (chunk->rows.values != NULL) {
+        row_scatter(&chunk->rows, chunk->n_rows, NULL, n_outputs, r, stride, gradient, ld);
+        return;
+    }
     for (unsigned k = 0; k < n_outputs; k++) {
         for (uint32_t j = 0; j < chunk->n_dense; j++) {
             const skimpi_dense_column *column = &chunk->dense[j];
@@ -51,6 +121,10 @@ static void scatter(const skimpi_chunk *chunk, unsigned n_outputs, const double 
 
 static void squares(const skimpi_chunk *chunk, const double *d, double *sums)
 {
+    if (chunk->rows.values != NULL) {
+        row_moments(&chunk->rows, chunk->n_rows, NULL, d, NULL, sums);
+        return;
+    }
     for (uint32_t j = 0; j < chunk->n_dense; j++) {
         const skimpi_dense_column *column = &chunk->dense[j];
         double s[4] = { 0 };
@@ -159,7 +233,14 @@ static void affine(void *column, bool is_f32, size_t n, double shift, double fac
 }
 
 const skimpi_family skimpi_family_reference = {
-    .kernels = { .family = "reference", .margins = margins, .scatter = scatter, .squares = squares, .gram = gram },
+    .kernels = { .family = "reference",
+                 .margins = margins,
+                 .scatter = scatter,
+                 .squares = squares,
+                 .gram = gram,
+                 .row_margins = row_margins,
+                 .row_scatter = row_scatter,
+                 .row_moments = row_moments },
     .rank_update = rank_update,
     .rotate = rotate,
     .moments = moments,

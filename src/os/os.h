@@ -40,6 +40,7 @@ typedef struct skimpi_os_limits {
 } skimpi_os_limits;
 SKIMP_CHECKED skimp_status skimpi_os_limits_now(skimpi_os_limits *out, skimp_error *error);
 
+int64_t skimpi_os_process(void);    /* the number of this process */
 unsigned skimpi_os_cpu_count(void); /* CPUs this process may run on, the cgroup's quota rounded up; at least 1 */
 size_t skimpi_os_page_size(void);
 

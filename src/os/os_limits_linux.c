@@ -210,6 +210,11 @@ unsigned skimpi_os_cpu_quota_in(const char *proc)
     return cpus;
 }
 
+int64_t skimpi_os_process(void)
+{
+    return getpid();
+}
+
 unsigned skimpi_os_cpu_count(void)
 {
     cpu_set_t sets[16]; /* 16,384 CPUs: the kernel refuses a set smaller than its own */

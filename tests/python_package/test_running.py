@@ -179,7 +179,7 @@ def test_a_fit_is_interrupted(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     seconds, is_fitted = run.stdout.split()[:2]
-    assert float(seconds) < 5, "the signal was not seen until the end"
+    assert float(seconds) < 0.5, "the signal was seen late"
     assert is_fitted == "False"
     assert run.stdout.splitlines()[1] == "(1, 30)"
 
