@@ -22,6 +22,7 @@ from skimp._columns import (
     Column,
     Table,
     arrow_table,
+    has_text,
     is_pandas,
     own_columns,
     pandas_names,
@@ -43,6 +44,13 @@ def is_polars(X: Any) -> bool:
     """Say whether this is a Polars DataFrame."""
     polars = sys.modules.get("polars")
     return polars is not None and isinstance(X, polars.DataFrame)
+
+
+def holds_text(X: Any) -> bool:
+    """Say whether this is a frame of pandas or Polars with columns of text or categories."""
+    if is_polars(X):
+        return any(not (dtype.is_numeric() or dtype.is_temporal() or str(dtype) == "Boolean") for dtype in X.dtypes)
+    return is_pandas(X) and has_text(X)
 
 
 def is_arrow_source(X: Any) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,48 +33,110 @@ def csr_table(chunk: dict[str, Any]) -> Table:
     return {"kind": "csr", "shape": shape, "values": values, "indices": indices, "indptr": indptr}
 
 
-class Encoder:
-    """Makes arrays of chunks: numbers as doubles, text one-hot, its texts in ascending order."""
+@dataclass(frozen=True)
+class Encoding:
+    """Which columns make which features.
 
-    def __init__(self, first: dict[str, Any]) -> None:
-        self.n_columns = first["n_columns"]
+    Attributes
+    ----------
+    columns : tuple of str or None
+        Names of the input columns; None: sparse data.
+    texts : tuple
+        Of each column its texts in ascending order of their bytes; None: numbers.
+    n_columns : int
+        Of sparse data, how many.
+    """
+
+    columns: tuple[str, ...] | None
+    texts: tuple[tuple[str, ...] | None, ...]
+    n_columns: int
+
+    def feature_names(self) -> list[str]:
+        """Return the names of the features, of sparse data none."""
+        names: list[str] = []
+        for column, known in zip(self.columns or (), self.texts, strict=True):
+            names += [column] if known is None else [f"{column}_{text}" for text in known]
+        return names
+
+
+def encoding_of(first: dict[str, Any], columns: list[str] | None) -> Encoding:
+    """Return what a store's first chunk says: a feature for each text that it has."""
+    if columns is None:
+        return Encoding(None, (), first["n_columns"])
+    ordered = [None if given is None else tuple(sorted(given, key=str.encode)) for given in first["texts"]]
+    return Encoding(tuple(columns), tuple(ordered), first["n_columns"])
+
+
+class Encoder:
+    """Makes arrays of chunks: numbers as doubles, text one-hot.
+
+    Parameters
+    ----------
+    first : dict
+        The first chunk of a store.
+    columns : list of str or None
+        Its columns.
+    encoding : Encoding
+        The features to make.  Columns beyond its own are left out, texts that it does not know give zeros.
+    """
+
+    def __init__(self, first: dict[str, Any], columns: list[str] | None, encoding: Encoding) -> None:
+        if (encoding.columns is None) != (columns is None):
+            raise ValueError("the data was sparse in fit and is a table now, or the other way round")
+        self.n_columns = encoding.n_columns
+        self.places: list[int] = []
         self.ranks: list[np.ndarray | None] = []
         self.first: list[int] = []
         at = 0
-        for given in first["texts"]:
+        for name, known in zip(encoding.columns or (), encoding.texts, strict=True):
+            if name not in (columns or ()):
+                raise ValueError(f"column {name!r} was there in fit and is missing now")
+            self.places.append((columns or []).index(name))
+            given = first["texts"][self.places[-1]]
+            if (given is None) != (known is None):
+                raise ValueError(f"column {name!r} held {'numbers' if known is None else 'text'} in fit, and does not now")
             self.first.append(at)
-            if given is None:
+            if given is None or known is None:
                 self.ranks.append(None)
                 at += 1
             else:
-                rank = np.empty(len(given), dtype=np.int64)
-                rank[sorted(range(len(given)), key=[text.encode() for text in given].__getitem__)] = np.arange(len(given))
-                self.ranks.append(rank)
-                at += len(given)
+                ranks = {text: rank for rank, text in enumerate(known)}
+                self.ranks.append(np.array([ranks.get(text, -1) for text in given], dtype=np.int64))
+                at += len(known)
         self.n_encoded = at
 
     def __call__(self, chunk: dict[str, Any]) -> Any:
+        """Return the rows of a chunk."""
+        return self._sparse(chunk) if "indptr" in chunk else self._table(chunk)
+
+    def _sparse(self, chunk: dict[str, Any]) -> Any:
+        table = csr_table(chunk)
+        values = np.ones(len(table["indices"])) if table["values"] is None else table["values"].astype(np.float64)
+        X = sp.csr_array((values, table["indices"].copy(), table["indptr"].copy()), shape=table["shape"])
+        if X.shape[1] > self.n_columns:
+            return X[:, : self.n_columns]
+        X.resize((X.shape[0], self.n_columns))
+        return X
+
+    def _table(self, chunk: dict[str, Any]) -> Any:
         n = chunk["n_rows"]
-        if "indptr" in chunk:
-            table = csr_table(chunk)
-            values = np.ones(len(table["indices"])) if table["values"] is None else table["values"].astype(np.float64)
-            return sp.csr_array((values, table["indices"].copy(), table["indptr"].copy()), shape=table["shape"])
         rows = np.arange(n)
-        if self.n_encoded <= MOST_DENSE:
-            X = np.zeros((n, self.n_encoded))
-            for pair, rank, first in zip(chunk["columns"], self.ranks, self.first, strict=True):
-                values = values_of(pair)
-                if rank is None:
-                    X[:, first] = values
-                else:
-                    known = values >= 0
-                    X[rows[known], first + rank[values[known]]] = 1
-            return X
+        is_dense = self.n_encoded <= MOST_DENSE
+        X = np.zeros((n, self.n_encoded if is_dense else 0))
         parts = []
-        for pair, rank, first in zip(chunk["columns"], self.ranks, self.first, strict=True):
-            values = values_of(pair)
-            known = values >= 0 if rank is not None else np.ones(n, dtype=bool)
-            places = first + (rank[values[known]] if rank is not None else np.zeros(n, dtype=np.int64))
-            parts.append((np.ones(len(places)) if rank is not None else values, rows[known], places))
+        for place, rank, first in zip(self.places, self.ranks, self.first, strict=True):
+            values = values_of(chunk["columns"][place])
+            if rank is None:
+                known, feature, found = rows, np.full(n, first), values
+            else:
+                code = np.append(rank, -1)[values.astype(np.int64)]  # a missing text is code -1
+                known = rows[code >= 0]
+                feature, found = first + code[known], np.ones(len(known))
+            if is_dense:
+                X[known, feature] = found
+            else:
+                parts.append((found, known, feature))
+        if is_dense:
+            return X
         data, row, column = (np.concatenate(part) for part in zip(*parts, strict=True))
         return sp.coo_array((data, (row, column)), shape=(n, self.n_encoded)).tocsr()

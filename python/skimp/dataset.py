@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from skimp import _config, _core
 from skimp._columns import Table, texts
-from skimp._encoder import Encoder, csr_table, narrow, values_of
+from skimp._encoder import Encoder, Encoding, csr_table, encoding_of, narrow, values_of
 from skimp._progress import telling
 from skimp._sources import Reading, kept_store, source_of
 
@@ -114,6 +114,7 @@ class Dataset:
     """
 
     _is_skimp_dataset = True
+    _encoding: Encoding | None = None  # the features of `chunks`; None: what is in the store
 
     def __init__(
         self,
@@ -270,6 +271,7 @@ class Dataset:
         view = object.__new__(Dataset)
         view.__dict__.update(root.__dict__)
         view._owner = root
+        view._encoding = self._encoding
         view._finalizer = None
         view._n = len(rows)
         is_set = np.zeros(root._n_all, dtype=bool)
@@ -387,12 +389,25 @@ class Dataset:
         is_whole = self.target_name is not None and (self._owner or self)._is_whole()
         for chunk in self._chunks():
             if encoder is None:
-                encoder = Encoder(chunk)
+                encoder = Encoder(chunk, self.columns, self._encoding or encoding_of(chunk, self.columns))
                 labels = None if chunk.get("labels") is None else np.array([*chunk["labels"], None], dtype=object)
             y = None if chunk["target"] is None else values_of(chunk["target"])
             if y is not None:
                 y = labels[y.astype(np.intp)] if labels is not None else y.astype(np.int64) if is_whole else y.copy()
             yield encoder(chunk), y, None if chunk["weight"] is None else values_of(chunk["weight"]).copy()
+
+    def _own_encoding(self) -> Encoding:
+        """Return the features that `chunks` makes of these rows."""
+        first = next(self._chunks(), None)
+        if first is None:
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
+        return self._encoding or encoding_of(first, self.columns)
+
+    def _encoded(self, encoding: Encoding) -> Dataset:
+        """Return a view of all rows whose `chunks` have these features."""
+        view = self[:]
+        view._encoding = encoding
+        return view
 
     def _is_whole(self) -> bool:
         target = self.target

@@ -16,9 +16,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skimp import _config
 from skimp._available import available_if
-from skimp._batches import is_called
+from skimp._batches import holds_text, is_called
 from skimp._chunks import Chunk, chunks, row_bytes
-from skimp._data import is_data
+from skimp._data import is_data, is_path
+from skimp._encoder import Encoding
 from skimp._passes import Passes, in_chunks
 from skimp.dataset import Dataset
 
@@ -97,6 +98,8 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
     True
     """
 
+    _encoding: Encoding | None = None  # of what was fitted from a store
+    _target_name: str | None = None
     _parameter_constraints: dict[str, list[Any]] = {
         "estimator": [HasMethods(["partial_fit"])],
         "n_passes": [Interval(Integral, 1, None, closed="left")],
@@ -159,7 +162,9 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
             passes = Passes(X, y, sample_weight)
             if passes.is_numbers:
                 return self._fit_passes(passes)
-        if is_data(X) and not isinstance(X, Dataset):
+        self._encoding: Encoding | None = None
+        self._target_name: str | None = None
+        if (is_data(X) or holds_text(X)) and not isinstance(X, Dataset):
             with Dataset(X, target=y, weight=sample_weight) as data:
                 return self._fit(data, None, None)
         return self._fit(X, y, sample_weight)
@@ -168,6 +173,10 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         random = check_random_state(0 if self.random_state is None else self.random_state)
         if not isinstance(X, Dataset) and not hasattr(X, "shape"):
             X = np.asarray(X)
+        if isinstance(X, Dataset):
+            self._encoding = X._own_encoding()
+            self._target_name = X._target_text or X.target_name
+            X = X._encoded(self._encoding)
         target = X.target if isinstance(X, Dataset) and y is None else y
         target = None if target is None else np.asarray(target)
         if sample_weight is not None:
@@ -242,6 +251,12 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
                     break
 
     def _describe(self, X: Any) -> Self:
+        if self._encoding is not None and self._encoding.columns is not None:
+            self.n_features_in_ = len(self._encoding.columns)
+            self.encoded_feature_names_ = np.array(self._encoding.feature_names(), dtype=object)
+            if X._has_names:
+                self.feature_names_in_ = np.array(self._encoding.columns, dtype=object)
+            return self
         self.n_features_in_ = getattr(self.estimator_, "n_features_in_", X.shape[1])
         if hasattr(self.estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.estimator_.feature_names_in_
@@ -278,10 +293,17 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
 
     # ---- using ----
 
+    def _is_encoded(self, X: Any) -> bool:
+        """Say whether rows of X are to be taken from a store: there is no array of them, or of the features in `fit`."""
+        if is_data(X) or holds_text(X):
+            return True
+        known = None if self._encoding is None else self._encoding.columns
+        return known is not None and hasattr(X, "columns") and tuple(map(str, X.columns)) != known
+
     def _by_parts(self, method: str, X: Any) -> Any:
         check_is_fitted(self, "estimator_")
         call = getattr(self.estimator_, method)
-        if not is_data(X):
+        if not self._is_encoded(X):
             return call(X)
         if is_called(X):
             passes = Passes(X)
@@ -290,6 +312,8 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         if not isinstance(X, Dataset):
             with Dataset(X) as data:
                 return self._by_parts(method, data)
+        if self._encoding is not None:
+            X = X._encoded(self._encoding)
         parts = [call(part) for part, _, _ in chunks(X, None, None, np.arange(len(X)), PREDICTED, None)]
         return np.concatenate(parts)
 
@@ -377,15 +401,18 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self, "estimator_")
         given = {} if sample_weight is None else {"sample_weight": sample_weight}
-        if not is_data(X):
+        if not self._is_encoded(X):
             return float(self.estimator_.score(X, y, **given))
         if is_called(X):
             passes = Passes(X, y, sample_weight)
             if passes.is_numbers:
                 return self._score_chunks(in_chunks(passes.rows(), PREDICTED, None))
         if not isinstance(X, Dataset):
+            y = self._target_name if y is None and is_path(X) else y
             with Dataset(X, target=y, weight=sample_weight) as data:
                 return self.score(data)
+        if self._encoding is not None:
+            X = X._encoded(self._encoding)
         return self._score_chunks(chunks(X, y, sample_weight, np.arange(len(X)), PREDICTED, None))
 
     def to_sklearn(self) -> Any:

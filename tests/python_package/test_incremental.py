@@ -143,3 +143,44 @@ def test_a_budget_makes_chunks_small(csv: Path) -> None:
         Incremental(Watched(var_smoothing=1)).fit(X, X[:, 0].astype(int))
     assert max(rows) * 800 <= 4_000_000 / 16 + 800 * 256
     assert sum(rows) == 20_000
+
+
+def test_text_has_the_features_of_the_fit(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = pandas.DataFrame(
+        {"kind": random.choice(["b", "a", "ü"], 600), "size": random.normal(size=600), "colour": random.choice(["x", "y"], 600)}
+    )
+    frame["late"] = ((frame["kind"] == "a") & (frame["size"] > 0)).astype(int)
+    path = tmp_path / "all.csv"
+    frame.to_csv(path, index=False)
+    model = Incremental(SGDClassifier(loss="log_loss", random_state=0), n_passes=3).fit(path, "late")
+    assert list(model.feature_names_in_) == ["kind", "size", "colour"]
+    assert model.n_features_in_ == 3
+    assert list(model.encoded_feature_names_) == ["kind_a", "kind_b", "kind_ü", "size", "colour_x", "colour_y"]
+    wanted = model.predict_proba(path)
+    assert model.score(path) > 0.8
+
+    # Of some rows, in another order of columns, without the label; with a text that was not there, and others missing.
+    part = frame.loc[frame["kind"] != "b", ["colour", "size", "kind"]]
+    part.to_csv(tmp_path / "part.csv", index=False)
+    for given in (tmp_path / "part.csv", part, skimp.Dataset(part)):
+        np.testing.assert_allclose(model.predict_proba(given), wanted[part.index], atol=1e-12)
+    strange = frame.assign(kind="z").drop(columns="late")
+    encoded = model.predict_proba(strange)
+    none = strange.assign(kind=strange["kind"].where(np.arange(600) % 2 == 0, None))
+    np.testing.assert_allclose(model.predict_proba(none), encoded, atol=1e-12)
+    for given, message in ((frame.drop(columns="size"), "'size' was there in fit"), (frame.assign(kind=1.0), "held text in fit")):
+        with pytest.raises(ValueError, match=message):
+            model.predict(given)
+
+
+def test_svmlight_of_other_widths(tmp_path: Path) -> None:
+    wide, narrow = tmp_path / "wide.svm", tmp_path / "narrow.svm"
+    rows = ["1 1:1 5:2", "0 2:1 4:1", "1 1:3", "0 3:1 5:1"] * 20
+    wide.write_text("\n".join(rows) + "\n")
+    narrow.write_text("1 1:1\n0 2:1\n")
+    model = Incremental(SGDClassifier(random_state=0), n_passes=5).fit(wide)
+    assert model.n_features_in_ == 5
+    np.testing.assert_array_equal(model.predict(narrow), model.estimator_.predict(np.eye(5)[:2]))
+    narrow.write_text("1 1:1 9:4\n0 2:1\n")
+    np.testing.assert_array_equal(model.predict(narrow), model.estimator_.predict(np.eye(5)[:2]))
