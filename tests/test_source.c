@@ -358,7 +358,7 @@ static void many_chunks(void **state)
     s.batch.indptr = s.indptr;
     s.batch.indices = s.indices;
     s.batch.indptr_dtype = s.batch.indices_dtype = SKIMP_DTYPE_I32;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = UNDER_TSAN ? 2 : 0; i < 3; i++) { /* 270,000 rows each, and the same threads */
         job_setup setup;
         skimp_error error;
         skimp_data data = SKIMP_DATA_INIT;
