@@ -408,10 +408,13 @@ static void plan_of_batches(const skimp_data *whole, uint64_t rows, bool is_told
             skimp_model_destroy(model);
         }
     }
-    /* Refused before more than the first batch is asked for; when not even planning fits, the smallest is found out by reading that again. */
-    for (unsigned k = 0; k < 2; k++) {
+    /* Refused after one batch at most, with what works, even where they come once and planning does not fit. */
+    const uint64_t too_small[] = { budgets[2] - (64u << 10), 64u << 10, 1000, 1 };
+    data.rewind = NULL;
+    data.each_pass = false;
+    for (unsigned k = 0; k < 4; k++) {
         again(&s, NULL);
-        setup.options.max_memory = k == 0 ? budgets[2] - (64u << 10) : 64u << 10;
+        setup.options.max_memory = too_small[k];
         skimp_status status = skimp_job_create(&job, &setup.options, &error);
         if (status == SKIMP_OK) {
             status = skimp_job_fit(job, &model, &error);
@@ -421,7 +424,16 @@ static void plan_of_batches(const skimp_data *whole, uint64_t rows, bool is_told
         assert_true(error.minimum_bytes + (64u << 10) >= budgets[2] && error.minimum_bytes <= budgets[2] + (64u << 10));
         skimp_job_destroy(job);
         job = NULL;
+        again(&s, NULL);
+        setup.options.max_memory = error.minimum_bytes;
         error = (skimp_error)SKIMP_ERROR_INIT;
+        assert_ok(skimp_job_create(&job, &setup.options, &error));
+        assert_ok(skimp_job_fit(job, &model, &error));
+        assert_true(skimp_job_report(job)->charged_peak_bytes <= setup.options.max_memory);
+        assert_same_models(expected, model);
+        skimp_model_destroy(model);
+        skimp_job_destroy(job);
+        job = NULL;
     }
     skimp_model_destroy(expected);
     free_source(&s);

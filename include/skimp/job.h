@@ -94,7 +94,9 @@ typedef struct skimp_job_options {
     double holdout; /* share of rows kept out of the fit, by row hash; scored by skimp_job_fit afterwards; 0: none */
     uint64_t seed;  /* of the hold-out */
     /* means */
-    uint64_t max_memory; /* budget in bytes; 0: half of what is free to this process */
+    uint64_t
+        max_memory; /* budget in bytes; 0: half of what is free to this process.  Planning that ends in a
+                          * refusal may take more, over arrays or without whole_process */
     /*
      * Jobs of this process that share, and run at the same time, stay under their budgets together: one that begins has what
      * the plans of the others leave of its own; it waits for one of them to end where that is too little (one that is run

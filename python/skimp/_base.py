@@ -20,15 +20,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimp import _config, _core, _to_sklearn
 from skimp._arrays import COLUMN_ARRAYS, DTYPES, made_up_names, number_columns, read, strings
+from skimp._batches import is_chunks
 from skimp._data import PART, Data, arranged, is_data, is_dataset, planned, resolve
 from skimp._hints import warn_of
+from skimp._outputs import check_out
 from skimp._params import settings
 from skimp._progress import Teller, telling
 from skimp._report import MemoryReport, Plan
+from skimp._restoring import guard_fits
 from skimp._targets import is_target, own_target
 from skimp._traced import encoded_names
 
 ORDER_BYTES = 8  # of a row, while what comes of it gets into another order
+LABEL_DTYPE = "label_dtype"  # key of the metadata
+NUMBER_LABELS = {"bool", "int8", "int16", "int32", "uint8", "uint16", "uint32", "uint64", "float32", "float64"}
 FORM_ARRAYS = ("sgd_moments", "sgd_scales")  # of dense columns, of sparse ones
 
 
@@ -49,6 +54,13 @@ class Fitted:
         self.meta = meta
         self.shapes = shapes
         self.arrays = arrays
+
+
+def noted(meta: dict[str, str], data: Data | None) -> dict[str, str]:
+    """Return metadata with the type of a fit's labels, where it is not what a reader of the model would make of them."""
+    dtype = None if data is None else data.label_dtype
+    name = None if dtype is None else "str" if dtype.kind == "U" else dtype.name
+    return {**meta, LABEL_DTYPE: name} if name == "str" or name in NUMBER_LABELS else meta
 
 
 def plain_data(X: Any, names: Any = None) -> Data:
@@ -167,6 +179,10 @@ class SkimpEstimator(BaseEstimator):
     _skimp: Fitted
     memory_report_: MemoryReport
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        guard_fits(cls)
+
     # ---- settings that travel ----
 
     def __sklearn_clone__(self) -> Self:
@@ -223,7 +239,7 @@ class SkimpEstimator(BaseEstimator):
         report = job.report()
         self.memory_report_ = MemoryReport(planned(job, data), report)
         self._take(model, data)
-        warn_of(report["warnings"], self._is_silent, stacklevel=4)
+        warn_of(report["warnings"], self._is_silent)
 
     def _is_silent(self, text: str) -> bool:
         """Say whether scikit-learn's class does not warn of this in `fit`."""
@@ -234,7 +250,7 @@ class SkimpEstimator(BaseEstimator):
     def _take(self, model: Any, data: Data | None) -> None:
         """Take the arrays of a fitted model over as attributes."""
         own = read(model)
-        self._take_part(own, Fitted(model.meta(), model.arrays(), own), data)
+        self._take_part(own, Fitted(noted(model.meta(), data), model.arrays(), own), data)
         if not hasattr(self, "n_features_in_"):
             self._set_columns(own, data)
 
@@ -252,7 +268,7 @@ class SkimpEstimator(BaseEstimator):
                 self._set_attribute(attribute, array)
                 fitted.arrays.pop(name, None)
         if "classes_" in own:
-            self.classes_ = self._labels(own["classes_"], data)
+            self.classes_ = self._labels(own["classes_"], data, fitted.meta.get(LABEL_DTYPE))
 
     def _set_columns(self, arrays: dict[str, np.ndarray], data: Data | None = None) -> None:
         """Set the names and number of the input columns: those of a file, which `validate_data` has not seen."""
@@ -272,9 +288,11 @@ class SkimpEstimator(BaseEstimator):
         return np.array(encoded_names(self._skimp.meta, self._skimp.arrays), dtype=object)
 
     @staticmethod
-    def _labels(array: np.ndarray, data: Data | None) -> np.ndarray:
+    def _labels(array: np.ndarray, data: Data | None, note: str | None) -> np.ndarray:
         if array.dtype == np.uint8:
             labels = np.array(strings(array), dtype=object)
+            if data is None and note == "str":
+                return labels.astype(np.str_)
             dtype = data.label_dtype if data is not None else None
             # A part of the data may show the shorter of the labels alone.
             return labels.astype(np.promote_types(dtype, labels.astype(str).dtype)) if dtype is not None and dtype.kind == "U" else labels
@@ -282,6 +300,10 @@ class SkimpEstimator(BaseEstimator):
             return data.labels[array.astype(np.intp)]
         if data is not None and data.label_dtype is not None:
             return array.astype(data.label_dtype)
+        if data is None and note in NUMBER_LABELS:
+            noted_as = array.astype(note)
+            if (noted_as == array).all():
+                return noted_as
         is_whole = np.isfinite(array).all() and (array == np.floor(array)).all()
         return array.astype(np.int64) if is_whole else array
 
@@ -348,6 +370,7 @@ class SkimpEstimator(BaseEstimator):
     def _write(self, X: Any, out: str | os.PathLike[str], proba: bool) -> None:
         """Write what the model predicts to a CSV file."""
         check_is_fitted(self)
+        check_out(out, X)
         data = self._resolve(X, None, None, reset=False)
         if data.order is not None:
             raise ValueError("out: rows of a Dataset that are not in its order are not written: sort them first")
@@ -359,6 +382,19 @@ class SkimpEstimator(BaseEstimator):
     def _holds_target(self, X: Any) -> bool:
         """Say whether the targets to score by are in X: in files and streams, and in a frame that has the model's."""
         return is_data(X) or own_target(X, getattr(self, "_skimp", Fitted({}, [], {})).meta) is not None
+
+    def _target_in(self, X: Any, y: str | None) -> tuple[Any, Any]:
+        """Return data that has its target as a Dataset, and the target: y names it, or it is that of the fit."""
+        check_is_fitted(self)
+        if not is_dataset(X):
+            from skimp.dataset import Dataset
+
+            X = Dataset(X, target=self._skimp.meta.get("target") if y is None and not is_chunks(X) else y)
+        elif y is not None and y not in (X.target_name, X._target_text):
+            raise ValueError(f"y: the target of this Dataset is {X.target_name!r}, chosen when it was made, not {y!r}")
+        if X.target is None:
+            raise ValueError("y: the data have no target to score by")
+        return X, X.target
 
     def _score_file(self, X: Any, y: str | None, metric: str) -> float:
         """Return a metric of the model over files: y names their target, or it is that which the model was fitted on."""

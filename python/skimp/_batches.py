@@ -24,9 +24,11 @@ from skimp._columns import (
     arrow_table,
     has_text,
     is_pandas,
+    native,
     own_columns,
     pandas_names,
     pandas_table,
+    refuse_times,
     table_shape,
     texts,
 )
@@ -53,9 +55,15 @@ def holds_text(X: Any) -> bool:
     return is_pandas(X) and has_text(X)
 
 
+def is_series(X: Any) -> bool:
+    """Say whether this is one column, of pandas or Polars.  (A relation of DuckDB must not be asked for its shape: it runs.)"""
+    kinds = (sys.modules[name].Series for name in ("pandas", "polars") if name in sys.modules)
+    return isinstance(X, tuple(kinds))
+
+
 def is_arrow_source(X: Any) -> bool:
     """Say whether batches of Arrow come from this: a table, a reader, a dataset, a relation, a lazy frame."""
-    return not is_pandas(X) and (
+    return not (is_pandas(X) or is_series(X)) and (
         hasattr(X, "__arrow_c_stream__")
         or hasattr(X, "__arrow_c_array__")
         or hasattr(X, "collect_batches")
@@ -89,10 +97,13 @@ def is_stream(X: Any) -> bool:
 
 
 def mapped_file(X: Any) -> bool:
-    """Say whether this is an unmodified memmap, which is better read than mapped."""
-    return (
-        isinstance(X, np.memmap) and X.ndim == 2 and X.mode == "r" and X.filename is not None and _place(X) is not None
-    )
+    """Say whether this is an unmodified memmap of the file that has its name, which is better read than mapped."""
+    if not (isinstance(X, np.memmap) and X.ndim == 2 and X.mode == "r" and _lies_in_order(X)) or X.filename is None:
+        return False
+    try:
+        return mapped_at(X, os.stat(X.filename)) is not None
+    except OSError:
+        return False
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
@@ -144,15 +155,38 @@ def _memmap_root(X: np.ndarray) -> Any:
     return root if isinstance(root, np.memmap) else None
 
 
-def _place(X: np.ndarray) -> int | None:
-    """Return the offset in the file of a memmap's first value; None: its rows or columns do not lie in order."""
-    root = _memmap_root(X)
+def _lies_in_order(X: np.ndarray) -> bool:
     item = X.itemsize
     in_rows = X.strides[1] == item and X.strides[0] >= item * X.shape[1]
     in_columns = X.strides[0] == item and X.strides[1] >= item * X.shape[0]
-    if root is None or X.size == 0 or X.dtype.kind not in "biuf" or not X.dtype.isnative or not (in_rows or in_columns):
+    return _memmap_root(X) is not None and X.size > 0 and X.dtype.kind in "biuf" and (in_rows or in_columns)
+
+
+def mapped_at(X: np.memmap, found: os.stat_result) -> int | None:
+    """Return the offset of a memmap's first value in the file that was found under its name.
+
+    None: it is not the file that is mapped, which was removed, or which another has replaced since; or the system does
+    not say.
+    """
+    first: int = X.__array_interface__["data"][0]
+    last = first + sum((n - 1) * stride for n, stride in zip(X.shape, X.strides, strict=True)) + X.itemsize
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+        for line in maps:
+            # from-to, access, offset, device, inode, path
+            fields = line.rstrip("\n").split(maxsplit=5)
+            start, end = (int(address, 16) for address in fields[0].split("-"))
+            if start <= first and last <= end:
+                break
+        else:
+            return None
+    major, minor = (int(number, 16) for number in fields[3].split(":"))
+    # Of some file systems (btrfs, overlays) the kernel names another device here than in os.stat: then the path tells,
+    # which it keeps up to date.
+    is_same_device = found.st_dev == os.makedev(major, minor)
+    is_same_path = len(fields) == 6 and X.filename is not None and fields[5] == os.path.realpath(X.filename)
+    if int(fields[4]) != found.st_ino or not (is_same_device or is_same_path):
         return None
-    return int(root.offset + X.__array_interface__["data"][0] - root.__array_interface__["data"][0])
+    return int(fields[2], 16) + first - start
 
 
 def _read(fd: int, n_bytes: int, offset: int) -> np.ndarray:
@@ -168,12 +202,14 @@ def _read(fd: int, n_bytes: int, offset: int) -> np.ndarray:
 
 def memmap_parts(X: np.memmap) -> Iterator[Table]:
     """Yield a memmap, some rows at a time, read from its file: mapped pages would count as memory."""
-    first = _place(X)
-    assert first is not None and X.filename is not None
+    assert X.filename is not None
     n_rows, n_columns = X.shape
     step = max(1, PREAD_BYTES // (X.itemsize * n_columns))
     fd = os.open(X.filename, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        first = mapped_at(X, os.fstat(fd))
+        if first is None:
+            raise OSError(f"{X.filename} was replaced by another file while it was read: load it again")
         for rows in slices(n_rows, step):
             n = rows.stop - rows.start
             if X.strides[1] == X.itemsize:
@@ -184,7 +220,7 @@ def memmap_parts(X: np.memmap) -> Iterator[Table]:
                 for j in range(n_columns):
                     at = first + rows.start * X.itemsize + j * X.strides[1]
                     part[:, j] = _read(fd, n * X.itemsize, at).view(X.dtype)
-            yield {"kind": "matrix", "values": part, "names": None}
+            yield {"kind": "matrix", "values": native(part), "names": None}
     finally:
         os.close(fd)
 
@@ -203,12 +239,13 @@ def _chunk_tables(X: Any, kinds: list[bool | None]) -> Iterator[tuple[Table, int
         for table in arrow_parts(_arrow_reader(X)):
             yield table, table["n_rows"]
     elif sp.issparse(X):
-        csr = X.tocsr()
+        csr = native(X.tocsr())
         own = {"kind": "csr", "shape": csr.shape, "values": csr.data, "indices": csr.indices, "indptr": csr.indptr}
         yield own, csr.shape[0]
     else:
         values = check_array(X, dtype="numeric", copy=False, ensure_all_finite=False, ensure_min_samples=0)
-        yield {"kind": "matrix", "values": values, "names": None}, values.shape[0]
+        refuse_times(values)
+        yield {"kind": "matrix", "values": native(values), "names": None}, values.shape[0]
 
 
 def chunk_parts(chunks: Iterator[Any]) -> Iterator[Part]:
@@ -240,7 +277,7 @@ def chunk_parts(chunks: Iterator[Any]) -> Iterator[Part]:
 def label_column(name: str, values: np.ndarray) -> Column:
     """Return targets of some rows: numbers as they are, text as codes."""
     if values.dtype.kind not in "OUST":
-        return (name, values, None)
+        return (name, native(values), None)
     is_there = np.array([value is not None and value == value for value in values.tolist()], dtype=bool)
     kinds, found = np.unique([str(value) for value in values[is_there].tolist()], return_inverse=True)
     codes = np.full(len(values), -1, dtype=np.int32)

@@ -26,12 +26,30 @@ def texts(values: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(b"".join(encoded) or b"\0", dtype=np.uint8), offsets
 
 
+def native(X: Any) -> Any:
+    """Return an array or sparse matrix as the library takes it: in this machine's byte order, long doubles as doubles."""
+    if hasattr(X, "indptr"):
+        parts = (X.data, X.indices, X.indptr)
+        mended = tuple(map(native, parts))
+        is_as_it_was = all(a is b for a, b in zip(parts, mended, strict=True))
+        return X if is_as_it_was else type(X)(mended, shape=X.shape)
+    if X.dtype.kind == "f" and X.dtype.itemsize > 8:
+        return X.astype(np.float64)
+    return X if X.dtype.isnative or X.dtype.kind not in "biuf" else X.astype(X.dtype.newbyteorder("="))
+
+
 def refuse_dates(name: Any, kind: Any) -> None:
     """Raise the error for a column of dates."""
     raise ValueError(
         f"column {str(name)!r} holds dates or times ({kind}): drop it (skimp.Dataset(..., drop=[{str(name)!r}])), "
         "or make numbers of it"
     )
+
+
+def refuse_times(X: Any) -> None:
+    """Raise the error for an array of dates or times."""
+    if X.dtype.kind in "mM":
+        raise ValueError(f"X holds dates or times ({X.dtype}): make numbers of it (as X.astype('int64') does)")
 
 
 def _is_text(values: list[Any]) -> bool:
@@ -68,7 +86,14 @@ def _factors(name: Any, values: Any, is_text: bool | None) -> Column:
     """Return a column of Python objects: text as codes, numbers as doubles."""
     import pandas as pd
 
-    codes, kinds = pd.factorize(values, use_na_sentinel=True)
+    try:
+        codes, kinds = pd.factorize(values, use_na_sentinel=True)
+    except TypeError:
+        found = next((value for value in values if getattr(type(value), "__hash__", None) is None), values[0])
+        raise ValueError(
+            f"column {str(name)!r} holds {type(found).__name__} ({found!r:.40}), which is neither numbers nor text: "
+            "drop it, or make columns of numbers of it"
+        ) from None
     kinds = list(kinds)
     if _is_text(kinds) and (is_text or kinds):
         return (name, codes.astype(np.int32, copy=False), texts(kinds), None)
@@ -91,6 +116,8 @@ def pandas_column(name: Any, series: Any, is_text: bool | None = None) -> Column
     """
     import pandas as pd
 
+    if isinstance(series.dtype, pd.SparseDtype):
+        series = series.sparse.to_dense()
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return (name, series.array.codes, texts(dtype.categories), None)
@@ -99,7 +126,7 @@ def pandas_column(name: Any, series: Any, is_text: bool | None = None) -> Column
     if isinstance(dtype, pd.ArrowDtype):
         return arrow_column(name, _one_array(series.array.__arrow_array__()))
     if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
-        return (name, series.to_numpy(), None, None)
+        return (name, native(series.to_numpy()), None, None)
     if dtype.kind == "c":
         raise ValueError("Complex data not supported")
     if dtype.kind in "biuf":  # nullable
@@ -115,7 +142,7 @@ def in_place(X: Any) -> bool:
 
     return all(
         isinstance(dtype, pd.CategoricalDtype)
-        or (isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype.itemsize <= 8)
+        or (isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype.itemsize <= 8 and dtype.isnative)
         for dtype in X.dtypes
     )
 

@@ -8,6 +8,8 @@ unfitted estimator carries from the context in which it was cloned or pickled; `
 
 from __future__ import annotations
 
+import errno
+import operator
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ from typing import Any
 from skimp import _core
 from skimp._processes import pool_size
 
+MOST_MEMORY = (1 << 63) - 1
+MOST_THREADS = 1024
 KEYS = ("max_memory", "n_threads", "spill_dir", "progress")
 
 _context: ContextVar[Mapping[str, Any]] = ContextVar("skimp_config", default={})
@@ -33,11 +37,13 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
             case "max_memory":
                 checked[key] = parse_size(value)
             case "n_threads":
-                checked[key] = int(value)
-                if checked[key] < 1:
-                    raise ValueError(f"n_threads={value!r}: at least 1 is needed")
+                checked[key] = _whole("n_threads", value)
+                if not 1 <= checked[key] <= MOST_THREADS:
+                    raise ValueError(f"n_threads={value!r}: from 1 to {MOST_THREADS} are possible")
             case "spill_dir":
                 checked[key] = os.fspath(value)
+                if not os.path.isdir(checked[key]):
+                    raise _no_directory(checked[key])
             case "progress":
                 if not callable(value) and not isinstance(value, bool):
                     raise TypeError(f"progress={value!r}: True, False or a function of a dict is expected")
@@ -45,14 +51,31 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def parse_size(size: str | int) -> int:
+def _whole(name: str, value: Any) -> int:
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise TypeError(f"{name}={value!r}: a whole number is expected, not {type(value).__name__}")
+
+
+def _no_directory(path: str) -> OSError:
+    is_there = os.path.lexists(path)
+    what = "is no directory" if is_there else "there is no such directory"
+    return OSError(errno.ENOTDIR if is_there else errno.ENOENT, f"spill_dir: {what}", path)
+
+
+def parse_size(size: str | float) -> int:
     """Return the bytes of a size: an int, or a text such as ``"64M"``, ``"1.5GiB"`` or ``"100 MB"``.
 
     K, M, G and KiB, MiB, GiB are powers of 1024; KB, MB, GB of 1000.
     """
-    bytes_ = _core.parse_size(size) if isinstance(size, str) else int(size)
-    if bytes_ <= 0:
-        raise ValueError(f"max_memory={size!r}: a size above 0 is needed")
+    if isinstance(size, float) and size.is_integer():  # 1e9
+        size = int(size)
+    bytes_ = _core.parse_size(size) if isinstance(size, str) else _whole("max_memory", size)
+    if not 0 < bytes_ <= MOST_MEMORY:
+        raise ValueError(f"max_memory={size!r}: a size above 0 and below 2**63 bytes is needed")
     return bytes_
 
 

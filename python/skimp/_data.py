@@ -28,13 +28,16 @@ from skimp._columns import (
     has_text,
     in_place,
     is_pandas,
+    native,
     pandas_names,
     pandas_table,
+    refuse_times,
     table_names,
     table_shape,
     texts,
 )
 from skimp._paths import arrow_format, is_path, paths_of
+from skimp._targets import target_column
 
 __all__ = ["PART", "Data", "arranged", "array_data", "is_data", "is_path", "planned", "resolve"]
 
@@ -143,7 +146,7 @@ def _label_column(y: np.ndarray) -> tuple[tuple[Any, ...], np.ndarray | None]:
     is_text = y.dtype.kind in "OUST"
     if not is_text and (y.dtype.kind == "b" or y.dtype.itemsize < 8 or y.dtype.kind == "f"):
         return ("y", y, None), None
-    if not is_text and (len(y) == 0 or (y.max() <= MOST_EXACT and y.min() >= -MOST_EXACT)):
+    if not is_text and (len(y) == 0 or (y.max() < MOST_EXACT and y.min() > -MOST_EXACT)):
         return ("y", y, None), None
     classes = _classes(y)
     if is_text and all(isinstance(label, str) for label in classes.tolist()):
@@ -197,6 +200,8 @@ def array_data(
         ensure_all_finite="allow-nan" if allow_nan else True,
         ensure_min_samples=min_rows,
     )
+    refuse_times(X)
+    X = native(X)
     options, held = _array_options(X, _names(estimator))
     data = Data({}, n_rows=X.shape[0], held=held)
     target = None if y_kind is None else _target(estimator, data, y, y_kind, X)
@@ -217,7 +222,7 @@ def _target(estimator: Any, data: Data, y: Any, y_kind: str, X: Any = None) -> t
     """Return targets of all rows as a column, and note in `data` what classes are to be."""
     if y is None:
         _need_target(estimator)
-    y = column_or_1d(y, warn=True)
+    y = native(column_or_1d(y, warn=True))
     if X is not None:
         check_consistent_length(X, y)
     if y_kind == "labels":
@@ -255,13 +260,17 @@ def _model_columns(estimator: Any) -> list[str] | None:
 
 
 def _without_roles(estimator: Any, X: Any) -> Any:
-    """Return a frame without the target and the weight of the fit, where it has them and all that the model knows."""
+    """Return a frame without the target of the fit, where it has that, in the order of the fit if it is all the rest."""
     names = _model_columns(estimator)
-    about = getattr(getattr(estimator, "_skimp", None), "meta", {})
-    if names is None or not set(names) < set(map(str, X.columns)):
+    target = getattr(getattr(estimator, "_skimp", None), "meta", {}).get("target")
+    if names is None or target is None:
         return X
-    roles = {about.get("target")}
-    return X[names] if set(map(str, X.columns)) - set(names) <= roles else X
+    role = target_column(target)
+    there = list(map(str, X.columns))
+    if role in names or role not in there:
+        return X
+    kept = [column for column, name in zip(X.columns, there, strict=True) if name != role]
+    return X[names if set(names) == set(there) - {role} else kept]
 
 
 def _pandas_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool, y_kind: str | None) -> Data:
@@ -324,12 +333,15 @@ def _batch_data(
     y_kind: str | None,
     held: Any,
     again: Any = None,
+    target_name: str | None = None,
 ) -> Data:
-    """Return rows that come in batches as data; again: what gives them once more."""
+    """Return rows that come in batches as data; again: what gives them once more; target_name: what y is called."""
     data = Data({}, n_rows=n_rows or None, held=[held])
     names_target, names_weight = isinstance(y, str), isinstance(sample_weight, str)
     is_wanted = y_kind is not None
     target = _target(estimator, data, y, y_kind or "") if is_wanted and y is not None and not names_target else None
+    if target is not None and target_name is not None:
+        target = (target_name, *target[1:])
     weight = None
     if sample_weight is not None and not names_weight:
         weight = ("sample_weight", np.asarray(sample_weight, dtype=np.float64), None)
@@ -378,11 +390,12 @@ def _file_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: boo
         parts, n_rows = file_parts(paths, kind, wanted=wanted if not isinstance(y, str) else None)
         return _batch_data(estimator, parts, n_rows, y, sample_weight, reset=reset, y_kind=y_kind, held=paths)
     given = [value for value in (y, sample_weight) if value is not None and not isinstance(value, str)]
-    if given and y_kind is not None:
+    if given and (y_kind is not None or given[-1] is sample_weight):
         from skimp.dataset import Dataset
 
-        data = Dataset(X, drop=[value for value in (y, sample_weight) if isinstance(value, str)])
-        return _dataset_parts(estimator, data, y, sample_weight, reset=reset, y_kind=y_kind)
+        target, weight = (value if isinstance(value, str) else None for value in (y, sample_weight))
+        data = Dataset(X, target=target, weight=weight)
+        return _dataset_data(estimator, data, y, sample_weight, reset=reset, y_kind=y_kind)
     if reset and estimator is not None:
         _forget_columns(estimator)
     roles = {"target": y if isinstance(y, str) else None}
@@ -403,10 +416,20 @@ def is_own(own: np.ndarray | None, given: Any) -> bool:
     return all(np.array_equal(own[i : i + PART], given[i : i + PART]) for i in range(0, len(own), PART))
 
 
-def _dataset_parts(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool, y_kind: str | None) -> Data:
+def _dataset_parts(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    reset: bool,
+    y_kind: str | None,
+    target_name: str | None = None,
+) -> Data:
     """Return a Dataset with another target or weight: in batches, to be stored once more."""
     parts = ((table, None, None) for table in X._tables())
-    return _batch_data(estimator, parts, len(X), y, sample_weight, reset=reset, y_kind=y_kind, held=X)
+    own: dict[str, Any] = {"reset": reset, "y_kind": y_kind, "target_name": target_name}
+    return _batch_data(estimator, parts, len(X), y, sample_weight, **own, held=X)
 
 
 def _dataset_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool, y_kind: str | None) -> Data:
@@ -416,6 +439,8 @@ def _dataset_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: 
     if isinstance(sample_weight, str) and sample_weight != X.weight_name:
         raise ValueError(f"sample_weight: that of this Dataset is {X.weight_name!r}, not {sample_weight!r}")
     if y_kind is None:
+        if sample_weight is not None and not isinstance(sample_weight, str) and not is_own(X.weight, sample_weight):
+            return _dataset_parts(estimator, X, None, sample_weight, reset=reset, y_kind=None)
         if X._target_text is not None:
             data.options["target"] = X._target_text  # for a score
         return data
@@ -431,9 +456,10 @@ def _dataset_data(estimator: Any, X: Any, y: Any, sample_weight: Any, *, reset: 
         return data
     if X._repeats:
         raise ValueError("this Dataset has rows more than once: give such rows a sample_weight instead")
+    name = (X._target_text or X.target_name) if own_target else None
     y = X.target if own_target else y
     sample_weight = X.weight if own_weight else sample_weight
-    return _dataset_parts(estimator, X, y, sample_weight, reset=reset, y_kind=y_kind)
+    return _dataset_parts(estimator, X, y, sample_weight, reset=reset, y_kind=y_kind, target_name=name)
 
 
 # ---- all of them -----------------------------------------------------------------------------------------------------
@@ -473,7 +499,7 @@ def resolve(
     if is_polars(X) or is_stream(X):
         parts, n_rows = parts_of(X, None if reset or isinstance(y, str) else _model_columns(estimator))
         return _batch_data(estimator, parts, n_rows, y, sample_weight, **own, held=X, again=parts_again(X))
-    if is_pandas(X) and not hasattr(X, "sparse") and _takes_frame(X, reset, y_kind, encode):
+    if is_pandas(X) and not hasattr(X, "sparse") and _takes_frame(X, reset, y_kind, encode, isinstance(y, str)):
         return _pandas_data(estimator, X, y, sample_weight, **own)
     if isinstance(X, (list, tuple)) and len(X) > 0 and all(is_path(part) for part in X):
         raise TypeError("X is a list of texts: several files are given as skimp.Dataset([...]), or as one glob")
@@ -482,8 +508,8 @@ def resolve(
     return array_data(estimator, X, y, sample_weight, reset=reset, y_kind=y_kind, allow_nan=allow_nan, **checks)
 
 
-def _takes_frame(X: Any, reset: bool, y_kind: str | None, encode: bool | None) -> bool:
-    """A transformer of numbers has scikit-learn's words for a frame of text."""
+def _takes_frame(X: Any, reset: bool, y_kind: str | None, encode: bool | None, names_target: bool) -> bool:
+    """A transformer of numbers has scikit-learn's words for a frame of text, but not where a target is named, as of a file."""
     if encode is None:
         encode = y_kind is not None or not reset
-    return encode or not has_text(X)
+    return encode or names_target or not has_text(X)

@@ -139,4 +139,6 @@ class Encoder:
         if is_dense:
             return X
         data, row, column = (np.concatenate(part) for part in zip(*parts, strict=True))
+        if max(n, self.n_encoded, len(data)) <= np.iinfo(np.int32).max:  # many estimators take no wider indices
+            row, column = row.astype(np.int32), column.astype(np.int32)
         return sp.coo_array((data, (row, column)), shape=(n, self.n_encoded)).tocsr()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 
 
@@ -117,6 +119,16 @@ class DataError(ValueError):
         return type(self), (str(self), self.file, self.row, self.column)
 
 
+def _of_system(message: str, file: str) -> OSError:
+    """Return the error that Python has for what the system said: its words end the message, which the file begins."""
+    what = message.removeprefix(f"{file}: ") if file else message
+    numbers = {os.strerror(number): number for number in errno.errorcode} | {"is a directory, not a file": errno.EISDIR}
+    number = numbers.get(what) or numbers.get(what.rpartition(": ")[2])
+    if number is None:
+        return OSError(message)
+    return OSError(number, what, file) if file else OSError(number, what)
+
+
 def make(
     code: str, requested: int, in_use: int, limit: int, minimum_bytes: int, row: int, column: str, file: str, message: str
 ) -> BaseException:
@@ -132,7 +144,7 @@ def make(
         case "nomem":
             return MemoryError(message)
         case "io":
-            return OSError(message)
+            return _of_system(message, file)
         case "data":
             return DataError(message, file or None, row or None, column or None)
         case "param":

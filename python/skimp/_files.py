@@ -6,10 +6,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skimp import _core
 from skimp._base import SkimpEstimator
+from skimp._going_on import has_places
 from skimp._model import estimator_of
 from skimp.pipeline import Pipeline
 
@@ -23,6 +25,11 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
         A fitted estimator or Pipeline of skimp.
     path : path
         The file; one that is there is replaced once the new one is whole.  By convention ``.safetensors``.
+
+    Raises
+    ------
+    ValueError
+        The classes are integers of 2**53 and more, or neither numbers nor texts: a model file does not hold such labels.
 
     See Also
     --------
@@ -44,9 +51,27 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     if not isinstance(estimator, (SkimpEstimator, Pipeline)):
         raise TypeError(f"{type(estimator).__name__} is no estimator of skimp: skimp.from_sklearn makes one of it")
     check_is_fitted(estimator)
+    if "_skimp" not in vars(estimator) and not isinstance(estimator, Pipeline):
+        kind = type(estimator).__name__
+        raise TypeError(
+            f"this {kind} was fitted in Python, column by column, on an array of objects or in another way that the library "
+            "does not know, and is no model file: fit it on a file, a stream or a skimp.Dataset, where its "
+            "parameters allow that, or pickle it"
+        )
     if "_skimp" not in vars(estimator):
         raise TypeError("a Pipeline with steps that are not skimp's, or that were fitted one after the other, is no model file")
+    _check_classes(estimator)
     estimator._model().save(os.fspath(path))
+
+
+def _check_classes(estimator: Any) -> None:
+    """Raise an error where a model file cannot hold the classes, and would have their places instead."""
+    classes = getattr(estimator, "classes_", None)
+    if classes is not None and has_places(np.asarray(classes)):
+        raise ValueError(
+            f"a model file holds labels that are texts, or numbers below 2^53: {classes[-1]!r} is neither. Fit with the "
+            "labels as texts (y.astype(str)), or keep the estimator with pickle or joblib"
+        )
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -13,6 +13,7 @@ from sklearn.preprocessing import OneHotEncoder as TheirOneHotEncoder
 
 from skimp import _registry
 from skimp._base import SkimpEstimator
+from skimp._to_sklearn import configured
 from skimp.compose import ColumnTransformer
 from skimp.pipeline import Pipeline
 from skimp.preprocessing import OneHotEncoder
@@ -26,18 +27,19 @@ def _convert(estimator: Any, place: str, left: list[str]) -> Any:
     within = f"{place}__" if place else ""
     if type(estimator) is TheirPipeline:
         steps = [(name, _convert(step, f"{within}{name}", left)) for name, step in estimator.steps]
-        return Pipeline(steps, **_others(estimator, "steps"))
+        return configured(Pipeline(steps, **_others(estimator, "steps")), estimator)
     if type(estimator) is TheirColumnTransformer:
         parts = [
             (name, _convert(part, f"{within}{name}", left), columns) for name, part, columns in estimator.transformers
         ]
         rest = _convert(estimator.remainder, f"{within}remainder", left)
-        return ColumnTransformer(parts, remainder=rest, **_others(estimator, "transformers", "remainder"))
+        others = _others(estimator, "transformers", "remainder")
+        return configured(ColumnTransformer(parts, remainder=rest, **others), estimator)
     own = OneHotEncoder if type(estimator) is TheirOneHotEncoder else _registry.ours(estimator)
     if own is None:
         left.append(f"{place or 'the estimator'} ({type(estimator).__name__})")
         return clone(estimator)
-    return own(**clone(estimator).get_params(deep=False))
+    return configured(own(**clone(estimator).get_params(deep=False)), estimator)
 
 
 def _others(estimator: Any, *parts: str) -> dict[str, Any]:
@@ -55,8 +57,8 @@ def from_sklearn(estimator: BaseEstimator) -> Any:
     Returns
     -------
     estimator : estimator
-        Unfitted, with the same parameters.  Parts that skimp does not have stay scikit-learn's, and a warning names
-        them.
+        Unfitted, with the same parameters, and told the same by `set_output`, `set_fit_request` and their like.  Parts that
+        skimp does not have stay scikit-learn's, and a warning names them.
 
     Examples
     --------

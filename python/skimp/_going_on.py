@@ -39,7 +39,7 @@ def has_places(classes: np.ndarray) -> bool:
     """Say whether a job knows these classes by their places: they are neither texts nor numbers that doubles hold."""
     if classes.dtype.kind in "OUST":
         return not _are_texts(classes)
-    return classes.dtype.kind in "iu" and bool(np.abs(classes.astype(np.float64)).max() > MOST_EXACT)
+    return classes.dtype.kind in "iu" and bool(np.abs(classes.astype(np.float64)).max() >= MOST_EXACT)
 
 
 def _are_texts(classes: np.ndarray) -> bool:

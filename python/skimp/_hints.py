@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterable
 
@@ -50,9 +51,17 @@ def in_python(text: str) -> str:
     return text
 
 
-def warn_of(texts: Iterable[str], is_silent: Callable[[str], bool], stacklevel: int) -> None:
-    """Warn of what a job has found, where scikit-learn would not be silent; stacklevel: as seen by the caller."""
+def _user_level() -> int:
+    """Return the `stacklevel` that names the first line outside of this package, for who is called by its caller."""
+    frame, level = sys._getframe(2), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "skimp":
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def warn_of(texts: Iterable[str], is_silent: Callable[[str], bool]) -> None:
+    """Warn of what a job has found, where scikit-learn would not be silent."""
     for text in texts:
         if not is_silent(text):
             category = ConvergenceWarning if "converge" in text else UserWarning
-            warnings.warn(in_python(text), category, stacklevel=stacklevel + 1)
+            warnings.warn(in_python(text), category, stacklevel=_user_level())

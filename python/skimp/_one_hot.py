@@ -14,6 +14,7 @@ from skimp import _to_sklearn
 from skimp._chain import Block, Chain, NotOneJobError
 from skimp._data import is_data
 from skimp._outputs import framed
+from skimp._restoring import all_or_nothing
 from skimp._traced import Traced
 from skimp._transformer import role_name
 
@@ -161,6 +162,7 @@ class OneHotEncoder(_OneHotEncoder):
 
     # ---- alone ----
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the categories.
 

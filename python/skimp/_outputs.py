@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,11 @@ import sklearn
 
 from skimp._batches import is_polars
 from skimp._columns import is_pandas
-from skimp._data import is_data
+from skimp._data import is_data, is_dataset
+from skimp._paths import ARROW_ENDINGS, is_path, paths_of
+
+# What a file of such a name is taken for is not what is written.
+NO_CSV = (*ARROW_ENDINGS, ".npy", ".npz", ".gz", ".zst", ".bz2", ".xz", ".zip")
 
 
 def is_arrow_frame(X: Any) -> bool:
@@ -43,6 +48,28 @@ def _names(estimator: Any, n: int) -> list[str]:
     if len(names) != n:  # columns of text were encoded
         names = list(estimator.encoded_feature_names_)
     return list(map(str, names))
+
+
+def _files_of(X: Any) -> tuple[Any, ...]:
+    """Return the files that X is read from, as far as it tells."""
+    if is_path(X):
+        return paths_of(X)
+    if is_dataset(X):
+        return tuple(X._options()["inputs"])
+    return (X.filename,) if isinstance(X, np.memmap) and X.filename is not None else ()
+
+
+def check_out(out: str | os.PathLike[str], X: Any) -> None:
+    """Refuse to write CSV text over what is read, or into a file whose name says that it is something else."""
+    name = os.fspath(out)
+    ending = os.path.splitext(name)[1].lower()
+    if ending in NO_CSV:
+        raise ValueError(f"out={name!r}: what is written is CSV text, not {ending}: give a name that ends in .csv")
+    if not os.path.isfile(name):  # new, or a terminal or pipe, which may well be both
+        return
+    for path in _files_of(X):
+        if os.path.exists(path) and os.path.samefile(path, name):
+            raise ValueError(f"out={name!r} is the file that the rows are read from: give another name")
 
 
 def framed(estimator: Any, result: Any, X: Any) -> Any:

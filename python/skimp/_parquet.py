@@ -25,7 +25,9 @@ from skimp._paths import pyarrow
 
 BUFFER_BYTES = 16 << 10  # of a column's file bytes, that pyarrow reads at once
 PAGE_BYTES = 9 << 17  # of a page or a dictionary, about; writers end them at 1 MiB
-GROUP_BYTES = 64 << 20  # that columns may hold at once
+GROUP_BYTES = 64 << 20  # that columns may hold at once, at most, as `_held` has it, which is twice what most files take
+LARGE_BUDGET = 60 << 20  # in which they may hold that; in a smaller one a share of it
+FEWEST_ROWS = 1 << 10  # of a batch
 
 PHYSICAL = {"INT32": "int32", "INT64": "int64", "FLOAT": "float32", "DOUBLE": "float64"}
 CODECS = {"UNCOMPRESSED", "SNAPPY", "ZSTD"}
@@ -213,14 +215,20 @@ def _held(file: _File, name: str) -> int:
     return max((min(chunk.total_uncompressed_size, 2 * PAGE_BYTES) for chunk in file.chunks(name)), default=0)
 
 
-def _groups(file: _File, names: list[str]) -> list[list[str]]:
-    """Divide columns; those that cannot wait are in the last group, with others that fit."""
+def _most_held() -> int:
+    """Return what columns may hold at once: of a small budget an eighth, since the job may need the rest."""
+    budget = _config.budget_bytes({})
+    return GROUP_BYTES if budget >= LARGE_BUDGET else min(GROUP_BYTES, budget // 8)
+
+
+def _groups(file: _File, names: list[str], most: int) -> list[list[str]]:
+    """Divide columns; those that cannot wait are in the last group, with others that fit into `most` bytes."""
     groups = [[name for name in names if not _waits(file.kinds[name])]]
     size = sum(_held(file, name) for name in groups[0])
     for name in names:
         if _waits(file.kinds[name]):
             held = _held(file, name)
-            if size + held > GROUP_BYTES and groups[-1]:
+            if size + held > most and groups[-1]:
                 groups.append([])
                 size = 0
             groups[-1].append(name)
@@ -324,7 +332,9 @@ def parquet_tables(path: str, names: list[str], n_rows: int) -> Iterator[Table]:
         Which columns, and their order.
     """
     file = _open(path, names)
-    groups = _groups(file, names)
+    most = _most_held()
+    groups = _groups(file, names, most)
+    n_rows = min(n_rows, max(FEWEST_ROWS, most // (32 * max(len(names), 1))))  # a quarter of it, of doubles
     threads = _threads()
     rows: Any
     if len(groups) == 1:

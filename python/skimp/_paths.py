@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import importlib
 import os
@@ -28,7 +29,7 @@ def paths_of(X: str | os.PathLike[str]) -> tuple[str, ...]:
         return (name,)
     found = tuple(sorted(glob.glob(name)))
     if not found:
-        raise FileNotFoundError(f"no file matches {name!r}")
+        raise FileNotFoundError(errno.ENOENT, "no file matches", name)
     return found
 
 

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline as _Pipeline
 from sklearn.utils.validation import _check_feature_names_in
 
 from skimp._arrays import FEATURE_ARRAYS, made_up_names, read, strings
-from skimp._base import Fitted, SkimpEstimator
+from skimp._base import Fitted, SkimpEstimator, noted
 from skimp._chain import Chain, bind, chain_of, flat, is_columns, step_names
 from skimp._data import Data
 from skimp._model import ALONE, is_of_columns, part, take_steps, whole_model
@@ -61,7 +61,7 @@ class FittedPipeline(_Pipeline):
 
     def _take(self, model: Any, data: Data | None, chain: Chain | None = None) -> None:
         """Give each step what is its own of a model."""
-        whole, arrays = Fitted(model.meta(), model.arrays(), {}), read(model)
+        whole, arrays = Fitted(noted(model.meta(), data), model.arrays(), {}), read(model)
         if chain is None:
             chain = self._known_chain()
             columns = (

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from skimp import _core
 from skimp._batches import Batches, Part, file_parts, is_polars, is_stream, label_column, mapped_file, parts_of
-from skimp._columns import Column, is_pandas, table_names
+from skimp._columns import Column, is_pandas, native, table_names
 from skimp._paths import arrow_format, arrow_names, is_path, paths_of
 
 
@@ -156,6 +156,7 @@ def source_of(
         given = np.asarray(given)
     elif given.format not in ("csr", "csc"):
         given = given.tocsr()
+    given = native(given)
     own: dict[str, Any] = {"kind": "matrix", "values": given, "names": None}
     if sp.issparse(given):
         own = {"kind": given.format, "shape": given.shape, "values": given.data}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,28 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from skimp._arrays import FEATURE_ARRAYS
+from skimp._encoder import MOST_DENSE, Encoding
 from skimp._registry import theirs
 from skimp._traced import Run, Traced, order_of
 
 OWN = ("memory_report_", "encoded_feature_names_")  # what scikit-learn's classes do not have
 PASSED = ("passthrough", "drop")
+CONFIGURED = ("_sklearn_output_config", "_metadata_request")  # by set_output, and by set_fit_request and its like
+
+
+def configured(other: Any, estimator: Any) -> Any:
+    """Return `other`, told what an estimator was besides its parameters: what comes out, what is routed to it."""
+    for name in CONFIGURED:
+        if name in vars(estimator):
+            setattr(other, name, deepcopy(vars(estimator)[name]))
+    return other
+
+
+def _gives_frames(step: Any) -> bool:
+    """Say whether a step was told to give frames, whose columns have names."""
+    while hasattr(step, "steps"):
+        step = step.steps[-1][1]
+    return getattr(step, "_sklearn_output_config", {}).get("transform") in ("pandas", "polars")
 
 
 # ---- one estimator ---------------------------------------------------------------------------------------------------
@@ -31,7 +49,7 @@ def plain(estimator: Any) -> Any:
             setattr(other, name, value)
     for name, value in estimator._sklearn_state().items():
         setattr(other, name, value)
-    return other
+    return configured(other, estimator)
 
 
 def to_sklearn(estimator: Any) -> Any:
@@ -47,14 +65,15 @@ def to_sklearn(estimator: Any) -> Any:
     named = hasattr(estimator, "feature_names_in_")
     if hasattr(estimator, "transform"):
         traced.advance(estimator, traced.inputs(estimator._prefix))
-        return _in_order(_encoding(traced, [_step(estimator, traced, named)], named), traced)
+        encoding = _encoding(traced, [_step(estimator, traced, named)], named)
+        return _told_frames(_in_order(encoding, traced, _gives_frames(estimator)), estimator)
     other = _without_columns(plain(estimator), traced)
     return Pipeline([("encode", _encoding(traced, [], named)), (type(other).__name__.lower(), other)])
 
 
 def _step(estimator: Any, traced: Traced, named: bool) -> Any:
     """Return a step over the columns of numbers alone."""
-    other = plain(estimator)
+    other = _of_arrays(plain(estimator))
     other.__dict__.pop("feature_names_in_", None)
     other.n_features_in_ = traced.n_inputs
     if named:
@@ -111,10 +130,14 @@ def encoder(fitted: Any) -> Any:
         return other
     for known in other.categories_:
         known[[value != value for value in known]] = None
-    names = other.__dict__.pop("feature_names_in_", None)
-    return Pipeline(
-        [("missing", _filler(other.n_features_in_, None if names is None else list(names))), ("encode", other)]
-    )
+    configured(other, fitted)
+    names = getattr(other, "feature_names_in_", None)
+    filler = _filler(other.n_features_in_, None if names is None else list(names))
+    if _gives_frames(other):
+        filler._sklearn_output_config = deepcopy(other._sklearn_output_config)
+    else:
+        other.__dict__.pop("feature_names_in_", None)
+    return Pipeline([("missing", filler), ("encode", other)])
 
 
 def _encoding(traced: Traced, steps: list[Any], named: bool) -> ColumnTransformer:
@@ -137,8 +160,8 @@ def _encoding(traced: Traced, steps: list[Any], named: bool) -> ColumnTransforme
     return side_by_side(ColumnTransformer, parts, traced.names, named)
 
 
-def _in_order(encoding: ColumnTransformer, traced: Traced) -> Any:
-    """Return an encoding whose features are in the library's order."""
+def _in_order(encoding: ColumnTransformer, traced: Traced, named: bool) -> Any:
+    """Return an encoding whose features are in the library's order; named: it is to give frames."""
     runs = traced.runs()
     places = np.argsort(order_of(runs, _arranged(runs))).tolist()
     if places == sorted(places):
@@ -147,9 +170,46 @@ def _in_order(encoding: ColumnTransformer, traced: Traced) -> Any:
     return Pipeline(
         [
             ("encode", encoding),
-            ("order", side_by_side(ColumnTransformer, [("order", "passthrough", places)], names, False)),
+            ("order", side_by_side(ColumnTransformer, [("order", "passthrough", places)], names, named)),
         ]
     )
+
+
+def _of_arrays(step: Any) -> Any:
+    """Return a part of an encoding, which gives arrays: what the whole gives is made of them."""
+    step.__dict__.pop("_sklearn_output_config", None)
+    return step
+
+
+def _told_frames(encoding: Any, last: Any) -> Any:
+    """Return an encoding that gives what its last step was told to, by `set_output`."""
+    steps = [step for _, step in encoding.steps] if isinstance(encoding, Pipeline) else [encoding]
+    config = vars(last).get("_sklearn_output_config")
+    for step in steps if config is not None else ():
+        step._sklearn_output_config = deepcopy(config)
+    return encoding
+
+
+def before(encoding: Encoding, named: bool) -> ColumnTransformer:
+    """Return the fitted transformer that makes the features of an encoding in their order, of unknown text zeros."""
+    from skimp._one_hot import known_values
+
+    names = list(encoding.columns or ())
+    is_dense = len(encoding.feature_names()) <= MOST_DENSE
+    parts: list[tuple[str, Any, list[int]]] = []
+    for place, (name, known) in enumerate(zip(names, encoding.texts, strict=True)):
+        if known:
+            encode = OneHotEncoder(handle_unknown="ignore", sparse_output=not is_dense)
+            encode.fit(known_values([(list(known), False)], None))
+            filler = _filler(1, [name] if named else None)
+            parts.append((f"text_{place}", Pipeline([("missing", filler), ("encode", encode)]), [place]))
+        elif known is None and parts and parts[-1][1] == "passthrough":
+            parts[-1][2].append(place)
+        elif known is None:
+            parts.append((f"numbers_{place}", "passthrough", [place]))
+    columns = side_by_side(ColumnTransformer, parts, names, named)
+    columns.sparse_output_ = not is_dense
+    return columns
 
 
 def side_by_side(kind: type[Any], parts: list[tuple[str, Any, list[int]]], names: list[str], named: bool) -> Any:
@@ -201,7 +261,8 @@ def _chained(steps: list[Any]) -> list[Any]:
     for step in steps:
         is_first = all(isinstance(other, (str, type(None))) for other in turned)
         other = _turned(step)
-        turned.append(other if is_first or other is step else _unnamed(other))
+        is_named = any(_gives_frames(other) for other in turned[-1:] if not isinstance(other, (str, type(None))))
+        turned.append(other if is_first or is_named or other is step else _unnamed(other))
     return turned
 
 
@@ -211,12 +272,13 @@ def _turned_params(part: Any) -> Any:
         return part
     if hasattr(part, "steps"):
         steps = [(name, _turned_params(step)) for name, step in part.steps]
-        return Pipeline(steps, **{name: getattr(part, name) for name in ("transform_input", "memory", "verbose")})
+        settings = {name: getattr(part, name) for name in ("transform_input", "memory", "verbose")}
+        return configured(Pipeline(steps, **settings), part)
     if hasattr(part, "transformers"):
         parts = [(name, _turned_params(own), key) for name, own, key in part.transformers]
         given = {**part.get_params(deep=False), "transformers": parts, "remainder": _turned_params(part.remainder)}
-        return ColumnTransformer(**given)
-    return theirs(type(part))(**part.get_params(deep=False))
+        return configured(ColumnTransformer(**given), part)
+    return configured(theirs(type(part))(**part.get_params(deep=False)), part)
 
 
 def columns(fitted: Any) -> ColumnTransformer:
@@ -242,15 +304,18 @@ def pipeline(fitted: Any) -> Pipeline:
     is_encoded = fitted._has_text() and not hasattr(fitted.steps[0][1], "_is_skimp_head")
     if not is_encoded:
         turned = _chained([step for _, step in fitted.steps])
-        return Pipeline([(name, step) for (name, _), step in zip(fitted.steps, turned, strict=True)], **settings)
+        named_steps = [(name, step) for (name, _), step in zip(fitted.steps, turned, strict=True)]
+        return configured(Pipeline(named_steps, **settings), fitted)
     traced = fitted._traced()
     if not fitted._is_on_all_numbers():
         raise ValueError("to_sklearn(): steps of this model are on columns that no ColumnTransformer tells apart")
-    steps = [plain(step) for step in fitted._fitted_steps()]
+    steps = [_of_arrays(plain(step)) for step in fitted._fitted_steps()]
     steps = [*steps[:1], *map(_unnamed, steps[1:])]
     encode = _encoding(traced, steps, hasattr(fitted, "feature_names_in_"))
     last = fitted._stages()[-1]
     if hasattr(last, "transform"):
-        ordered = _in_order(encode, traced)
-        return Pipeline(ordered.steps if isinstance(ordered, Pipeline) else [("encode", encode)], **settings)
-    return Pipeline([("encode", encode), (fitted.steps[-1][0], _without_columns(plain(last), traced))], **settings)
+        ordered = _told_frames(_in_order(encode, traced, _gives_frames(last)), last)
+        whole = Pipeline(ordered.steps if isinstance(ordered, Pipeline) else [("encode", encode)], **settings)
+    else:
+        whole = Pipeline([("encode", encode), (fitted.steps[-1][0], _without_columns(plain(last), traced))], **settings)
+    return configured(whole, fitted)

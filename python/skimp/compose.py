@@ -17,6 +17,7 @@ from skimp._chain import Block, Chain, NotOneJobError, choose, column_block
 from skimp._data import is_data
 from skimp._one_hot import OneHotEncoder, has_columns
 from skimp._outputs import framed
+from skimp._restoring import all_or_nothing
 from skimp._traced import Traced
 from skimp._transformer import role_name
 from skimp.pipeline import Pipeline
@@ -166,6 +167,7 @@ class ColumnTransformer(_ColumnTransformer):
 
     # ---- alone ----
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit all transformers.
 
@@ -192,6 +194,7 @@ class ColumnTransformer(_ColumnTransformer):
             self._job = job
         return self
 
+    @all_or_nothing
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Fit all transformers, and return what they make of X side by side.
 

@@ -446,6 +446,14 @@ class Dataset:
 
     # ---- its life ----
 
+    def __copy__(self) -> Dataset:
+        """Return a view of all rows: it keeps the store open, of which there is one."""
+        return self[:]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Dataset:
+        """Return a view of all rows: nothing of a store changes, and a copy of it would need the disk twice."""
+        return self[:]
+
     def close(self) -> None:
         """Give the disk back; views of it end with it."""
         if self._owner is None:

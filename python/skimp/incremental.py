@@ -10,17 +10,20 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier, is_regressor
 from sklearn.metrics import check_scoring, r2_score
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from skimp import _config
+from skimp import _config, _to_sklearn
 from skimp._available import available_if
 from skimp._batches import holds_text, is_called
 from skimp._chunks import Chunk, chunks, row_bytes
 from skimp._data import is_data, is_path
 from skimp._encoder import Encoding
 from skimp._passes import Passes, in_chunks
+from skimp._restoring import all_or_nothing
+from skimp._report import Plan
 from skimp.dataset import Dataset
 
 __all__ = ["Incremental"]
@@ -140,6 +143,7 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
 
     # ---- fitting ----
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the estimator, from the beginning.
 
@@ -158,12 +162,12 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
             Fitted.
         """
         self._validate_params()
+        self._encoding: Encoding | None = None
+        self._target_name: str | None = None
         if is_called(X):
             passes = Passes(X, y, sample_weight)
             if passes.is_numbers:
                 return self._fit_passes(passes)
-        self._encoding: Encoding | None = None
-        self._target_name: str | None = None
         if (is_data(X) or holds_text(X)) and not isinstance(X, Dataset):
             with Dataset(X, target=y, weight=sample_weight) as data:
                 return self._fit(data, None, None)
@@ -262,12 +266,20 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
             self.feature_names_in_ = self.estimator_.feature_names_in_
         return self
 
+    def _plan(self, X: Any, y: Any = None, sample_weight: Any = None) -> Plan:
+        kind, size = type(self.estimator).__name__, self._chunk_bytes() / (1 << 20)
+        raise TypeError(
+            f"there is no plan of Incremental({kind}()): what {kind} takes is its own.  A chunk has at most {size:.1f} MiB "
+            f"(or {FEWEST_ROWS} rows, or chunk_rows where that is given), and reading files keeps to the budget"
+        )
+
+    def _chunk_bytes(self) -> int:
+        return min(LARGEST_CHUNK, _config.budget_bytes(self.__dict__.get("_skimp_config", {})) // SHARE)
+
     def _rows_at_once(self, X: Any) -> int:
         if self.chunk_rows is not None:
             return self.chunk_rows
-        budget = _config.budget_bytes(self.__dict__.get("_skimp_config", {}))
-        size = min(LARGEST_CHUNK, budget // SHARE)
-        return max(FEWEST_ROWS, int(size / max(row_bytes(X), 1)))
+        return max(FEWEST_ROWS, int(self._chunk_bytes() / max(row_bytes(X), 1)))
 
     def _score_chunks(self, rows: Iterator[Chunk]) -> float:
         """Return the score of some rows: r2 of all of them, other scores as the mean over chunks."""
@@ -381,6 +393,49 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         """
         return self._by_parts("transform", X)
 
+    def _fit_and(self, method: str, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Fit, and use what was fitted on the same rows; of what can be read once, or is read in parts, they are kept."""
+        if (is_data(X) or holds_text(X)) and not isinstance(X, Dataset) and not is_called(X):
+            with Dataset(X, target=y, weight=sample_weight) as data:
+                return getattr(self.fit(data), method)(data)
+        return getattr(self.fit(X, y, sample_weight), method)(X)
+
+    @available_if(_has("transform"))
+    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Fit the estimator, and return the rows as it transforms them.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y, sample_weight : array-like or str, default=None
+            As of `fit`.
+
+        Returns
+        -------
+        X_out : ndarray
+            As `transform` gives them, once all is learnt.
+        """
+        return self._fit_and("transform", X, y, sample_weight)
+
+    @available_if(_has("fit_predict"))
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Fit the estimator, and return its prediction for each row: of clusterers, the cluster.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, frame, path, stream or Dataset
+            Shape (n_samples, n_features).
+        y, sample_weight : array-like or str, default=None
+            As of `fit`.
+
+        Returns
+        -------
+        labels : ndarray
+            As `predict` gives them, once all is learnt.
+        """
+        return self._fit_and("predict", X, y, sample_weight)
+
     @available_if(_has("score"))
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the estimator's score.
@@ -416,16 +471,20 @@ class Incremental(MetaEstimatorMixin, BaseEstimator):
         return self._score_chunks(chunks(X, y, sample_weight, np.arange(len(X)), PREDICTED, None))
 
     def to_sklearn(self) -> Any:
-        """Return the estimator that was fitted, which predicts alike on arrays: of skimp's the plain one of scikit-learn.
+        """Return the estimator that was fitted, of skimp's the plain one of scikit-learn.
 
         Returns
         -------
         estimator : estimator
-            Without anything of skimp.
+            Without anything of skimp: it predicts alike on arrays.  Where the fit had columns of text, a Pipeline of an
+            encoder of its texts and the estimator, which predicts alike on frames.
         """
         check_is_fitted(self, "estimator_")
-        own = self.estimator_
-        return own.to_sklearn() if hasattr(own, "to_sklearn") else own
+        own = self.estimator_.to_sklearn() if hasattr(self.estimator_, "to_sklearn") else self.estimator_
+        if self._encoding is None or all(known is None for known in self._encoding.texts):
+            return own
+        encode = _to_sklearn.before(self._encoding, hasattr(self, "feature_names_in_"))
+        return Pipeline([("encode", encode), (type(own).__name__.lower(), own)])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -171,8 +171,10 @@ class _LinearClassifier(ClassifierMixin, _Linear):
         score : float
             Share of the rows whose class is predicted.
         """
-        if (isinstance(y, str) or (y is None and self._holds_target(X))) and sample_weight is None:
-            return self._score_file(X, y, "accuracy")
+        if isinstance(y, str) or (y is None and self._holds_target(X)):
+            if sample_weight is None:
+                return self._score_file(X, y, "accuracy")
+            X, y = self._target_in(X, y)
         return float(super().score(X, y, sample_weight))
 
 
@@ -223,8 +225,10 @@ class _LinearRegressor(RegressorMixin, _Linear):
         score : float
             R²: 1 is perfect, 0 what predicting the mean gives.
         """
-        if (isinstance(y, str) or (y is None and self._holds_target(X))) and sample_weight is None:
-            return self._score_file(X, y, "r2")
+        if isinstance(y, str) or (y is None and self._holds_target(X)):
+            if sample_weight is None:
+                return self._score_file(X, y, "r2")
+            X, y = self._target_in(X, y)
         return float(super().score(X, y, sample_weight))
 
 

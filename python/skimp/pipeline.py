@@ -22,6 +22,7 @@ from skimp._outputs import is_lazy, is_once
 from skimp._params import settings
 from skimp._pipeline_model import FittedPipeline, inputs_of
 from skimp._report import MemoryReport, Plan
+from skimp._restoring import all_or_nothing
 from skimp.dataset import Dataset
 
 __all__ = ["Pipeline", "make_pipeline"]
@@ -177,6 +178,7 @@ class Pipeline(FittedPipeline):
             raise TypeError(f"a plan is made of a Pipeline that is one job: {why}") from None
         return Plan(planned(self._job(chain, data), data))
 
+    @all_or_nothing
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit the steps and the estimator.
 
@@ -221,7 +223,7 @@ class Pipeline(FittedPipeline):
         report = job.report()
         self._take(model, data, chain)
         self.memory_report_ = MemoryReport(planned(job, data), report)
-        warn_of(report["warnings"], lambda text: "without any value" in text, stacklevel=3)
+        warn_of(report["warnings"], lambda text: "without any value" in text)
         return True
 
     def _before(self, chain: Chain | None) -> tuple[Any, ...] | None:
@@ -378,6 +380,7 @@ class Pipeline(FittedPipeline):
         return float(super().score(X, y, sample_weight, **params))
 
     @available_if(_last_has("transform"))
+    @all_or_nothing
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Fit the steps, and return X as they transform it.
 

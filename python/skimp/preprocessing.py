@@ -319,7 +319,7 @@ class MinMaxScaler(_Scaler):
         """
         if sp.issparse(X):
             raise TypeError("MinMaxScaler does not support sparse input. Consider using MaxAbsScaler instead.")
-        return super().fit(X)
+        return super().fit(X, y)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Learn from X what it adds to the ranges of the rows seen so far.

@@ -46,6 +46,16 @@ out:
     return status;
 }
 
+/* From 2^53 on whole numbers share doubles, so that labels that differ may have become one. */
+static skimp_status check_exact(double value, const char *name, skimp_error *error)
+{
+    return fabs(value) < 0x1p53 ? SKIMP_OK
+                                : skimpi_fail_at(error, SKIMP_ERROR_DATA, NULL, 0, name,
+                                                 "the target holds about %.6g: labels of 2^53 and more cannot be told "
+                                                 "apart as numbers: give them as text",
+                                                 value);
+}
+
 static skimp_status numeric_classes(skimpi_classes *classes, const skimpi_summary *summary, const char *name,
                                     skimp_error *error)
 {
@@ -64,6 +74,7 @@ static skimp_status numeric_classes(skimpi_classes *classes, const skimpi_summar
                                   "such as --target '%s>0'",
                                   classes->values[k], name);
         }
+        SKIMPI_TRY(check_exact(classes->values[k], name, error));
     }
 out:
     return status;
@@ -157,6 +168,7 @@ static skimp_status take_numbers(skimpi_classes *classes, const skimpi_labels *l
     uint32_t k = 0;
     for (uint32_t i = 0; i < summary->n_target_values; i++) {
         const double value = summary->target_values[i];
+        SKIMPI_TRY(check_exact(value, name, error));
         while (k < classes->n_classes && classes->values[k] < value) {
             k++;
         }

@@ -197,6 +197,26 @@ static void give_target(skimpi_cursor *cursor, const skimpi_chunk *chunk, skimp_
     out->target = codes(name, cursor->labels, &cursor->texts[schema->n_category]);
 }
 
+/* What has been made for the chunks is all that they take. */
+static skimp_status hold_to_limit(skimp_job *job, skimp_error *error)
+{
+    const uint64_t limit = skimpi_job_limit(job), peak = skimp_budget_peak(job->budget);
+    if (peak > limit) {
+        const skimp_status status =
+            skimpi_fail(error, SKIMP_ERROR_BUDGET, "a budget of %.1f MiB is too small to read '%s': it takes %.1f MiB",
+                        (double)limit / 0x1p20, job->options.inputs[0], ceil((double)peak / 0x1p20 * 10) / 10);
+        if (error != NULL) {
+            error->limit = limit;
+            error->requested = error->minimum_bytes = peak;
+        }
+        skimpi_cursor_destroy(job->cursor);
+        job->cursor = NULL;
+        return status;
+    }
+    skimpi_job_hold_to_limit(job);
+    return SKIMP_OK;
+}
+
 skimp_status skimp_job_next_chunk(skimp_job *job, skimp_data *chunk, bool *end, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
@@ -205,6 +225,7 @@ skimp_status skimp_job_next_chunk(skimp_job *job, skimp_data *chunk, bool *end, 
     *end = false;
     if (job->cursor == NULL) {
         SKIMPI_TRY(cursor_create(&job->cursor, job, error));
+        SKIMPI_TRY(hold_to_limit(job, error));
         job->is_spent = true;
     }
     do { /* of some rows only, chunks may have none */

@@ -352,6 +352,8 @@ struct skimp_job {
     uint64_t beside;        /* held in this process by others than the job: by one that failed, by a model */
     uint64_t model_bytes; /* of these, the model that runs over the inputs, where the budget is for the whole process */
     uint64_t looked;      /* what it took to look at the inputs before the plan, program and all */
+    uint64_t limit;       /* the budget's, once it is held to it */
+    bool is_roomy;        /* it is not yet: the plan is to be made, whatever that takes, and tells what would do */
     double started;
 
     skimpi_input *input; /* first input */
@@ -458,6 +460,8 @@ skimp_status skimpi_job_check_values(const skimpi_column_summary *summary, const
 
 /* What is expected of inputs that a model is run over; the schema has its roles. */
 skimp_status skimpi_job_forecast(skimp_job *job, skimp_error *error);
+uint64_t skimpi_job_limit(const skimp_job *job);
+void skimpi_job_hold_to_limit(skimp_job *job); /* from here on nothing is charged beyond the limit */
 /*
  * Room for the ingest alone, besides what is charged already, `fixed` bytes, and what each worker takes further where there
  * is one alone, and where there are several (predict, score).  The smallest budget that works is in the layout then.

@@ -83,13 +83,22 @@ skimp_status skimp_default_memory(uint64_t *bytes, skimp_error *error)
     return status;
 }
 
+/*
+ * A job in a process of others', or over arrays, is made and planned in what is free, and held to its limit from then
+ * on: one that is too small is refused with what all of the job takes, though batches come once.
+ */
+static bool plans_in_what_is_free(const skimp_job_options *options)
+{
+    return options->data != NULL || !options->whole_process;
+}
+
 /* And the limit of the control groups, which is looked up once for a job: that is a dozen files. */
-static skimp_status budget_limit(const skimp_job_options *options, uint64_t resident, uint64_t *limit, uint64_t *cgroup,
-                                 skimp_error *error)
+static skimp_status budget_limit(const skimp_job_options *options, uint64_t resident, uint64_t *limit, uint64_t *roomy,
+                                 uint64_t *cgroup, skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
     skimpi_os_limits limits;
-    *limit = options->max_memory;
+    *limit = *roomy = options->max_memory;
     status = skimpi_os_limits_now(&limits, *limit == 0 ? error : NULL);
     *cgroup = status == SKIMP_OK ? limits.cgroup : UINT64_MAX;
     if (*limit == 0) {
@@ -98,6 +107,9 @@ static skimp_status budget_limit(const skimp_job_options *options, uint64_t resi
         *limit += options->whole_process ? resident : 0;
         *limit += options->share ? skimpi_share_in_use() / 2 : 0; /* was free before the others began */
         *limit /= options->n_processes > 1 ? options->n_processes : 1;
+        *roomy = *limit;
+    } else if (plans_in_what_is_free(options) && status == SKIMP_OK) {
+        *roomy = skimpi_max_u64(*limit, limits.free_to_us / 2);
     }
     status = SKIMP_OK;
 out:
@@ -273,7 +285,7 @@ skimp_status skimp_job_create(skimp_job **out, const skimp_job_options *options,
     skimp_budget *budget = NULL;
     skimp_job *job = NULL;
     skimp_job_options own = { 0 };
-    uint64_t limit = 0, cgroup = 0, resident = 0, peak = 0;
+    uint64_t limit = 0, roomy = 0, cgroup = 0, resident = 0, peak = 0;
     *out = NULL;
     SKIMPI_TRY(check_options(options, error));
     own = *options;
@@ -284,11 +296,13 @@ skimp_status skimp_job_create(skimp_job **out, const skimp_job_options *options,
     peak = skimpi_os_peak();
     /* In a process with a thousand mappings the exact figure takes a millisecond: more than many a prediction. */
     resident = options->whole_process ? skimpi_os_resident_exact() : skimpi_os_resident();
-    SKIMPI_TRY(budget_limit(options, resident, &limit, &cgroup, error));
-    const skimp_budget_options budget_options = { .size = sizeof budget_options, .limit = limit };
+    SKIMPI_TRY(budget_limit(options, resident, &limit, &roomy, &cgroup, error));
+    const skimp_budget_options budget_options = { .size = sizeof budget_options, .limit = roomy };
     SKIMPI_TRY(skimp_budget_create(&budget, &budget_options, error));
     SKIMPI_TRY(skimp_alloc(budget, SKIMP_TAG_OTHER, 1, sizeof *job, (void **)&job, error));
     job->budget = budget;
+    job->limit = limit;
+    job->is_roomy = roomy > limit;
     job->started = skimpi_os_seconds();
     job->cgroup = cgroup;
     job->base_resident = resident;
@@ -320,6 +334,19 @@ out:
         skimpi_job_name_minimum(options, 0, error);
     }
     return status;
+}
+
+uint64_t skimpi_job_limit(const skimp_job *job)
+{
+    return job->is_roomy ? job->limit : skimp_budget_limit(job->budget);
+}
+
+void skimpi_job_hold_to_limit(skimp_job *job)
+{
+    if (job->is_roomy) {
+        skimpi_budget_set_limit(job->budget, job->limit);
+        job->is_roomy = false;
+    }
 }
 
 void skimp_job_destroy(skimp_job *job)

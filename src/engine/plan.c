@@ -639,19 +639,14 @@ void skimpi_job_name_minimum(const skimp_job_options *options, uint64_t beside, 
     skimp_job_options roomy = *options;
     skimp_job *job = NULL;
     const skimp_plan *plan = NULL;
-    if (error == NULL || options->max_memory == 0 || error->minimum_bytes > 0) {
-        return;
+    if (error == NULL || options->max_memory == 0 || error->minimum_bytes > 0 || options->data != NULL) {
+        return; /* (with arrays, a job was planned in what is free from the beginning) */
     }
     for (size_t i = 0; i < options->n_inputs; i++) {
         if (strcmp(options->inputs[i], "-") == 0) {
             return; /* not to be read twice */
         }
     }
-    if (roomy.data != NULL && roomy.data->kind == SKIMP_DATA_BATCHES &&
-        (roomy.data->rewind == NULL || roomy.data->rewind(roomy.data->context, NULL) != SKIMP_OK)) {
-        return; /* nor are these */
-    }
-    roomy.n_inputs = roomy.data != NULL ? 0 : roomy.n_inputs;
     roomy.max_memory = 0;
     roomy.progress = NULL;
     if (skimp_job_create(&job, &roomy, NULL) == SKIMP_OK) {
@@ -672,7 +667,7 @@ skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error
 {
     skimp_status status = SKIMP_OK;
     if (!job->is_planned) {
-        const uint64_t limit = skimp_budget_limit(job->budget);
+        const uint64_t limit = skimpi_job_limit(job);
         skimpi_layout chosen;
         if (job->is_spent) {
             SKIMPI_TRY(skimpi_fail(error, SKIMP_ERROR_PARAM, "a job runs once: make another"));
@@ -694,7 +689,18 @@ skimp_status skimp_job_plan(skimp_job *job, const skimp_plan **plan, skimp_error
         SKIMPI_TRY(skimpi_start_forecast(job, &job->forecast, true, error));
         SKIMPI_TRY(skimpi_forecast_steps(job, &job->forecast, error));
         place_codes(job);
+        job->looked = skimpi_max_u64(job->looked, job->is_roomy ? skimp_budget_peak(job->budget) : 0);
         SKIMPI_TRY(choose_layout(job, &job->forecast, limit, &chosen, error));
+        if (job->is_roomy && job->looked > limit) {
+            refuse_budget(chosen.minimum, limit, error);
+            if (error != NULL) {
+                error->requested = job->looked;
+                error->in_use = skimp_budget_in_use(job->budget);
+            }
+            status = SKIMP_ERROR_BUDGET;
+            goto out;
+        }
+        skimpi_job_hold_to_limit(job);
         job->layout = chosen;
         fill_plan(job, limit);
         job->is_planned = true;
@@ -866,7 +872,7 @@ skimp_status skimpi_job_prepare_apply(skimp_job *job, uint64_t fixed, uint64_t a
                                       skimp_error *error)
 {
     skimp_status status = SKIMP_OK;
-    const uint64_t limit = skimp_budget_limit(job->budget), budget = usable_budget(job, limit);
+    const uint64_t limit = skimpi_job_limit(job), budget = usable_budget(job, limit);
     uint64_t program = 0;
     bool is_less = false;
     SKIMPI_TRY(measure_program(job, &program, error));

@@ -142,6 +142,7 @@ skimp_status skimpi_share_enter(skimp_job *job, uint64_t minimum, bool *is_less,
     skimp_status status = SKIMP_OK;
     skimpi_seat *own = &job->seat;
     *is_less = false;
+    skimpi_job_hold_to_limit(job);
     if (!job->options.share || own->is_taken) {
         return SKIMP_OK;
     }

@@ -293,6 +293,14 @@ def test_a_constant_target(tmp_path: Path, output: Path, estimator: str) -> None
     assert "class" in result.err
 
 
+@pytest.mark.parametrize("estimator", ["logistic_regression", "sgd_classifier"])
+def test_labels_that_doubles_cannot_tell_apart(tmp_path: Path, output: Path, estimator: str) -> None:
+    path = tmp_path / "large.csv"
+    path.write_text("a,y\n" + "".join(f"{i},{2**53 + i % 4}\n" for i in range(50)))
+    result = failing(EXIT_DATA, "data", *fit(path, output, estimator=estimator), column="y")
+    assert "labels of 2^53 and more cannot be told apart" in result.err
+
+
 def test_targets_that_are_not_there(table: Path, output: Path) -> None:
     near = skimp(*fit(table, output, target="valeu"))
     assert near.code == EXIT_USAGE

@@ -68,7 +68,9 @@ def test_a_function_is_called_once_a_pass(estimator: Any, tmp_path: Path) -> Non
     X, y = tables()
     source = Source(X, y)
     of_function, of_iterator = clone(estimator), clone(estimator)
-    with skimp.config_context(spill_dir=tmp_path / "there is none"):
+    (tmp_path / "gone").mkdir()
+    with skimp.config_context(spill_dir=tmp_path / "gone"):
+        (tmp_path / "gone").rmdir()
         of_function.fit(source)
     of_iterator.fit(Source(X, y)())
     report = of_function.memory_report_

@@ -2,6 +2,8 @@
 """Parquet files: what the library reads of them itself is what pyarrow reads; an index of pandas is no column."""
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
+import skimp
 from skimp import _core, _parquet
 from skimp._ahead import Ahead
 from skimp._columns import Table
@@ -128,9 +131,54 @@ def test_columns_that_wait(table: Any, threads: str, tmp_path: Path, monkeypatch
     path = tmp_path / "t.parquet"
     pq.write_table(table, path, row_group_size=2100, data_page_size=2000, write_batch_size=100)
     file = _parquet._open(str(path), table.schema.names)
-    assert len(_parquet._groups(file, table.schema.names)) > 2
+    assert len(_parquet._groups(file, table.schema.names, _parquet._most_held())) > 2
     for n_rows in (777, 100_000):
         same(path, table, n_rows)
+
+
+SMALL = """
+import gc, sys
+import pyarrow, pyarrow.parquet
+import skimp
+from skimp.linear_model import LogisticRegression
+
+def status(key):
+    for line in open("/proc/self/status"):
+        if line.startswith(key):
+            return int(line.split()[1]) * 1024
+
+model = LogisticRegression(max_iter=3, tol=1e-9)
+model.fit(sys.argv[1], "y")
+with skimp.config_context(max_memory=sys.argv[3]):
+    gc.collect()
+    open("/proc/self/clear_refs", "w").write("5")
+    before = status("VmRSS")
+    model.fit(sys.argv[2], "y")
+    print(status("VmHWM") - before, model.coef_.tobytes().hex())
+"""
+
+
+def test_one_large_row_group_in_a_small_budget(tmp_path: Path) -> None:
+    """What columns hold while they are read is taken from the budget, and the model is the same."""
+    n = 200_000
+    X = np.random.default_rng(0).normal(size=(n, 8))
+    small, large = tmp_path / "small.parquet", tmp_path / "large.parquet"
+    own = pa.table({**{f"x{j}": X[:, j] for j in range(8)}, "y": (X[:, 0] > 0).astype(np.int64)})
+    pq.write_table(own.slice(0, 1000), small)
+    pq.write_table(own, large, row_group_size=n)
+    models = set()
+    for budget, most in (("16MB", 16_000_000), ("1GiB", 1 << 30)):
+        run = [sys.executable, "-c", SMALL, str(small), str(large), budget]
+        growth, coef = subprocess.run(run, check=True, capture_output=True, text=True, timeout=120).stdout.split()
+        assert int(growth) <= most, (budget, growth)
+        models.add(coef)
+    assert len(models) == 1
+
+
+def test_share_of_the_budget() -> None:
+    for budget, most in ((8_000_000, 1_000_000), (48 << 20, 6 << 20), (64 << 20, 64 << 20), (1 << 40, 64 << 20)):
+        with skimp.config_context(max_memory=budget):
+            assert _parquet._most_held() == most
 
 
 def test_model_is_that_of_the_table(table: Any, tmp_path: Path) -> None:
