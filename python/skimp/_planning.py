@@ -29,12 +29,13 @@ def plan(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> Pl
     Returns
     -------
     plan : Plan
-        Its `peak_bytes` is an upper bound of the growth of the resident set during the fit.
+        Its `peak_bytes` is an upper bound of the growth of the resident set during the fit.  Where the budget is too small
+        for the fit, `minimum_bytes` is over `budget_bytes`, and `fit` will refuse.
 
     Raises
     ------
     BudgetError
-        The budget is too small; its `minimum_bytes` would be enough.
+        The budget is too small even to plan; its `minimum_bytes` would be enough for the fit.
 
     Examples
     --------
