@@ -33,6 +33,13 @@ def csr_table(chunk: dict[str, Any]) -> Table:
     return {"kind": "csr", "shape": shape, "values": values, "indices": indices, "indptr": indptr}
 
 
+def joined(parts: list[Any]) -> Any:
+    """Return the rows, targets or weights of several chunks as one; of None None."""
+    if len(parts) == 1 or parts[0] is None:
+        return parts[0]
+    return sp.vstack(parts, format="csr") if sp.issparse(parts[0]) else np.concatenate(parts)
+
+
 @dataclass(frozen=True)
 class Encoding:
     """Which columns make which features.

@@ -16,6 +16,7 @@ from sklearn.utils import _safe_indexing
 
 from skimp._batches import Part, called, chunk_parts
 from skimp._columns import Column, Table
+from skimp._encoder import joined
 
 Chunk = tuple[Any, Any, Any]
 WINDOW = 4  # chunks whose rows are mixed
@@ -49,12 +50,6 @@ def rows_of(table: Table) -> Any:
     return np.column_stack(columns).astype(np.float64, copy=False)
 
 
-def _joined(parts: list[Any]) -> Any:
-    if len(parts) == 1 or parts[0] is None:
-        return parts[0]
-    return sp.vstack(parts, format="csr") if sp.issparse(parts[0]) else np.concatenate(parts)
-
-
 class Passes:
     """What a function of chunks gives, pass by pass; the rows must be the same each time.
 
@@ -78,8 +73,8 @@ class Passes:
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required: there is no chunk.")
         self._first: Part | None = first
         sample = self._without_roles(first[0])[0]
-        self.is_numbers = rows_of(sample) is not None
         self.sample = rows_of(sample)
+        self.is_numbers = self.sample is not None
 
     @property
     def target(self) -> np.ndarray | None:
@@ -162,7 +157,7 @@ def in_chunks(rows: Iterator[Chunk], n_rows: int, random: np.random.RandomState 
     n_held = 0
 
     def given_out() -> Iterator[Chunk]:
-        X, y, weight = (_joined([chunk[k] for chunk in held]) for k in range(3))
+        X, y, weight = (joined([chunk[k] for chunk in held]) for k in range(3))
         order = np.arange(X.shape[0]) if random is None else random.permutation(X.shape[0])
         for first in range(0, len(order), n_rows):
             own = slice(first, first + n_rows) if random is None else order[first : first + n_rows]

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
-import scipy.sparse as sp
 
 from skimp import _config, _core
 from skimp._columns import Table, texts
-from skimp._encoder import Encoder, Encoding, csr_table, encoding_of, narrow, values_of
+from skimp._encoder import Encoder, Encoding, csr_table, encoding_of, joined, narrow, values_of
 from skimp._progress import telling
 from skimp._sources import Reading, kept_store, source_of
 
@@ -434,12 +433,7 @@ class Dataset:
         parts = list(view.chunks())
         if not parts:
             raise ValueError("no rows to take")
-        X = (
-            sp.vstack([part[0] for part in parts], format="csr")
-            if sp.issparse(parts[0][0])
-            else np.concatenate([p[0] for p in parts])
-        )
-        y, weight = (None if parts[0][k] is None else np.concatenate([part[k] for part in parts]) for k in (1, 2))
+        X, y, weight = (joined([part[k] for part in parts]) for k in range(3))
         if view._order is not None:
             X, y, weight = (None if part is None else part[view._order] for part in (X, y, weight))
         return X, y, weight

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-import shutil
 import subprocess
-import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -441,16 +439,15 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_models_of_the_command_with_steps_on_columns(name: str, files: dict[str, Any], tmp_path: Path) -> None:
-    found = shutil.which("skimp") or str(Path(sysconfig.get_path("scripts")) / "skimp")
+def test_models_of_the_command_with_steps_on_columns(name: str, files: dict[str, Any], tmp_path: Path, command: str) -> None:
     path = files["csv"]
     fit = ["fit", "logistic_regression", path, "-t", "label", *COMMANDS[name], "-o", tmp_path / "m", "-q"]
-    subprocess.run([found, *fit], check=True)
+    subprocess.run([command, *fit], check=True)
     loaded = skimp.load(tmp_path / "m")
     skimp.save(loaded, tmp_path / "p")
     for model in ("m", "p"):
         predict = ["predict", tmp_path / model, path, "--proba", "-o", tmp_path / f"{model}.csv", "-q"]
-        subprocess.run([found, *predict], check=True)
+        subprocess.run([command, *predict], check=True)
     own = loaded.predict_proba(path)
     assert (tmp_path / "m.csv").read_bytes() == (tmp_path / "p.csv").read_bytes()
     np.testing.assert_array_equal(pd.read_csv(tmp_path / "m.csv").to_numpy()[:, 1:].astype(float), own)

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Labels that doubles cannot tell apart are refused where they would become one; files keep the type of labels."""
 
-import shutil
 import subprocess
-import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +75,9 @@ def test_files_keep_the_type_of_labels(dtype: str, in_pipeline: bool, tmp_path: 
     assert skimp.load(again).classes_.dtype == labels.dtype
 
 
-def test_the_command_reads_noted_labels(tmp_path: Path) -> None:
-    found = shutil.which("skimp") or str(Path(sysconfig.get_path("scripts")) / "skimp")
+def test_the_command_reads_noted_labels(tmp_path: Path, command: str) -> None:
     model, rows, out = tmp_path / "model.safetensors", tmp_path / "rows.csv", tmp_path / "out.csv"
     skimp.save(LogisticRegression().fit(X, Y.astype(bool)), model)
     pd.DataFrame(X, columns=["x0", "x1", "x2"]).to_csv(rows, index=False)
-    subprocess.run([found, "predict", model, rows, "-o", out, "-q"], check=True, capture_output=True)
+    subprocess.run([command, "predict", model, rows, "-o", out, "-q"], check=True, capture_output=True)
     assert set(out.read_text().split()[1:]) == {"0", "1"}
